@@ -1,0 +1,106 @@
+//! The only place that reads the time.
+//!
+//! Everything else is handed a [`Clock`], so that a test can move time instead of waiting for it. On PostgreSQL
+//! leases and due times are compared with the database's clock plus [`Clock::offset_ms`], so one movement moves both.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use ulid::Ulid;
+
+/// The system's time plus a movable offset (zero outside tests). Clones share the offset.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// A clock that shows the system's time.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// The time now, in whole milliseconds: what both databases can hold exactly.
+    pub fn now(&self) -> Timestamp {
+        let since_epoch = system_now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(millis.saturating_add(self.offset_ms())).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How far this clock is ahead of the system's, in milliseconds.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    /// Moves this clock, and all its clones, ahead.
+    pub fn advance(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.offset_ms.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// A new id that sorts by the time it was made.
+    pub fn ulid(&self) -> Ulid {
+        let millis = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
+        Ulid::from_datetime(UNIX_EPOCH + Duration::from_millis(millis))
+    }
+
+    /// Starts measuring a duration, for metrics and logs. It does not follow [`Clock::advance`].
+    pub fn stopwatch(&self) -> Stopwatch {
+        Stopwatch {
+            started: monotonic_now(),
+        }
+    }
+}
+
+/// A running measurement of a duration.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch {
+    started: Instant,
+}
+
+impl Stopwatch {
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The time since the start in whole milliseconds.
+    pub fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one place that may")]
+fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one place that may")]
+fn monotonic_now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advancing_moves_every_clone() {
+        let clock = Clock::system();
+        let clone = clock.clone();
+        let before = clone.now();
+        clock.advance(Duration::from_hours(25));
+        assert!(clone.now().duration_since(before) >= jiff::SignedDuration::from_hours(25));
+        assert_eq!(clone.offset_ms(), 25 * 60 * 60 * 1000);
+    }
+
+    #[test]
+    fn ids_sort_by_the_clock() {
+        let clock = Clock::system();
+        let first = clock.ulid();
+        clock.advance(Duration::from_millis(1));
+        assert!(first < clock.ulid());
+    }
+}

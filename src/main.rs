@@ -1,0 +1,3 @@
+//! The `switchboard` binary: every command, no handlers of its own.
+
+fn main() {}

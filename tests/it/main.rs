@@ -1,0 +1,6 @@
+//! Behaviour through the front door, on both stores.
+
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+#![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
+
+mod architecture;
