@@ -1,3 +1,10 @@
-//! The `switchboard` binary: every command, no handlers of its own.
+//! The `switchboard` binary: every command, and no handlers but the built-in ones.
 
-fn main() {}
+use std::process::ExitCode;
+
+use switchboard::App;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    App::new().main().await
+}

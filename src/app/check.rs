@@ -1,0 +1,77 @@
+//! Making handlers and routes from the configuration, and telling everything that is wrong with them at once.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
+use crate::handler::AnyHandler;
+use crate::handler::rules::Rules;
+use crate::routing::{Route, RouteError};
+
+/// The built-in handler that answers by rules.
+const RULES: &str = "rules";
+
+/// A route with its handler.
+pub(super) struct Built {
+    pub(super) route: Route,
+    pub(super) handler: AnyHandler,
+}
+
+/// Everything that keeps a configuration from being served.
+pub fn check(config: &Config, handlers: &BTreeMap<String, AnyHandler>) -> Problems {
+    let mut problems = config.check_for_serve();
+    if let Err(found) = build(config, handlers) {
+        problems.extend(found);
+    }
+    problems
+}
+
+/// Makes every route with its handler, or says everything that is wrong.
+pub(super) fn build(
+    config: &Config,
+    handlers: &BTreeMap<String, AnyHandler>,
+) -> Result<Vec<Built>, Problems> {
+    let mut problems = Problems::new();
+    let mut built = Vec::new();
+    for config in &config.routes {
+        let handler = handler_of(config, handlers).map_err(|found| problems.extend(found));
+        let route = route_of(config).map_err(|(key, message)| problems.add(key, message));
+        if let (Ok(route), Ok(handler)) = (route, handler) {
+            built.push(Built { route, handler });
+        }
+    }
+    if problems.is_empty() {
+        Ok(built)
+    } else {
+        Err(problems)
+    }
+}
+
+fn handler_of(config: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> Result<AnyHandler, Problems> {
+    if config.handler == RULES {
+        return Rules::new(config).map(AnyHandler::new);
+    }
+    handlers.get(&config.handler).cloned().ok_or_else(|| {
+        let known: Vec<&str> = std::iter::once(RULES)
+            .chain(handlers.keys().map(String::as_str))
+            .collect();
+        let mut problems = Problems::new();
+        let message = format!(
+            "no handler is named `{}`; known are: {}",
+            config.handler,
+            known.join(", ")
+        );
+        problems.add(config.key("handler"), message);
+        problems
+    })
+}
+
+fn route_of(config: &RouteConfig) -> Result<Route, (String, String)> {
+    let ordered = config.ordering == RouteOrdering::Conversation;
+    Route::new(&config.name, &config.on, config.when.as_deref(), ordered).map_err(|error| {
+        let key = match error {
+            RouteError::UnknownType(_) => "on",
+            RouteError::When(_) => "when",
+        };
+        (config.key(key), error.to_string())
+    })
+}

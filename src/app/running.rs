@@ -1,0 +1,299 @@
+//! The service while it runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::check::{Built, build};
+use crate::clock::Clock;
+use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
+use crate::connectly::client::{Client, ClientError, ClientSettings};
+use crate::connectly::signature::Key;
+use crate::connectly::throttle::Rate;
+use crate::handler::AnyHandler;
+use crate::http::admin::{AdminState, RouteInfo, Token};
+use crate::http::public::{Limits, PublicState};
+use crate::http::server::Listener;
+use crate::http::{admin, public};
+use crate::ingest::{Ingest, Signals};
+use crate::model::job::RetryPolicy;
+use crate::routing::{Route, Routes};
+use crate::store::{self, OpenOptions, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::worker::{Settings, WorkAccount, WorkRoute, Worker};
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be served.
+    #[error("{0}")]
+    Config(Problems),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// A listener's address cannot be taken.
+    #[error("{listener}: {address} cannot be taken: {source}")]
+    Listen {
+        /// Its key in the configuration.
+        listener: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An account's client cannot be made.
+    #[error("accounts.{account}: {source}")]
+    Client {
+        /// The account.
+        account: String,
+        /// Why.
+        source: ClientError,
+    },
+}
+
+/// A running service.
+pub struct Running {
+    public: SocketAddr,
+    admin: SocketAddr,
+    store: Arc<dyn Store>,
+    worker: Worker,
+    ready: watch::Sender<bool>,
+    shutdown: CancellationToken,
+    servers: Vec<JoinHandle<std::io::Result<()>>>,
+    writer: JoinHandle<()>,
+    drain: Duration,
+}
+
+impl Running {
+    pub(super) async fn start(
+        config: &Config,
+        handlers: Arc<BTreeMap<String, AnyHandler>>,
+        clock: Clock,
+        migrate: bool,
+    ) -> Result<Self, StartError> {
+        let problems = super::check(config, &handlers);
+        if !problems.is_empty() {
+            return Err(StartError::Config(problems));
+        }
+        let (routes, work_routes) = routes(config, build(config, &handlers).map_err(StartError::Config)?);
+        let public_listener = bind("public.listen", config.public.listen).await?;
+        let admin_listener = bind("admin.listen", config.admin.listen).await?;
+        let store = open_store(config, clock.clone(), migrate).await?;
+        let metrics = Arc::new(Metrics::new());
+        let signals = Signals {
+            committed: watch::Sender::new(0),
+            work: Arc::new(Notify::new()),
+        };
+        let committed = signals.committed.subscribe();
+        let work = Arc::clone(&signals.work);
+        let (ingest, writer) = Ingest::start(
+            Arc::clone(&store),
+            Arc::new(routes),
+            clock.clone(),
+            Arc::clone(&metrics),
+            signals,
+            config.public.bodies_in_flight,
+        );
+        let worker = Worker::start(
+            Arc::clone(&store),
+            clock.clone(),
+            Arc::clone(&metrics),
+            settings(config),
+            work_routes,
+            accounts(config)?,
+            work,
+        );
+        let (ready, is_ready) = watch::channel(true);
+        let shutdown = CancellationToken::new();
+        let (public, admin) = (public_listener.address(), admin_listener.address());
+        let public_router = public::router(PublicState {
+            accounts: Arc::new(keys(config)),
+            accept: Arc::new(ingest),
+            limits: Limits {
+                body: config.public.body_limit,
+                bodies_in_flight: config.public.bodies_in_flight,
+                read_timeout: config.public.read_timeout,
+            },
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+        });
+        let admin_router = admin::router(AdminState {
+            store: Arc::clone(&store),
+            token: Token::new(config.admin.token.as_ref().unwrap_or(&String::new().into())),
+            hosts: config.admin.hosts.clone().into(),
+            routes: config.routes.iter().map(route_info).collect(),
+            ready: is_ready,
+            committed,
+            shutdown: shutdown.clone(),
+            clock,
+            metrics,
+        });
+        let drain = config.worker.drain;
+        let servers = vec![
+            tokio::spawn(public_listener.serve(public_router, shutdown.clone(), drain)),
+            tokio::spawn(admin_listener.serve(admin_router, shutdown.clone(), drain)),
+        ];
+        tracing::info!(address = %public, "the public listener is ready");
+        tracing::info!(address = %admin, "the admin listener is ready");
+        Ok(Self {
+            public,
+            admin,
+            store,
+            worker,
+            ready,
+            shutdown,
+            servers,
+            writer,
+            drain,
+        })
+    }
+
+    /// The public listener's bound address.
+    pub const fn public_address(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The admin listener's bound address.
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What is remembered.
+    pub const fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What does the work.
+    pub const fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Stops: not ready, no new requests, what was taken is committed, running work is finished within the drain limit.
+    pub async fn stop(self) {
+        let _ = self.ready.send(false);
+        self.shutdown.cancel();
+        for server in self.servers {
+            let _ = server.await;
+        }
+        // The routers are gone, and the queue's senders with them: the writer commits the rest and ends.
+        if tokio::time::timeout(self.drain, self.writer).await.is_err() {
+            tracing::warn!(
+                "the last group was not committed within the drain limit; its senders were answered 503"
+            );
+        }
+        self.worker.stop().await;
+        self.store.close().await;
+    }
+}
+
+async fn bind(listener: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen {
+            listener,
+            address,
+            source,
+        })
+}
+
+/// Opens the configured store.
+async fn open_store(config: &Config, clock: Clock, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
+    let url = config.store.url.as_ref().ok_or(StoreError::Url)?;
+    let options = OpenOptions {
+        migrate,
+        connections: config.store.connections,
+    };
+    store::open(url.expose_secret(), &options, clock).await
+}
+
+fn routes(config: &Config, built: Vec<Built>) -> (Routes, Vec<WorkRoute>) {
+    let (routes, handlers): (Vec<Route>, Vec<AnyHandler>) = built
+        .into_iter()
+        .map(|built| (built.route, built.handler))
+        .unzip();
+    let work = config
+        .routes
+        .iter()
+        .zip(handlers)
+        .map(|(route, handler)| work_route(route, handler))
+        .collect();
+    (Routes::new(routes), work)
+}
+
+fn work_route(config: &RouteConfig, handler: AnyHandler) -> WorkRoute {
+    WorkRoute {
+        name: config.name.clone(),
+        handler,
+        timeout: config.timeout,
+        concurrency: config.concurrency,
+        retry: RetryPolicy {
+            attempts: config.retry.attempts,
+            max_age: config.retry.max_age,
+        },
+    }
+}
+
+fn route_info(config: &RouteConfig) -> RouteInfo {
+    RouteInfo {
+        name: config.name.clone(),
+        on: config.on.clone(),
+        when: config.when.clone(),
+        handler: config.handler.clone(),
+        ordering: match config.ordering {
+            RouteOrdering::Conversation => "conversation",
+            RouteOrdering::None => "none",
+        }
+        .to_owned(),
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        concurrency: config.worker.concurrency,
+        lease: config.worker.lease,
+        poll: config.worker.poll,
+        drain: config.worker.drain,
+        window_margin: config.sending.window_margin,
+        replies_per_minute: config.replies.per_minute,
+    }
+}
+
+fn keys(config: &Config) -> HashMap<String, Vec<Key>> {
+    let keys = config.accounts.iter().map(|(name, account)| {
+        let keys = account.webhook_secrets.iter().map(Key::new).collect();
+        (name.clone(), keys)
+    });
+    keys.collect()
+}
+
+fn accounts(config: &Config) -> Result<HashMap<String, WorkAccount>, StartError> {
+    let mut accounts = HashMap::new();
+    for (name, account) in &config.accounts {
+        let settings = ClientSettings {
+            base_url: account.base_url.clone(),
+            business_id: account.business_id.clone(),
+            api_key: account.api_key.clone(),
+            connect_timeout: config.sending.connect_timeout,
+            timeout: config.sending.timeout,
+        };
+        let client = Client::new(&settings).map_err(|source| StartError::Client {
+            account: name.clone(),
+            source,
+        })?;
+        // The configuration refuses zero.
+        let positive = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        let rate = Rate {
+            per_second: positive(account.rate.per_second),
+            burst: positive(account.rate.burst),
+        };
+        accounts.insert(name.clone(), WorkAccount { client, rate });
+    }
+    Ok(accounts)
+}

@@ -1,0 +1,230 @@
+//! `dev`: everything on one desk, without any configuration.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+
+use super::connection::{Connection, FOLDER};
+use super::{Surroundings, Terminal, Usage, until};
+use crate::app::{Running, StartError};
+use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT, Environment, LogFormat};
+use crate::emulator::{Emulator, Settings};
+use crate::telemetry::{logging, panics};
+
+/// Runs everything on one desk, without any configuration
+///
+/// A server on SQLite in `.switchboard/`, the emulator in place of Connectly, and an example route that answers every
+/// message; a Rust handler registered with the library takes its place, and --config replaces both. The other commands find
+/// the server by themselves when they run in the same folder. Nothing leaves this machine: whatever accounts the
+/// configuration names, `dev` talks to its own emulator.
+///
+/// Example: `switchboard dev`
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// The route that answers when nobody brought another.
+const EXAMPLE_ROUTE: &str = r#"
+[[routes]]
+name = "example"
+on = ["message.received"]
+handler = "rules"
+
+  [[routes.rules]]
+  match = { any = true }
+  reply = { text = "Hello{% if event.customer.name %} {{ event.customer.name }}{% endif %}! You said: {{ event.content.text }}" }
+"#;
+
+/// The business that the emulator plays.
+const BUSINESS_ID: &str = "dev";
+
+pub(super) async fn run(
+    _args: &Args,
+    file: Option<&Path>,
+    surroundings: &Surroundings,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<()> {
+    let folder = surroundings.folder.join(FOLDER);
+    let desk = Desk::prepare(file, surroundings, &folder).await?;
+    let written = desk.connection().write(&folder);
+    let greeted = written.and_then(|()| desk.greet(surroundings, terminal));
+    if greeted.is_ok() {
+        until::stopped().await?;
+    }
+    Connection::remove(&folder)?;
+    until::stop(desk.stop()).await?;
+    greeted
+}
+
+/// What runs on the desk.
+struct Desk {
+    running: Running,
+    emulator: Emulator,
+    secrets: Secrets,
+}
+
+/// Made anew at each start.
+struct Secrets {
+    token: String,
+    webhook: String,
+}
+
+impl Desk {
+    async fn prepare(
+        file: Option<&Path>,
+        surroundings: &Surroundings,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let secret = |prefix: &str| {
+            format!(
+                "{prefix}_{}",
+                surroundings.clock.ulid().to_string().to_lowercase()
+            )
+        };
+        let secrets = Secrets {
+            token: secret("token"),
+            webhook: secret("secret"),
+        };
+        let mut config = configuration(file, surroundings)?;
+        logging::init_logging(&config.log)?;
+        panics::install_hook();
+        let mut settings = Settings::new(BUSINESS_ID, secret("key").into(), secrets.webhook.clone().into());
+        settings.listen = free(config.emulator.listen);
+        settings.hosts.clone_from(&config.emulator.hosts);
+        let api_key = settings.api_key.clone();
+        let emulator = Emulator::start(settings, surroundings.clock.clone())
+            .await
+            .context("the emulator")?;
+        settle(&mut config, folder, &secrets, &api_key, &emulator);
+        let started = surroundings
+            .app
+            .start(&config, surroundings.clock.clone(), true)
+            .await;
+        let running = started.map_err(|error| match error {
+            StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
+            other => anyhow::Error::new(other),
+        })?;
+        let desk = Self {
+            running,
+            emulator,
+            secrets,
+        };
+        desk.emulator.set_webhook_url(desk.webhook_url());
+        Ok(desk)
+    }
+
+    fn webhook_url(&self) -> String {
+        format!("{}/webhooks/connectly", url(self.running.public_address()))
+    }
+
+    fn connection(&self) -> Connection {
+        Connection {
+            admin_url: url(self.running.admin_address()),
+            admin_token: SecretString::from(self.secrets.token.as_str()),
+            public_url: url(self.running.public_address()),
+            webhook_url: self.webhook_url(),
+            webhook_secret: SecretString::from(self.secrets.webhook.as_str()),
+            emulator_url: Some(self.emulator.url()),
+        }
+    }
+
+    fn greet(&self, surroundings: &Surroundings, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
+        let program = program(&surroundings.folder);
+        let lines = [
+            "Switchboard is running. Stop it with Ctrl-C.".to_owned(),
+            String::new(),
+            format!("  webhook    {}", self.webhook_url()),
+            format!("  secret     {}", self.secrets.webhook),
+            format!("  admin API  {}", url(self.running.admin_address())),
+            format!("  token      {}", self.secrets.token),
+            format!("  emulator   {}/_emulator/chat", self.emulator.url()),
+            String::new(),
+            "In another terminal, in this folder:".to_owned(),
+            String::new(),
+            format!("  {program} simulate inbound --text hi"),
+            format!("  {program} messages list"),
+        ];
+        for line in lines {
+            terminal.line(&line)?;
+        }
+        Ok(())
+    }
+
+    async fn stop(self) {
+        self.running.stop().await;
+        self.emulator.stop().await;
+    }
+}
+
+/// The given file, or the example; a handler that this program registered takes the example's place.
+fn configuration(file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<Config> {
+    let wrong = |problems: crate::config::Problems| Usage(problems.to_string());
+    if file.is_some() {
+        return Ok(Config::load(file, &surroundings.environment)
+            .map_err(wrong)?
+            .config);
+    }
+    let registered = surroundings.app.handler_names().next().map(|name| {
+        format!("[[routes]]\nname = \"registered\"\non = [\"message.received\"]\nhandler = \"{name}\"\n")
+    });
+    // No environment: what is meant for a service elsewhere does not belong on the desk.
+    let text = registered.as_deref().unwrap_or(EXAMPLE_ROUTE);
+    let mut config = Config::from_toml(text, &Environment::default())
+        .map_err(wrong)?
+        .config;
+    config.public.listen = (Ipv4Addr::LOCALHOST, config.public.listen.port()).into();
+    config.log.format = LogFormat::Text;
+    "warn,switchboard::emulator=error".clone_into(&mut config.log.filter);
+    Ok(config)
+}
+
+/// Fills in what a desk decides by itself: the store, the secrets, and that all messages go to the emulator.
+fn settle(
+    config: &mut Config,
+    folder: &Path,
+    secrets: &Secrets,
+    api_key: &SecretString,
+    emulator: &Emulator,
+) {
+    config.public.listen = free(config.public.listen);
+    config.admin.listen = free(config.admin.listen);
+    config.admin.token = Some(SecretString::from(secrets.token.as_str()));
+    let database = format!("sqlite://{}", folder.join("switchboard.db").display());
+    config
+        .store
+        .url
+        .get_or_insert_with(|| SecretString::from(database));
+    let account = AccountConfig {
+        business_id: BUSINESS_ID.to_owned(),
+        api_key: api_key.clone(),
+        webhook_secrets: vec![SecretString::from(secrets.webhook.as_str())],
+        base_url: emulator.url(),
+        rate: crate::config::RateConfig::default(),
+    };
+    config.accounts = [(DEFAULT_ACCOUNT.to_owned(), account)].into();
+}
+
+/// The address itself when it is free, else any free port: two desks fit on one machine.
+fn free(address: SocketAddr) -> SocketAddr {
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => address,
+        Err(_) => SocketAddr::new(address.ip(), 0),
+    }
+}
+
+/// A server that listens everywhere is reached here.
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
+/// How to call this program from the folder it was started in.
+fn program(folder: &Path) -> String {
+    let name = PathBuf::from("switchboard");
+    let path = std::env::current_exe().unwrap_or(name);
+    let here = folder.canonicalize().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(&path).display().to_string()
+}

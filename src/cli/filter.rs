@@ -1,0 +1,80 @@
+//! What narrows a list: a period of time, and whom or what it is about.
+
+use jiff::Timestamp;
+
+use super::admin::Query;
+use super::moment::Moment;
+
+/// A period of time.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Period {
+    /// From this time on: RFC 3339, or how long ago (30m, 2h, 1d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Before this time: RFC 3339, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+}
+
+impl Period {
+    /// Adds itself to a query, seen from now.
+    pub fn add_to(&self, query: &mut Query, now: Timestamp) {
+        let text = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now).to_string());
+        add(query, "since", text(self.since).as_deref());
+        add(query, "until", text(self.until).as_deref());
+    }
+}
+
+/// Whom or what events and messages are about.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Subject {
+    /// Of this customer: a phone number, a user id or our id
+    #[arg(long, value_name = "CUSTOMER")]
+    pub customer: Option<String>,
+    /// Of this business number
+    #[arg(long, value_name = "NUMBER")]
+    pub business: Option<String>,
+    /// Of this account
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// With this id at Connectly
+    #[arg(long, value_name = "ID")]
+    pub provider_message_id: Option<String>,
+    /// With this error code of Connectly's
+    #[arg(long, value_name = "CODE")]
+    pub error_code: Option<String>,
+    /// Of this campaign
+    #[arg(long, value_name = "NAME")]
+    pub campaign: Option<String>,
+    /// With this in its callback data, like `order_id=12345`; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
+    pub callback: Vec<(String, String)>,
+}
+
+impl Subject {
+    /// Adds itself to a query.
+    pub fn add_to(&self, query: &mut Query) {
+        add(query, "customer", self.customer.as_deref());
+        add(query, "business", self.business.as_deref());
+        add(query, "account", self.account.as_deref());
+        add(query, "provider_message_id", self.provider_message_id.as_deref());
+        add(query, "error_code", self.error_code.as_deref());
+        add(query, "campaign", self.campaign.as_deref());
+        for (path, value) in &self.callback {
+            add(query, &format!("callback_data.{path}"), Some(value));
+        }
+    }
+}
+
+/// Adds one name and its value, if there is one.
+pub fn add(query: &mut Query, name: &str, value: Option<&str>) {
+    query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (path, value) = text
+        .split_once('=')
+        .filter(|(path, _)| !path.is_empty())
+        .ok_or("expected PATH=VALUE")?;
+    Ok((path.to_owned(), value.to_owned()))
+}

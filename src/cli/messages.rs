@@ -1,0 +1,204 @@
+//! `switchboard messages`: what was sent, and how far it got.
+
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::admin::{Admin, Query};
+use super::document;
+use super::filter::{Period, Subject, add};
+use super::list::{self, Listing, TEXT_WIDTH, text};
+use super::terminal::{Terminal, clip};
+use crate::clock::Clock;
+
+/// What to do with messages.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Lists messages, newest first
+    #[command(after_help = "Example:\n  switchboard messages list --state unconfirmed --since 1d")]
+    List(Box<ListArgs>),
+    /// Shows one message and its timeline
+    #[command(after_help = "Example:\n  switchboard messages show 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
+    Show {
+        /// Our id of the message, or Connectly's
+        #[arg(value_parser = parse_id)]
+        id: String,
+        /// Print the API's JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Every state that a message can be in.
+const STATES: [&str; 9] = [
+    "queued",
+    "accepted",
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "unconfirmed",
+    "expired",
+    "suppressed",
+];
+/// Every place that a message can come from.
+const ORIGINS: [&str; 3] = ["reply", "api", "observed"];
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// In this state
+    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
+    state: Option<String>,
+    /// Queued by a handler's reply, asked for through the API, or sent by somebody else
+    #[arg(long, value_parser = PossibleValuesParser::new(ORIGINS))]
+    origin: Option<String>,
+    #[command(flatten)]
+    subject: Subject,
+    #[command(flatten)]
+    period: Period,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// Connectly's ids may be anything; dots alone would be read as a path.
+fn parse_id(text: &str) -> Result<String, &'static str> {
+    let dots = text.chars().all(|character| character == '.');
+    if dots {
+        Err("expected a message's id")
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// The columns of a table of messages.
+const HEADINGS: [&str; 6] = ["id", "created", "state", "to", "from", "text"];
+/// What to say when no message was found.
+const NONE: &str = "no messages found; they appear when a handler replies, or a status comes in";
+
+/// Runs one of the commands.
+pub async fn run(
+    args: Args,
+    admin: &Admin,
+    clock: &Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<()> {
+    match args.action {
+        Action::List(args) => {
+            let mut query = Query::new();
+            add(&mut query, "state", args.state.as_deref());
+            add(&mut query, "origin", args.origin.as_deref());
+            args.subject.add_to(&mut query);
+            args.period.add_to(&mut query, clock.now());
+            let rows = admin.list(&["messages"], &query, args.listing.limit).await?;
+            if args.listing.json {
+                list::json(&rows, terminal)?;
+            } else {
+                list::table(&rows, HEADINGS, cells, NONE, terminal)?;
+            }
+        }
+        Action::Show { id, json } => {
+            let message = admin.get(&["messages", &id], &Query::new()).await?;
+            document::show(&message, json, terminal)?;
+        }
+    }
+    Ok(())
+}
+
+fn cells(message: &Value) -> [String; 6] {
+    [
+        text(message, "/id"),
+        text(message, "/created_at"),
+        text(message, "/state"),
+        text(message, "/to"),
+        text(message, "/from"),
+        clip(&gist(message), TEXT_WIDTH),
+    ]
+}
+
+/// What a message says: its text, the template's name, or the kind of Connectly's `message` object it is.
+fn gist(message: &Value) -> String {
+    let Some(content) = message.get("content").and_then(Value::as_object) else {
+        return String::new();
+    };
+    if let Some(said) = content.get("text").and_then(Value::as_str) {
+        return said.to_owned();
+    }
+    let template = text(message, "/content/template/name");
+    if !template.is_empty() {
+        return format!("[template {template}]");
+    }
+    content
+        .keys()
+        .next()
+        .map(|kind| format!("[{kind}]"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::testing::{Captured, answers};
+    use serde_json::json;
+    use wiremock::MockServer;
+
+    async fn run(server: &MockServer, line: &[&str]) -> Captured {
+        crate::cli::testing::run(server, &[&["messages"], line].concat())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_shows_where_each_message_stands() {
+        let server = MockServer::start().await;
+        let rows = json!([
+            {"id": "01M2", "state": "read", "to": "+15550100001", "from": "+15550100002", "content": {"text": "hello"},
+             "created_at": "2026-01-01T00:00:02Z"},
+            {"id": "01M1", "state": "failed", "to": "+15550100001", "content": {"template": {"name": "reopen"}},
+             "created_at": "2026-01-01T00:00:01Z"},
+            {"id": "01M0", "state": "sent", "content": {"listMessage": {}}, "created_at": "2026-01-01T00:00:00Z"},
+        ]);
+        answers(
+            &server,
+            "/api/v1/messages?state=read&origin=api&customer=%2B1555&limit=20",
+            &json!({"data": rows, "next": null}),
+        )
+        .await;
+        let printed = run(
+            &server,
+            &[
+                "list",
+                "--state",
+                "read",
+                "--origin",
+                "api",
+                "--customer",
+                "+1555",
+            ],
+        )
+        .await;
+        insta::assert_snapshot!(printed.out(), @r"
+        ID    CREATED               STATE   TO            FROM          TEXT
+        01M2  2026-01-01T00:00:02Z  read    +15550100001  +15550100002  hello
+        01M1  2026-01-01T00:00:01Z  failed  +15550100001                [template reopen]
+        01M0  2026-01-01T00:00:00Z  sent                                [listMessage]
+        ");
+    }
+
+    #[tokio::test]
+    async fn one_message_is_shown_with_its_timeline() {
+        let server = MockServer::start().await;
+        let message = json!({"id": "01M2", "timeline": [{"at": "2026-01-01T00:00:00Z", "state": "queued"}]});
+        answers(&server, "/api/v1/messages/wamid.a%2Fb", &message).await;
+        insta::assert_snapshot!(run(&server, &["show", "wamid.a/b"]).await.out(), @r"
+        id  01M2
+
+        timeline:
+        AT                    STATE
+        2026-01-01T00:00:00Z  queued
+        ");
+    }
+}

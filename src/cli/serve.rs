@@ -1,0 +1,44 @@
+//! `serve`: the service.
+
+use std::path::Path;
+
+use super::{Surroundings, Usage, until};
+use crate::app::StartError;
+use crate::config::Config;
+use crate::telemetry::{logging, panics};
+
+/// Runs the service
+///
+/// Refuses to start, with the list of all problems, when something is missing or wrong. Logs one line per listener when it
+/// is ready. SIGTERM or Ctrl-C stops it: what was accepted is committed, running work is finished.
+///
+/// Example: `switchboard serve --config switchboard.toml`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave the database's schema as it is; start only if it is up to date
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<()> {
+    let app = &surroundings.app;
+    let loaded = Config::load_checked(file, &surroundings.environment, |config| app.check(config))
+        .map_err(|problems| Usage(problems.to_string()))?;
+    logging::init_logging(&loaded.config.log)?;
+    panics::install_hook();
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let running = app
+        .start(&loaded.config, surroundings.clock.clone(), !args.no_migrate)
+        .await;
+    let running = running.map_err(|error| match error {
+        StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
+        other => anyhow::Error::new(other),
+    })?;
+    until::stopped().await?;
+    tracing::info!("stopping");
+    until::stop(running.stop()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! `[sending]` and `[replies]`: how messages leave.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::section::Section;
+use super::shown;
+
+/// How messages are handed to Connectly.
+#[derive(Debug, Clone, Serialize)]
+pub struct SendingConfig {
+    /// How long before its end a 24-hour window counts as closed.
+    #[serde(serialize_with = "shown::duration")]
+    pub window_margin: Duration,
+    /// The time that a connection to Connectly may take.
+    #[serde(serialize_with = "shown::duration")]
+    pub connect_timeout: Duration,
+    /// The time that a whole request to Connectly may take.
+    #[serde(serialize_with = "shown::duration")]
+    pub timeout: Duration,
+}
+
+/// The brake on replies, so that two programs cannot talk to each other for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RepliesConfig {
+    /// The most replies that leave per conversation and minute; the send over the limit is parked.
+    pub per_minute: u32,
+}
+
+impl Default for SendingConfig {
+    fn default() -> Self {
+        Self {
+            window_margin: Duration::from_mins(1),
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl SendingConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let timeouts = || Duration::from_millis(100)..=Duration::from_mins(5);
+        Self {
+            window_margin: section
+                .duration("window_margin", Duration::ZERO..=Duration::from_hours(12))
+                .unwrap_or(default.window_margin),
+            connect_timeout: section
+                .duration("connect_timeout", timeouts())
+                .unwrap_or(default.connect_timeout),
+            timeout: section.duration("timeout", timeouts()).unwrap_or(default.timeout),
+        }
+    }
+}
+
+impl Default for RepliesConfig {
+    fn default() -> Self {
+        Self { per_minute: 20 }
+    }
+}
+
+impl RepliesConfig {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            per_minute: section
+                .integer("per_minute", 1..=10_000)
+                .unwrap_or(default.per_minute),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The conversations as text, for a person with a terminal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use ulid::Ulid;
+
+use super::message::SentMessage;
+use super::world::{Line, World};
+
+/// All conversations, each with its lines in order. Control characters are left out, so that a message cannot write to
+/// the terminal that shows it.
+pub(super) fn render(world: &World) -> String {
+    let mut conversations: BTreeMap<(&str, &str), Vec<&Line>> = BTreeMap::new();
+    for line in &world.lines {
+        conversations
+            .entry((&line.customer, &line.number))
+            .or_default()
+            .push(line);
+    }
+    if conversations.is_empty() {
+        return "Nobody has said anything yet.\n".to_owned();
+    }
+    let sent: HashMap<Ulid, &SentMessage> = world
+        .messages
+        .iter()
+        .map(|message| (message.ulid, message))
+        .collect();
+    let mut page = String::new();
+    for ((customer, number), lines) in conversations {
+        let name = world.name_of(customer).unwrap_or("somebody");
+        let _ = writeln!(
+            page,
+            "{name} ({customer}) with {} ({number})",
+            world.business.name
+        );
+        for line in lines {
+            let message = line.message.and_then(|id| sent.get(&id).copied());
+            let speaker = if line.message.is_some() {
+                &world.business.name
+            } else {
+                name
+            };
+            let words = line.words.replace('\n', " ");
+            let time = line.at.strftime("%F %T");
+            let _ = writeln!(page, "  {time}  {speaker}: {words}{}", progress(message));
+        }
+        page.push('\n');
+    }
+    page.retain(|character| character == '\n' || !character.is_control());
+    page
+}
+
+/// How far a message of the business came; nothing for what the customer said.
+fn progress(message: Option<&SentMessage>) -> String {
+    let Some(message) = message else {
+        return String::new();
+    };
+    let statuses: Vec<&str> = message.statuses.iter().map(|emitted| emitted.status).collect();
+    format!("  ({})", statuses.join(", "))
+}

@@ -1,0 +1,221 @@
+//! What a customer is made to say, and the check that it can be said.
+
+use serde::Deserialize;
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::message::parse_id;
+use super::wire::{Attachment, Location, is_e164};
+
+/// The customer who speaks when nobody is named: a number reserved for examples.
+const DEFAULT_CUSTOMER: &str = "+15550100001";
+
+/// Something for a customer to say: exactly one of `text`, `button`, `attachment` and `location`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    /// The customer's number in E.164 form; absent: `+15550100001`.
+    pub from: Option<String>,
+    /// The business's number in E.164 form; absent: the emulator's own. Another one becomes a number of the business.
+    pub to: Option<String>,
+    /// The customer's name, remembered for later.
+    pub name: Option<String>,
+    /// Plain words.
+    pub text: Option<String>,
+    /// The tap on a button.
+    pub button: Option<Button>,
+    /// A file.
+    pub attachment: Option<Attachment>,
+    /// A pin on the map.
+    pub location: Option<Location>,
+    /// The ad that the customer came from, as Connectly's `referral` object; not with a button.
+    pub referral: Option<Value>,
+    /// The id of the message that this one answers, as ULID or UUID.
+    pub reply_to: Option<String>,
+}
+
+impl Inbound {
+    /// The default customer saying this.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The same, said by this customer.
+    #[must_use]
+    pub fn by(mut self, number: impl Into<String>) -> Self {
+        self.from = Some(number.into());
+        self
+    }
+}
+
+/// The tap on a button.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Button {
+    /// The button's label.
+    pub text: String,
+    /// The id that the business gave the button.
+    pub payload: Option<String>,
+    /// Which of the documented shapes the webhook has.
+    #[serde(default)]
+    pub shape: Shape,
+}
+
+/// The four shapes in which Connectly has documented a button reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// `message.isButtonResponse`, no names, the business as bare digits; no id and no payload.
+    Flag,
+    /// The same flag with names and `context.replyToId`; no id and no payload.
+    Context,
+    /// `context.replyToId` and `buttonResponse`; no `message` and no id.
+    #[default]
+    Response,
+    /// `topic` and a `buttonResponse` with the id of this inbound message.
+    Topic,
+}
+
+/// Why a customer cannot say that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InboundError {
+    /// None or several of the kinds, or a referral with a button.
+    #[error("give exactly one of text, button, attachment, location")]
+    OneKind,
+    /// A number that is not in E.164 form.
+    #[error("{0} is not a phone number in E.164 form")]
+    Number(&'static str),
+    /// The business writing to itself.
+    #[error("from is a number of the business")]
+    FromBusiness,
+    /// An id in neither spelling.
+    #[error("reply_to is neither a ULID nor a UUID")]
+    ReplyTo,
+}
+
+/// An [`Inbound`] that was checked: reading one is the only way to get it.
+pub(super) struct Speech {
+    pub(super) customer: String,
+    pub(super) number: String,
+    pub(super) name: Option<String>,
+    /// The content in a few words, for the listing of conversations.
+    pub(super) words: String,
+    pub(super) content: Content,
+    /// The message that is answered, when one was named.
+    pub(super) answers: Option<Ulid>,
+}
+
+/// What is said.
+pub(super) enum Content {
+    /// Words, a file or a pin.
+    Message {
+        text: String,
+        attachment: Option<Attachment>,
+        location: Option<Location>,
+        referral: Option<Value>,
+    },
+    /// The tap on a button.
+    Tap(Button),
+}
+
+impl Speech {
+    /// Checks what a customer is to say to the business, whose own number is the default.
+    pub(super) fn read(inbound: Inbound, own_number: &str) -> Result<Self, InboundError> {
+        let words = words(&inbound).ok_or(InboundError::OneKind)?;
+        let answers = match inbound.reply_to.as_deref() {
+            Some(id) => Some(parse_id(id).ok_or(InboundError::ReplyTo)?),
+            None => None,
+        };
+        let content = match inbound.button {
+            Some(button) => Content::Tap(button),
+            None => Content::Message {
+                text: inbound.text.unwrap_or_default(),
+                attachment: inbound.attachment,
+                location: inbound.location,
+                referral: inbound.referral,
+            },
+        };
+        Ok(Self {
+            customer: number(inbound.from, DEFAULT_CUSTOMER, "from")?,
+            number: number(inbound.to, own_number, "to")?,
+            name: inbound.name,
+            words,
+            content,
+            answers,
+        })
+    }
+}
+
+fn number(given: Option<String>, default: &str, field: &'static str) -> Result<String, InboundError> {
+    let number = given.unwrap_or_else(|| default.to_owned());
+    if is_e164(&number) {
+        Ok(number)
+    } else {
+        Err(InboundError::Number(field))
+    }
+}
+
+/// The one thing that is said, in a few words; none when it is not one thing.
+fn words(inbound: &Inbound) -> Option<String> {
+    let said = [
+        inbound.text.clone(),
+        inbound.button.as_ref().map(|button| format!("[{}]", button.text)),
+        inbound.attachment.as_ref().map(|file| format!("[{}]", file.kind)),
+        inbound.location.as_ref().map(|_| "[location]".to_owned()),
+    ];
+    if inbound.button.is_some() && inbound.referral.is_some() {
+        return None;
+    }
+    let mut said = said.into_iter().flatten();
+    let first = said.next()?;
+    said.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(inbound: Value) -> Result<Speech, InboundError> {
+        let inbound: Inbound = serde_json::from_value(inbound).unwrap();
+        Speech::read(inbound, "+15550100002")
+    }
+
+    #[test]
+    fn defaults_name_the_customer_and_the_business() {
+        let speech = read(json!({"text": "hi"})).ok().unwrap();
+        assert_eq!(
+            (speech.customer.as_str(), speech.number.as_str()),
+            ("+15550100001", "+15550100002")
+        );
+        assert_eq!(speech.words, "hi");
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_told_apart() {
+        let both = json!({"text": "hi", "button": {"text": "Yes"}});
+        let ad_button = json!({"button": {"text": "Yes"}, "referral": {}});
+        for (inbound, error) in [
+            (json!({}), InboundError::OneKind),
+            (both, InboundError::OneKind),
+            (ad_button, InboundError::OneKind),
+            (json!({"text": "hi", "from": "Ana"}), InboundError::Number("from")),
+            (json!({"text": "hi", "to": "1"}), InboundError::Number("to")),
+            (json!({"text": "hi", "reply_to": "x"}), InboundError::ReplyTo),
+        ] {
+            assert_eq!(read(inbound).err(), Some(error));
+        }
+    }
+
+    #[test]
+    fn a_shape_is_written_in_one_word() {
+        let button: Button = serde_json::from_value(json!({"text": "Yes", "shape": "topic"})).unwrap();
+        assert_eq!(button.shape, Shape::Topic);
+        let button: Button = serde_json::from_value(json!({"text": "Yes"})).unwrap();
+        assert_eq!(button.shape, Shape::Response);
+    }
+}

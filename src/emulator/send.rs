@@ -1,0 +1,123 @@
+//! `POST /v1/businesses/{businessId}/send/messages`, the endpoint for session messages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use subtle::ConstantTimeEq as _;
+
+use super::connection::Connection;
+use super::desk::{Admission, Desk};
+use super::errors::{Refusal, rate_limited, server_error};
+use super::faults::SendFault;
+use super::outbound::Outbound;
+use super::world::Arrival;
+
+/// The headers worth showing beside a message: who sent it, and what could tell one try from the next.
+const HEADERS_OF_INTEREST: [&str; 6] = [
+    "user-agent",
+    "content-type",
+    "accept",
+    "idempotency-key",
+    "x-request-id",
+    "traceparent",
+];
+
+/// Accepts a message or refuses it as Connectly would, unless a fault has it otherwise.
+pub(super) async fn send(
+    State(desk): State<Arc<Desk>>,
+    Path(business): Path<String>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !authenticated(&desk, &business, &headers) {
+        return Refusal::Key.into_response();
+    }
+    let Admission::Admitted(fault) = desk.admit() else {
+        return rate_limited(None);
+    };
+    if let Some(early) = before_accepting(&desk, fault.as_ref()).await {
+        return early;
+    }
+    match accept(&desk, &headers, &body, fault.as_ref()) {
+        Ok(accepted) => after_accepting(fault.as_ref(), accepted, &connection),
+        Err(refusal) => {
+            tracing::info!(send.refusal = ?refusal, "refused a send");
+            refusal.into_response()
+        }
+    }
+}
+
+/// A key belongs to one business, so another business's id is answered like another key.
+fn authenticated(desk: &Desk, business: &str, headers: &HeaderMap) -> bool {
+    let given = headers.get("x-api-key").map_or(&b""[..], |key| key.as_bytes());
+    let expected = desk.settings.api_key.expose_secret().as_bytes();
+    bool::from(given.ct_eq(expected)) && business == desk.settings.business_id
+}
+
+/// What goes wrong before the message counts as accepted.
+async fn before_accepting(desk: &Desk, fault: Option<&SendFault>) -> Option<Response> {
+    match fault? {
+        SendFault::RateLimited { retry_after_seconds } => Some(rate_limited(*retry_after_seconds)),
+        SendFault::ServerError { status } => Some(server_error(*status)),
+        SendFault::Slow { milliseconds } => {
+            let pause = tokio::time::sleep(Duration::from_millis(*milliseconds));
+            desk.stop.run_until_cancelled(pause).await;
+            None
+        }
+        SendFault::ServerErrorAfterAccepting { .. }
+        | SendFault::LostAnswer
+        | SendFault::WindowRefused
+        | SendFault::WindowRefusedLater
+        | SendFault::Failed { .. } => None,
+    }
+}
+
+fn accept(
+    desk: &Desk,
+    headers: &HeaderMap,
+    body: &[u8],
+    fault: Option<&SendFault>,
+) -> Result<Response, Refusal> {
+    let outbound = Outbound::read(body)?;
+    let arrival = Arrival {
+        body: serde_json::from_slice(body)?,
+        headers: of_interest(headers),
+    };
+    let id = desk.accept(outbound, arrival, fault)?;
+    tracing::info!(message.id = %id, "accepted a send");
+    Ok(Json(json!({"id": id.to_string()})).into_response())
+}
+
+/// What goes wrong with the answer of a message that was accepted.
+fn after_accepting(fault: Option<&SendFault>, accepted: Response, connection: &Connection) -> Response {
+    match fault {
+        Some(SendFault::ServerErrorAfterAccepting { status }) => server_error(*status),
+        Some(SendFault::LostAnswer) => {
+            connection.cut();
+            accepted
+        }
+        Some(
+            SendFault::RateLimited { .. }
+            | SendFault::ServerError { .. }
+            | SendFault::Slow { .. }
+            | SendFault::WindowRefused
+            | SendFault::WindowRefusedLater
+            | SendFault::Failed { .. },
+        )
+        | None => accepted,
+    }
+}
+
+fn of_interest(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let shown = |name: &str| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned()));
+    HEADERS_OF_INTEREST.into_iter().filter_map(shown).collect()
+}

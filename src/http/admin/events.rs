@@ -1,0 +1,202 @@
+//! Stored events: lists, one event, its bytes.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+
+use super::AdminState;
+use super::page;
+use super::path::PathId;
+use super::query::Query;
+use crate::http::json;
+use crate::http::problem::Problem;
+use crate::model::event::EventType;
+use crate::model::id::EventTag;
+use crate::store::query::{EventFilter, StoredBody};
+
+pub(super) fn router() -> Router<AdminState> {
+    Router::new()
+        .route("/api/v1/events", get(list))
+        .route("/api/v1/events/{id}", get(one))
+        .route("/api/v1/events/{id}/body", get(body))
+}
+
+/// Which events a query asks for.
+pub(super) fn filter(query: &mut Query) -> Result<EventFilter, Problem> {
+    Ok(EventFilter {
+        account: query.text("account")?,
+        event_type: query.one_of("type", &EventType::ALL.map(EventType::as_str), EventType::parse)?,
+        customer: query.party("customer")?,
+        business: query.party("business")?,
+        provider_message_id: query.provider_message_id("provider_message_id")?,
+        since: query.time("since")?,
+        until: query.time("until")?,
+    })
+}
+
+async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
+    let mut query = Query::read(&uri)?;
+    let filter = filter(&mut query)?;
+    let requested = page::requested(&mut query)?;
+    query.finish()?;
+    let events = state.store.events(&filter, requested).await?;
+    Ok(page::answer(events, |event| event.id))
+}
+
+async fn one(State(state): State<AdminState>, PathId(id): PathId<EventTag>) -> Result<Response, Problem> {
+    let event = state.store.event(id).await?.ok_or_else(Problem::not_found)?;
+    Ok(json::answer(&event))
+}
+
+/// The signed bytes, as a file: they came from outside, so no browser may take them for a page.
+async fn body(State(state): State<AdminState>, PathId(id): PathId<EventTag>) -> Result<Response, Problem> {
+    match state.store.event_body(id).await?.ok_or_else(Problem::not_found)? {
+        StoredBody::Purged(_) => Err(Problem::body_purged()),
+        StoredBody::Kept(bytes) => {
+            let disposition = format!("attachment; filename=\"{id}\"");
+            let kind = "application/octet-stream".to_owned();
+            Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], bytes).into_response())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::http::testing::{
+        admin, assert_refused, call, event, event_id, get, header, read_json, read_text,
+    };
+    use crate::store::StoreError;
+
+    #[tokio::test]
+    async fn events_come_newest_first_in_pages() {
+        let admin = admin(|store| store.events = (1..=3).map(event).collect());
+        let first = read_json(call(&admin.router, get("/api/v1/events?limit=2")).await).await;
+        assert_eq!(first["data"][0]["id"], event_id(3).to_string());
+        assert_eq!(first["data"][1]["id"], event_id(2).to_string());
+        let cursor = first["next"].as_str().unwrap();
+        let second =
+            read_json(call(&admin.router, get(&format!("/api/v1/events?cursor={cursor}"))).await).await;
+        assert_eq!(second["data"][0]["id"], event_id(1).to_string());
+        assert!(second["next"].is_null());
+    }
+
+    #[tokio::test]
+    async fn every_filter_reaches_the_store() {
+        let admin = admin(|_| {});
+        let path = "/api/v1/events?account=shop&type=message.received&customer=15550100001&business=%2B15550100002\
+            &provider_message_id=019a3f00-0000-0000-0000-000000000001&since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z";
+        assert_eq!(call(&admin.router, get(path)).await.status(), 200);
+        let filter = admin.store.event_filter.lock().unwrap().clone().unwrap();
+        assert_eq!(filter.account.as_deref(), Some("shop"));
+        assert_eq!(filter.event_type, Some(EventType::MessageReceived));
+        assert_eq!(filter.customer.as_deref(), Some("+15550100001"));
+        assert_eq!(filter.business.as_deref(), Some("+15550100002"));
+        assert_eq!(
+            filter.provider_message_id.as_deref(),
+            Some("01K8ZG00000000000000000001")
+        );
+        assert_eq!(filter.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(filter.until.unwrap().to_string(), "2026-01-02T00:00:00Z");
+    }
+
+    #[tokio::test]
+    async fn a_bad_query_is_400_and_names_the_parameter() {
+        let admin = admin(|_| {});
+        for (query, parameter) in [
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=ten", "limit"),
+            ("cursor=x", "cursor"),
+            ("type=message", "type"),
+            ("since=yesterday", "since"),
+            ("until=2026-13-01T00:00:00Z", "until"),
+            ("account=", "account"),
+            ("colour=red", "colour"),
+            ("limit=1&limit=1", "limit"),
+        ] {
+            let response = call(&admin.router, get(&format!("/api/v1/events?{query}"))).await;
+            let problem = assert_refused(response, 400).await;
+            assert_eq!(problem["parameter"], parameter, "{query}");
+        }
+        assert!(
+            admin.store.event_filter.lock().unwrap().is_none(),
+            "nothing was asked of the store"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_event_is_shown_as_everywhere() {
+        let admin = admin(|store| store.events = vec![event(1)]);
+        let shown =
+            read_json(call(&admin.router, get(&format!("/api/v1/events/{}", event_id(1)))).await).await;
+        assert_eq!(shown, serde_json::to_value(event(1)).unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_404() {
+        let admin = admin(|_| {});
+        for path in [
+            "events/01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z",
+            "events/7",
+            "events/%ff",
+            "events/7/body",
+            "nothing",
+            "events/",
+        ] {
+            let response = call(&admin.router, get(&format!("/api/v1/{path}"))).await;
+            assert_eq!(
+                assert_refused(response, 404).await["type"],
+                "/problems/not-found",
+                "{path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_bytes_come_as_they_were_signed() {
+        let bytes = Bytes::from_static(b"<script>\xff");
+        let admin = admin(|store| store.bodies = vec![(event_id(1), StoredBody::Kept(bytes.clone()))]);
+        let response = call(
+            &admin.router,
+            get(&format!("/api/v1/events/{}/body", event_id(1))),
+        )
+        .await;
+        assert_eq!(header(&response, "content-type"), "application/octet-stream");
+        assert_eq!(header(&response, "x-content-type-options"), "nosniff");
+        assert!(header(&response, "content-disposition").starts_with("attachment"));
+        assert_eq!(
+            axum::body::to_bytes(response.into_body(), 100).await.unwrap(),
+            bytes
+        );
+    }
+
+    #[tokio::test]
+    async fn a_purged_body_is_410() {
+        let admin = admin(|store| store.bodies = vec![(event_id(1), StoredBody::Purged(event_id(1)))]);
+        let response = call(
+            &admin.router,
+            get(&format!("/api/v1/events/{}/body", event_id(1))),
+        )
+        .await;
+        assert_eq!(
+            assert_refused(response, 410).await["type"],
+            "/problems/body-purged"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_503_and_says_nothing_of_itself() {
+        let admin =
+            admin(|store| store.fails = Some(|| StoreError::Unavailable("host db.internal".to_owned())));
+        let response = call(&admin.router, get("/api/v1/events")).await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(header(&response, "retry-after"), "5");
+        assert!(!read_text(response).await.contains("db.internal"));
+    }
+}

@@ -1,0 +1,85 @@
+//! The admin listener: what is stored, and what may be done about it.
+//!
+//! Every request passes `gate`: its Host header must name this machine or be listed, and everything but health and the
+//! front page needs the token. One file per family of endpoints; each turns a query into a filter, asks the store, and
+//! answers. Nothing here decides anything about a message or a job: that is the store's and the model's.
+
+mod body;
+mod events;
+mod events_stream;
+mod gate;
+mod health;
+mod jobs;
+mod messages;
+mod metrics;
+mod page;
+mod path;
+mod query;
+mod routes;
+mod tail;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::any;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use self::gate::Token;
+pub use self::routes::RouteInfo;
+use crate::clock::Clock;
+use crate::http::frame;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the admin listener works with.
+#[derive(Clone)]
+pub struct AdminState {
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// What callers must show.
+    pub token: Token,
+    /// Host names that are answered besides loopback ones, without ports.
+    pub hosts: Arc<[String]>,
+    /// The effective routes, in the configuration's order.
+    pub routes: Arc<[RouteInfo]>,
+    /// Whether the service has started and is not stopping.
+    pub ready: watch::Receiver<bool>,
+    /// Changes whenever this process commits events; streams look for news then.
+    pub committed: watch::Receiver<u64>,
+    /// Ends the streams.
+    pub shutdown: CancellationToken,
+    /// Tells streams which events are recent.
+    pub clock: Clock,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Health and the front page for everybody on this machine, the rest behind the token.
+pub fn router(state: AdminState) -> Router {
+    let hosts = Arc::clone(&state.hosts);
+    let open = health::router().with_state(state.clone());
+    let router = frame::framed(open.merge(behind_token(state)))
+        .layer(from_fn_with_state(hosts, gate::check_host))
+        .layer(from_fn(gate::set_headers));
+    frame::guarded(router)
+}
+
+/// Unknown paths of the API are behind the token too, so that only who may ask learns what exists.
+fn behind_token(state: AdminState) -> Router {
+    let token = state.token.clone();
+    Router::new()
+        .merge(events::router())
+        .merge(events_stream::router())
+        .merge(messages::router())
+        .merge(jobs::router())
+        .merge(routes::router())
+        .merge(metrics::router())
+        .route("/api/v1", any(frame::not_found))
+        .route("/api/v1/", any(frame::not_found))
+        .route("/api/v1/{*path}", any(frame::not_found))
+        .method_not_allowed_fallback(frame::method_not_allowed)
+        .with_state(state)
+        .layer(from_fn_with_state(token, gate::check_token))
+}

@@ -1,0 +1,41 @@
+//! Ids in paths. What cannot be the id of anything is answered like the id of nothing: 404.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::connectly::ids::ProviderMessageId;
+use crate::http::problem::Problem;
+use crate::model::id::Id;
+
+/// An id of ours.
+#[derive(Debug)]
+pub(super) struct PathId<Of>(pub(super) Id<Of>);
+
+/// A message's id, ours or Connectly's in either spelling, as the store prints it.
+#[derive(Debug)]
+pub(super) struct PathMessageId(pub(super) String);
+
+impl<Of, S: Send + Sync> FromRequestParts<S> for PathId<Of> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = text(parts, state).await?;
+        Id::parse(&text).map(Self).ok_or_else(Problem::not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathMessageId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = text(parts, state).await?;
+        let id = ProviderMessageId::parse(&text).ok_or_else(Problem::not_found)?;
+        Ok(Self(id.to_string()))
+    }
+}
+
+async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
+    let path = Path::<String>::from_request_parts(parts, state).await;
+    path.map(|Path(text)| text)
+        .map_err(|_not_text| Problem::not_found())
+}

@@ -1,0 +1,223 @@
+//! A store in memory that answers questions from lists and notes what it was asked.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::event::Event;
+use crate::model::id::{EventId, Id, JobId, MessageId};
+use crate::model::job::{Job, JobState, Lease};
+use crate::model::message::{Message, TimelineEntry};
+use crate::model::sending::SendPolicy;
+use crate::store::arrival::{Arrival, Receipt};
+use crate::store::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use crate::store::work::{
+    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
+    Sending, Settlement, Swept,
+};
+use crate::store::{Result, Store, StoreError};
+
+/// How a store answers when it is asked whether it is there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::http) enum Ping {
+    /// It is.
+    #[default]
+    Answers,
+    /// It is not.
+    Fails,
+    /// It never answers.
+    Hangs,
+}
+
+/// What is in the store, how it fails, and what it was asked. Lists hold the oldest first.
+#[derive(Default)]
+pub(in crate::http) struct FakeStore {
+    pub(in crate::http) events: Vec<Event>,
+    pub(in crate::http) bodies: Vec<(EventId, StoredBody)>,
+    pub(in crate::http) messages: Vec<Message>,
+    pub(in crate::http) jobs: Vec<Job>,
+    /// `None` fails.
+    pub(in crate::http) counts: Option<Vec<JobCount>>,
+    pub(in crate::http) ping: Ping,
+    /// Why questions about events fail.
+    pub(in crate::http) fails: Option<fn() -> StoreError>,
+    /// Why changes fail.
+    pub(in crate::http) fails_to_change: Option<fn() -> StoreError>,
+    pub(in crate::http) event_filter: Mutex<Option<EventFilter>>,
+    pub(in crate::http) message_filter: Mutex<Option<MessageFilter>>,
+    pub(in crate::http) job_filter: Mutex<Option<JobFilter>>,
+    pub(in crate::http) resolved: Mutex<Option<(MessageId, Resolution)>>,
+    arrived: Mutex<Vec<Event>>,
+}
+
+impl FakeStore {
+    /// Makes an event visible from now on.
+    pub(in crate::http) fn arrive(&self, event: Event) {
+        self.arrived.lock().unwrap().push(event);
+    }
+
+    fn visible(&self) -> Vec<Event> {
+        let mut events = self.events.clone();
+        events.extend(self.arrived.lock().unwrap().iter().cloned());
+        events.sort_by_key(|event| event.id);
+        events
+    }
+
+    fn changed(&self, id: JobId, state: JobState) -> Result<Option<Job>> {
+        let Some(job) = self.jobs.iter().find(|job| job.id == id) else {
+            return Ok(None);
+        };
+        fail(self.fails_to_change)?;
+        Ok(Some(Job { state, ..job.clone() }))
+    }
+}
+
+fn fail(why: Option<fn() -> StoreError>) -> Result<()> {
+    why.map_or(Ok(()), |why| Err(why()))
+}
+
+fn unused<T>() -> Result<T> {
+    Err(StoreError::Internal("nothing outside asks for this".to_owned()))
+}
+
+fn page<T: Clone, Of>(rows: &[T], request: PageRequest<Id<Of>>, id: impl Fn(&T) -> Id<Of>) -> Page<T> {
+    let older = rows
+        .iter()
+        .rev()
+        .filter(|row| request.before.is_none_or(|before| id(row) < before));
+    let mut data: Vec<_> = older.cloned().collect();
+    let limit = request.limit as usize;
+    let more = data.len() > limit;
+    data.truncate(limit);
+    Page { data, more }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn commit(&self, _group: &[Arrival]) -> Result<Vec<Receipt>> {
+        unused()
+    }
+
+    async fn claim_deliveries(&self, _claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
+        unused()
+    }
+
+    async fn settle(&self, _settlements: &[Settlement]) -> Result<Vec<bool>> {
+        unused()
+    }
+
+    async fn renew(&self, _leases: &[Lease], _lease: Duration) -> Result<Vec<Lease>> {
+        unused()
+    }
+
+    async fn release(&self, _leases: &[Lease]) -> Result<()> {
+        unused()
+    }
+
+    async fn claim_sends(&self, _claim: &ClaimSends) -> Result<Vec<Sending>> {
+        unused()
+    }
+
+    async fn dispatch(&self, _sending: &Sending, _policy: &SendPolicy) -> Result<Dispatch> {
+        unused()
+    }
+
+    async fn settle_send(&self, _sending: &Sending, _answered: &SendAnswered) -> Result<SendResult> {
+        unused()
+    }
+
+    async fn resolve(&self, id: MessageId, resolution: Resolution) -> Result<Message> {
+        fail(self.fails_to_change)?;
+        *self.resolved.lock().unwrap() = Some((id, resolution));
+        self.messages
+            .iter()
+            .find(|message| message.id == id)
+            .cloned()
+            .map_or_else(unused, Ok)
+    }
+
+    async fn sweep(&self, _known: &RouteKnowledge) -> Result<Swept> {
+        unused()
+    }
+
+    async fn upkeep(&self) -> Result<()> {
+        unused()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        match self.ping {
+            Ping::Answers => Ok(()),
+            Ping::Fails => unused(),
+            Ping::Hangs => std::future::pending().await,
+        }
+    }
+
+    async fn close(&self) {}
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>> {
+        fail(self.fails)?;
+        Ok(self.visible().into_iter().find(|event| event.id == id))
+    }
+
+    async fn events(&self, filter: &EventFilter, request: PageRequest<EventId>) -> Result<Page<Event>> {
+        fail(self.fails)?;
+        *self.event_filter.lock().unwrap() = Some(filter.clone());
+        Ok(page(&self.visible(), request, |event| event.id))
+    }
+
+    async fn events_after(&self, filter: &EventFilter, after: EventId, limit: u32) -> Result<Vec<Event>> {
+        fail(self.fails)?;
+        *self.event_filter.lock().unwrap() = Some(filter.clone());
+        let newer = self.visible().into_iter().filter(|event| event.id > after);
+        Ok(newer.take(limit as usize).collect())
+    }
+
+    async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>> {
+        Ok(self
+            .bodies
+            .iter()
+            .find(|(event, _)| *event == id)
+            .map(|(_, body)| body.clone()))
+    }
+
+    async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
+        let message = self.messages.iter().find(|message| message.id.to_string() == id);
+        let queued = |message: &Message| TimelineEntry {
+            state: "queued".to_owned(),
+            at: message.created_at,
+            event_id: None,
+        };
+        Ok(message.map(|message| (message.clone(), vec![queued(message)])))
+    }
+
+    async fn messages(
+        &self,
+        filter: &MessageFilter,
+        request: PageRequest<MessageId>,
+    ) -> Result<Page<Message>> {
+        *self.message_filter.lock().unwrap() = Some(filter.clone());
+        Ok(page(&self.messages, request, |message| message.id))
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        Ok(self.jobs.iter().find(|job| job.id == id).cloned())
+    }
+
+    async fn jobs(&self, filter: &JobFilter, request: PageRequest<JobId>) -> Result<Page<Job>> {
+        *self.job_filter.lock().unwrap() = Some(filter.clone());
+        Ok(page(&self.jobs, request, |job| job.id))
+    }
+
+    async fn retry_job(&self, id: JobId) -> Result<Option<Job>> {
+        self.changed(id, JobState::Ready)
+    }
+
+    async fn discard_job(&self, id: JobId) -> Result<Option<Job>> {
+        self.changed(id, JobState::Discarded)
+    }
+
+    async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        self.counts.clone().map_or_else(unused, Ok)
+    }
+}

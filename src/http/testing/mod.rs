@@ -1,0 +1,125 @@
+//! What the tests of this module share: requests, readers of responses, an admin listener, and the things it shows.
+
+mod fake_store;
+mod samples;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+pub(super) use self::fake_store::{FakeStore, Ping};
+pub(super) use self::samples::{count, event, event_id, event_with_id, job, job_id, message, message_id};
+use super::admin::{self, AdminState, RouteInfo, Token};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+
+/// The admin token of the tests.
+pub(super) const TOKEN: &str = "test-token";
+
+/// An admin listener on a store in memory, and what a test may want to move.
+pub(super) struct Admin {
+    pub(super) router: Router,
+    pub(super) store: Arc<FakeStore>,
+    pub(super) ready: watch::Sender<bool>,
+    pub(super) committed: watch::Sender<u64>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) clock: Clock,
+}
+
+/// An admin listener whose store was prepared.
+pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
+    let mut store = FakeStore::default();
+    prepare(&mut store);
+    let store = Arc::new(store);
+    let (ready, is_ready) = watch::channel(true);
+    let (committed, has_committed) = watch::channel(0);
+    let (shutdown, clock) = (CancellationToken::new(), Clock::system());
+    let state = AdminState {
+        store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
+        token: Token::new(&SecretString::from(TOKEN)),
+        hosts: Arc::from(["switchboard.example".to_owned()]),
+        routes: Arc::from([route()]),
+        ready: is_ready,
+        committed: has_committed,
+        shutdown: shutdown.clone(),
+        clock: clock.clone(),
+        metrics: Arc::new(Metrics::new()),
+    };
+    Admin {
+        router: admin::router(state),
+        store,
+        ready,
+        committed,
+        shutdown,
+        clock,
+    }
+}
+
+fn route() -> RouteInfo {
+    RouteInfo {
+        name: "greeter".to_owned(),
+        on: vec!["message.received".to_owned()],
+        when: None,
+        handler: "greet".to_owned(),
+        ordering: "conversation".to_owned(),
+    }
+}
+
+/// Sends one request through a router.
+pub(super) async fn call(router: &Router, request: Request<Body>) -> Response {
+    router.clone().oneshot(request).await.unwrap()
+}
+
+/// A request as a person at this machine with the token would make it.
+pub(super) fn request(method: Method, path: &str) -> Request<Body> {
+    let builder = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost:8081");
+    builder
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .body(Body::empty())
+        .unwrap()
+}
+
+/// [`request`] with `GET`.
+pub(super) fn get(path: &str) -> Request<Body> {
+    request(Method::GET, path)
+}
+
+/// One header of a response; empty when it is not there.
+pub(super) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
+}
+
+/// The body as text.
+pub(super) async fn read_text(response: Response) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The body as JSON.
+pub(super) async fn read_json(response: Response) -> Value {
+    serde_json::from_str(&read_text(response).await).unwrap()
+}
+
+/// The problem document of an answer that must have this status.
+pub(super) async fn assert_refused(response: Response, status: u16) -> Value {
+    assert_eq!(response.status().as_u16(), status);
+    assert_eq!(header(&response, "content-type"), "application/problem+json");
+    let problem = read_json(response).await;
+    assert_eq!(problem["status"], status);
+    problem
+}

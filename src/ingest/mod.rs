@@ -1,0 +1,127 @@
+//! Verified bytes in, a committed event out.
+//!
+//! Deliveries that arrive while a group is being committed form the next group, so a busy server commits many at once and
+//! an idle one commits a single request at once: there is no timer. What waits is bounded in bytes.
+//!
+//! It answers nobody and runs no handler: accepting and working meet in what was committed.
+
+mod writer;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::connectly::signature::Verified;
+use crate::model::event::Event;
+use crate::model::id::EventId;
+use crate::routing::Routes;
+use crate::store::Store;
+use crate::store::arrival::{Arrival, Receipt, RouteMatch};
+use crate::telemetry::Metrics;
+use writer::Writer;
+
+/// Bytes counted for a delivery beside its body: what its decoded form and its place in the queue take.
+const OVERHEAD: usize = 1024;
+/// The most deliveries that wait, whatever their size: memory for the queue itself.
+const QUEUE: usize = 16 * 1024;
+
+/// Takes deliveries in. Clones share one queue.
+#[derive(Clone)]
+pub struct Ingest {
+    queue: mpsc::Sender<Waiting>,
+    budget: Arc<Semaphore>,
+    routes: Arc<Routes>,
+    clock: Clock,
+}
+
+/// Why a delivery was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    /// More bytes are waiting than may be.
+    #[error("too much is waiting to be committed")]
+    Full,
+    /// It could not be committed, or nobody knows whether it was; a repeat settles it.
+    #[error("the store is unavailable")]
+    Unavailable,
+}
+
+/// What ingest tells the rest of the house.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// Counts committed events, for those who show them.
+    pub committed: watch::Sender<u64>,
+    /// Called when a commit made jobs.
+    pub work: Arc<Notify>,
+}
+
+/// A delivery between its request and its commit.
+struct Waiting {
+    arrival: Arrival,
+    answer: oneshot::Sender<Result<Receipt, IngestError>>,
+    /// Returned when the delivery has been answered.
+    share: OwnedSemaphorePermit,
+}
+
+impl Ingest {
+    /// Starts the writer. It ends when the last `Ingest` is dropped and everything taken is committed.
+    pub fn start(
+        store: Arc<dyn Store>,
+        routes: Arc<Routes>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        signals: Signals,
+        budget_bytes: usize,
+    ) -> (Self, JoinHandle<()>) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
+        let writer = Writer::new(store, clock.clone(), metrics, signals);
+        let task = tokio::spawn(writer.run(waiting));
+        (
+            Self {
+                queue,
+                budget,
+                routes,
+                clock,
+            },
+            task,
+        )
+    }
+
+    /// Keeps a delivery: after `Ok` it is committed. Dropping the future changes nothing of that.
+    pub async fn accept(&self, account: &str, body: Verified) -> Result<Receipt, IngestError> {
+        let size = u32::try_from(body.bytes().len() + OVERHEAD).unwrap_or(u32::MAX);
+        let budget = Arc::clone(&self.budget);
+        let share = budget
+            .try_acquire_many_owned(size)
+            .map_err(|_| IngestError::Full)?;
+        let arrival = self.read(account, &body);
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            arrival,
+            answer,
+            share,
+        };
+        self.queue.try_send(waiting).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => IngestError::Full,
+            mpsc::error::TrySendError::Closed(_) => IngestError::Unavailable,
+        })?;
+        answered.await.unwrap_or(Err(IngestError::Unavailable))
+    }
+
+    /// Reads the body and matches routes: everything that needs no store.
+    fn read(&self, account: &str, body: &Verified) -> Arrival {
+        let (id, received_at) = (EventId::new(self.clock.ulid()), self.clock.now());
+        let mut arrival = Arrival::read(id, account.to_owned(), received_at, body.bytes().clone());
+        let event = Event::arriving(id, account, received_at, &arrival.decoded);
+        let matches = self.routes.matches(&event);
+        let matched = matches.into_iter().map(|found| RouteMatch {
+            route: found.route.name.clone(),
+            ordered: found.route.ordered,
+            failed: found.failed,
+        });
+        arrival.routes = matched.collect();
+        arrival
+    }
+}

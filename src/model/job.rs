@@ -1,0 +1,258 @@
+//! A job: one unit of durable work, either delivering an event to a route or sending a message.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use super::id::{ConversationId, EventId, JobId, MessageId};
+
+/// The two kinds of work. They share one table, so leases, backoff, parking and views exist once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Deliver an event to a route.
+    Deliver,
+    /// Send a message.
+    Send,
+}
+
+impl JobKind {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deliver => "deliver",
+            Self::Send => "send",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Deliver, Self::Send]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting: for its turn, its time, or a free slot.
+    Ready,
+    /// Held under a lease.
+    Running,
+    /// Finished.
+    Done,
+    /// Needs a person.
+    Parked,
+    /// A person gave it up.
+    Discarded,
+}
+
+impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Running,
+        Self::Done,
+        Self::Parked,
+        Self::Discarded,
+    ];
+
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Parked => "parked",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A lane: jobs in one lane run one at a time, in the order of their sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lane(String);
+
+impl Lane {
+    /// The lane of one route and one conversation.
+    pub fn of_route(route: &str, conversation: ConversationId) -> Self {
+        Self(format!("{route}/{conversation}"))
+    }
+
+    /// The lane of a conversation's sends. No route can be named so: names have no `>`.
+    pub fn of_sends(conversation: ConversationId) -> Self {
+        Self(format!(">/{conversation}"))
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The right to work on a job until it ends. Whoever holds a lease that has been taken over can change nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The job.
+    pub job: JobId,
+    /// Made anew at each claim; every change of the job is fenced by it.
+    pub token: Ulid,
+}
+
+/// One try, as it is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: i64,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub duration_ms: i64,
+    /// `done`, `retry`, `parked`, or what became of a send.
+    pub outcome: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+}
+
+/// A job as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// Our id.
+    pub id: JobId,
+    /// Deliver or send.
+    pub kind: JobKind,
+    /// The route, for a delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The event, for a delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
+    /// The message, for a send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<MessageId>,
+    /// Where it stands.
+    pub state: JobState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it may run next; absent once it is finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// Why the last try failed, or why it is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Its tries, when one job is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Vec<Attempt>>,
+}
+
+/// How a route retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The most tries.
+    pub attempts: u32,
+    /// How long after the first the last may start.
+    pub max_age: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 8 attempts within 10 minutes: a waiting retry holds its lane, so an ordered route must not wait for hours.
+    fn default() -> Self {
+        Self {
+            attempts: 8,
+            max_age: Duration::from_mins(10),
+        }
+    }
+}
+
+/// The delay before the second try; each further one doubles it.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// No delay is longer than this.
+const LONGEST_DELAY: Duration = Duration::from_mins(5);
+
+impl RetryPolicy {
+    /// How long to wait before the next try, or `None` when the job has had its chances.
+    ///
+    /// `jitter` is a random number from 0 to 1; the delay lies between half and all of the exponential step, so that jobs
+    /// that failed together do not come back together. `asked` is what the other side asked for, which wins when longer.
+    pub fn next(&self, tried: u32, age: Duration, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
+        if tried >= self.attempts {
+            return None;
+        }
+        let step = FIRST_DELAY
+            .saturating_mul(2_u32.saturating_pow(tried.saturating_sub(1)))
+            .min(LONGEST_DELAY);
+        let delay = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let delay = asked.map_or(delay, |asked| asked.max(delay));
+        (age.saturating_add(delay) <= self.max_age).then_some(delay)
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn delays_double_until_the_chances_are_used_up() {
+        let policy = RetryPolicy::default();
+        let delays: Vec<_> = (1..=8)
+            .map(|tried| policy.next(tried, Duration::ZERO, None, 1.0))
+            .collect();
+        let seconds: Vec<_> = delays
+            .iter()
+            .map(|delay| delay.map(|delay| delay.as_secs()))
+            .collect();
+        let expected = [
+            Some(1),
+            Some(2),
+            Some(4),
+            Some(8),
+            Some(16),
+            Some(32),
+            Some(64),
+            None,
+        ];
+        assert_eq!(seconds, expected);
+    }
+
+    #[test]
+    fn a_job_too_old_is_not_tried_again() {
+        let policy = RetryPolicy {
+            attempts: 100,
+            max_age: Duration::from_secs(10),
+        };
+        assert!(policy.next(1, Duration::from_secs(9), None, 1.0).is_some());
+        assert!(policy.next(1, Duration::from_secs(10), None, 1.0).is_none());
+        assert!(
+            policy
+                .next(1, Duration::ZERO, Some(Duration::from_secs(11)), 1.0)
+                .is_none()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_delay_is_within_its_bounds(tried in 1_u32..200, jitter in 0.0_f64..=1.0) {
+            let policy = RetryPolicy { attempts: 1000, max_age: Duration::MAX };
+            let delay = policy.next(tried, Duration::ZERO, None, jitter).unwrap();
+            prop_assert!(delay >= FIRST_DELAY / 2 && delay <= LONGEST_DELAY);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Events, conversations, messages and jobs as the rest of the house sees them.
+//!
+//! Everything here is a value or a pure function: no database, no clock, no network. Decisions live here so that both
+//! stores take the same ones, and so that they can be tested without either.
+
+pub mod context;
+pub mod conversation;
+pub mod dedupe;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod json;
+pub mod message;
+pub mod outcome;
+pub mod sending;
+pub mod template;

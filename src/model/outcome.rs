@@ -1,0 +1,195 @@
+//! What a handler hands back: replies, a new state, effects; or an error that says whether to try again.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::json::JsonText;
+
+/// What handling an event led to. Everything in it is committed together with the job's completion (P4).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Messages to the customer, sent in this order.
+    pub replies: Vec<Reply>,
+    /// The lane's state from now on.
+    pub state: StateChange,
+    /// What else changes.
+    pub effects: Vec<Effect>,
+}
+
+/// What becomes of the state a route keeps for a conversation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum StateChange {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is removed.
+    Clear,
+    /// It is replaced.
+    Set(Value),
+}
+
+/// A change beside replies and state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The customer wants no more messages from this account.
+    OptOut,
+    /// The customer wants messages again.
+    OptIn,
+}
+
+/// A message to the customer. Without `from` it leaves from the number the customer wrote to (P9).
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// Connectly's `message` object.
+    pub message: Value,
+    /// Echoed with every event about the message: any JSON of at most 1,024 bytes, less our mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_data: Option<JsonText>,
+    /// Another number of the business to send from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The template to send instead when the window is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Value>,
+}
+
+impl Reply {
+    /// A plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::message(serde_json::json!({ "text": text.into() }))
+    }
+
+    /// Any message, as Connectly's documentation writes it.
+    pub fn message(message: Value) -> Self {
+        Self {
+            message,
+            callback_data: None,
+            from: None,
+            fallback: None,
+        }
+    }
+
+    /// Sets what is echoed with every event about the message.
+    #[must_use]
+    pub fn with_callback_data(mut self, data: &Value) -> Self {
+        self.callback_data = Some(JsonText::of(data));
+        self
+    }
+
+    /// Sends from another number of the business.
+    #[must_use]
+    pub fn from_number(mut self, number: impl Into<String>) -> Self {
+        self.from = Some(number.into());
+        self
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Reply(..)")
+    }
+}
+
+impl Outcome {
+    /// Nothing to do for this event.
+    pub fn ignored() -> Self {
+        Self::default()
+    }
+
+    /// Adds a reply.
+    #[must_use]
+    pub fn reply(mut self, reply: Reply) -> Self {
+        self.replies.push(reply);
+        self
+    }
+
+    /// Sets the lane's state.
+    #[must_use]
+    pub fn state(mut self, state: Value) -> Self {
+        self.state = StateChange::Set(state);
+        self
+    }
+
+    /// Adds an effect.
+    #[must_use]
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::default().reply(reply)
+    }
+}
+
+impl From<Vec<Reply>> for Outcome {
+    fn from(replies: Vec<Reply>) -> Self {
+        Self {
+            replies,
+            ..Self::default()
+        }
+    }
+}
+
+/// Why an event was not handled, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerError {
+    /// Shown in the job's log, so it must hold no message text and no secret.
+    pub reason: String,
+    /// Whether, and when, to try again.
+    pub retry: Retry,
+}
+
+/// Whether, and when, to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// By the route's policy.
+    Backoff,
+    /// Not before this delay has passed.
+    After(Duration),
+    /// Never: a person must look.
+    Never,
+}
+
+impl HandlerError {
+    /// Try again by the route's policy.
+    pub fn retry(reason: impl fmt::Display) -> Self {
+        Self {
+            reason: reason.to_string(),
+            retry: Retry::Backoff,
+        }
+    }
+
+    /// Try again, but not before this delay has passed.
+    pub fn retry_after(delay: Duration, reason: impl fmt::Display) -> Self {
+        Self {
+            reason: reason.to_string(),
+            retry: Retry::After(delay),
+        }
+    }
+
+    /// Do not try again: the job is parked for a person.
+    pub fn fail(reason: impl fmt::Display) -> Self {
+        Self {
+            reason: reason.to_string(),
+            retry: Retry::Never,
+        }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for HandlerError {}
+
+/// What `Handler::handle` returns.
+pub type HandlerResult = Result<Outcome, HandlerError>;

@@ -1,0 +1,171 @@
+//! What is remembered, and what may be relied upon: every method of [`Store`] is one business verb and one transaction,
+//! and its first sentence is its guarantee.
+//!
+//! Two backends keep the same guarantees: [`postgres`] for production, one or many instances on it, and `sqlite` for one
+//! machine. What they decide, they decide with the pure functions of [`plan`] and of the model; what differs is how rows
+//! are locked and written. The contract suite in `tests/it/contract` runs on both, one named behaviour per function.
+//!
+//! To add a verb: its method here with its guarantee, the decision (if there is one) as a pure function in [`plan`], a file
+//! of the same name in both backends, and a case in the contract suite. To add a column: the same change in both folders
+//! under `migrations/`, and the row in [`rows`].
+//!
+//! A store knows nothing of HTTP, handlers or Connectly's endpoints, and never computes across two calls: what it needs to
+//! decide it locks first.
+
+pub mod arrival;
+pub mod error;
+pub mod plan;
+pub mod postgres;
+pub mod query;
+pub mod rows;
+//pub mod sqlite;
+pub mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::arrival::{Arrival, Receipt};
+pub use self::error::StoreError;
+use self::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use self::work::{
+    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
+    Sending, Settlement, Swept,
+};
+use crate::clock::Clock;
+use crate::model::event::Event;
+use crate::model::id::{EventId, JobId, MessageId};
+use crate::model::job::{Job, Lease};
+use crate::model::message::{Message, TimelineEntry};
+use crate::model::sending::SendPolicy;
+
+/// The result of every verb.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What is remembered. See the module's page for the recipe to add a verb.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // Accepting ----------------------------------------------------------------------------------------------------
+
+    /// Commits a group of deliveries in one transaction: after `Ok`, each is on disk, exactly once per dedupe key, with its
+    /// jobs and what it changes in conversations and messages.
+    ///
+    /// Receipts come in the order of the arrivals. A repeat (same key, same body) is counted on its event and makes
+    /// nothing; the same key with another body is kept once as an event of its own without jobs. On
+    /// [`StoreError::Data`] nothing of the group is kept and the caller halves it.
+    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>>;
+
+    // Delivering ---------------------------------------------------------------------------------------------------
+
+    /// Leases due deliveries to the caller, each the head of its lane, and counts the attempt.
+    ///
+    /// No two live leases exist for one job, nor for two jobs of one lane. A job whose lease ended unsettled is claimed only
+    /// when `reclaim` asks for it.
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>>;
+
+    /// Settles deliveries in one transaction: a job that is done commits its replies, state and effects with its
+    /// completion, so they happen once (P4).
+    ///
+    /// Settlements whose lease has been taken over change nothing. Answers, in order, whether each was applied.
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>>;
+
+    /// Extends leases, and answers those that are still held.
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
+
+    /// Gives back jobs that were claimed and not begun: they are ready at once and the attempt is not counted.
+    async fn release(&self, leases: &[Lease]) -> Result<()>;
+
+    // Sending ------------------------------------------------------------------------------------------------------
+
+    /// Leases due sends to the caller, one per conversation, never one that has been dispatched.
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>>;
+
+    /// Decides, under lock, whether a claimed message may leave now, and sets the fence: after [`Dispatch::Go`] no other
+    /// claim of this send will ever be answered so (P5), until a person or a definite "not processed" clears it.
+    ///
+    /// Every other answer has settled or postponed the job already.
+    async fn dispatch(&self, sending: &Sending, policy: &SendPolicy) -> Result<Dispatch>;
+
+    /// Settles a dispatched send by what Connectly answered. An accepted id is kept even when the lease has ended
+    /// meanwhile, and takes over what statuses already told of that id.
+    async fn settle_send(&self, sending: &Sending, answered: &SendAnswered) -> Result<SendResult>;
+
+    /// Settles what a person found out about an `unconfirmed` message: it was sent, or it is queued again at the lane's end
+    /// under the same id. [`StoreError::Conflict`] for a message in any other state.
+    async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message>;
+
+    // Upkeep -------------------------------------------------------------------------------------------------------
+
+    /// Makes `unconfirmed` what was dispatched under a lease that ended without an answer, and parks deliveries whose route
+    /// nobody has known for an hour.
+    async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept>;
+
+    /// Makes ready what the coming months need. Runs at most once at a time over all instances.
+    async fn upkeep(&self) -> Result<()>;
+
+    /// Succeeds when the store can be written to.
+    async fn ping(&self) -> Result<()>;
+
+    /// Ends all connections.
+    async fn close(&self);
+
+    // Asking -------------------------------------------------------------------------------------------------------
+
+    /// One event, with its content decoded anew from its bytes.
+    async fn event(&self, id: EventId) -> Result<Option<Event>>;
+
+    /// Events, newest first.
+    async fn events(&self, filter: &EventFilter, page: PageRequest<EventId>) -> Result<Page<Event>>;
+
+    /// Events after `after` in the order of their ids, at most `limit`: for streams, which re-read the last seconds because
+    /// ids are made before commits.
+    async fn events_after(&self, filter: &EventFilter, after: EventId, limit: u32) -> Result<Vec<Event>>;
+
+    /// The bytes of an event as they were signed.
+    async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>>;
+
+    /// One message by our id or Connectly's, with its timeline in the order of time.
+    async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>>;
+
+    /// Messages, newest first.
+    async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>>;
+
+    /// One job, unfinished, parked or finished, with its log.
+    async fn job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// Jobs, newest first: unfinished and parked ones, or the finished ones when the filter's state says so.
+    async fn jobs(&self, filter: &JobFilter, page: PageRequest<JobId>) -> Result<Page<Job>>;
+
+    /// Makes a parked job ready again, at the end of its lane, with its attempts counted anew.
+    /// [`StoreError::Conflict`] when it is not parked.
+    async fn retry_job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// Ends a parked or waiting job for good. [`StoreError::Conflict`] when it is running or finished.
+    async fn discard_job(&self, id: JobId) -> Result<Option<Job>>;
+
+    /// How many unfinished and parked jobs there are, by kind, route and state.
+    async fn job_counts(&self) -> Result<Vec<JobCount>>;
+}
+
+/// Opens the store a URL names, `postgres://` or `sqlite:`, applies migrations if asked, and makes it ready.
+pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Arc<dyn Store>> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Arc::new(
+            postgres::PostgresStore::open(url, options, clock).await?,
+        ));
+    }
+    if url.starts_with("sqlite:") {
+        return Err(StoreError::Url);
+    }
+    Err(StoreError::Url)
+}
+
+/// How to open a store.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// Whether to apply migrations; without, a schema that is behind is an error.
+    pub migrate: bool,
+    /// The most connections to PostgreSQL. SQLite has one that writes and a few that read.
+    pub connections: u32,
+}

@@ -1,0 +1,268 @@
+//! A group of deliveries on its way into the store: what is kept of it, where it belongs, and what it queues.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
+use super::dedupe::Verdict;
+use super::journal::{News, Tells};
+use crate::connectly::event::Kind;
+use crate::connectly::event::party::Party;
+use crate::connectly::text::bounded;
+use crate::model::event::EventType;
+use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
+use crate::model::job::{JobKind, Lane};
+use crate::model::json::JsonText;
+use crate::store::arrival::{Arrival, Receipt};
+use crate::store::rows::millis;
+
+/// A delivery that is new.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// The delivery.
+    pub arrival: &'a Arrival,
+    /// Whether its key was known with another body: then it makes no jobs.
+    pub variant: bool,
+    /// Its conversation, once locked.
+    pub conversation: Option<ConversationId>,
+    customer: Option<CustomerId>,
+}
+
+/// A job to insert.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// Deliver or send.
+    pub kind: JobKind,
+    /// The account.
+    pub account: String,
+    /// The route, empty for a send.
+    pub route: String,
+    /// The event of a delivery.
+    pub event: Option<EventId>,
+    /// The message of a send.
+    pub message: Option<MessageId>,
+    /// The conversation.
+    pub conversation: Option<ConversationId>,
+    /// Its lane.
+    pub lane: Option<Lane>,
+    /// Its place in the lane.
+    pub sequence: i64,
+    /// Set when it is parked from the start, with the reason.
+    pub parked: Option<String>,
+}
+
+/// The columns of an event's row.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct EventColumns<'a> {
+    pub id: EventId,
+    pub account: &'a str,
+    pub event_type: &'static str,
+    pub conversation: Option<ConversationId>,
+    pub provider_message_id: Option<String>,
+    pub in_reply_to: Option<String>,
+    pub status: Option<&'static str>,
+    pub error_code: Option<String>,
+    pub callback_data: Option<&'a str>,
+    pub campaign: Option<&'a str>,
+    pub occurred_at: Option<i64>,
+    pub received_at: i64,
+}
+
+/// What is new of a group.
+pub fn kept<'a>(group: &'a [Arrival], verdicts: &[Verdict]) -> Vec<Kept<'a>> {
+    let judged = group.iter().zip(verdicts);
+    judged
+        .filter_map(|(arrival, verdict)| {
+            let variant = match verdict {
+                Verdict::Fresh => false,
+                Verdict::Variant => true,
+                Verdict::Repeat(_) => return None,
+            };
+            Some(Kept {
+                arrival,
+                variant,
+                conversation: None,
+                customer: None,
+            })
+        })
+        .collect()
+}
+
+/// What each sender is told: a repeat is answered with the first event's id, a variant with its own.
+pub fn receipts(group: &[Arrival], verdicts: &[Verdict]) -> Vec<Receipt> {
+    let judged = group.iter().zip(verdicts);
+    judged
+        .map(|(arrival, verdict)| match verdict {
+            Verdict::Fresh => Receipt {
+                id: arrival.id,
+                duplicate: false,
+                jobs: u32::try_from(arrival.routes.len()).unwrap_or(u32::MAX),
+            },
+            Verdict::Variant => Receipt {
+                id: arrival.id,
+                duplicate: true,
+                jobs: 0,
+            },
+            Verdict::Repeat(first) => Receipt {
+                id: *first,
+                duplicate: true,
+                jobs: 0,
+            },
+        })
+        .collect()
+}
+
+/// The customers' sides of those that belong to a conversation, with their accounts.
+pub fn parties<'a>(kept: &[Kept<'a>]) -> Vec<(&'a str, &'a Party)> {
+    kept.iter().filter_map(party).collect()
+}
+
+fn party<'a>(row: &Kept<'a>) -> Option<(&'a str, &'a Party)> {
+    let decoded = &row.arrival.decoded;
+    decoded.business.as_ref()?;
+    Some((&row.arrival.account, decoded.customer.as_ref()?))
+}
+
+/// What the group changes in conversations. `customers` are those of [`parties`], in that order.
+pub fn deltas(
+    kept: &mut [Kept<'_>],
+    customers: &[CustomerId],
+    new_id: impl Fn() -> ConversationId,
+) -> Deltas {
+    let mut deltas = Deltas::default();
+    let mut customers = customers.iter();
+    for row in kept.iter_mut().filter(|row| party(row).is_some()) {
+        let Some(customer) = customers.next() else { break };
+        row.customer = Some(*customer);
+        let jobs = if row.variant { 0 } else { row.arrival.routes.len() };
+        deltas.add(
+            row.arrival,
+            *customer,
+            i64::try_from(jobs).unwrap_or(i64::MAX),
+            &new_id,
+        );
+    }
+    deltas
+}
+
+/// Puts each delivery into its locked conversation.
+pub fn place(kept: &mut [Kept<'_>], locked: &HashMap<ConversationKey, (LockedConversation, i64)>) {
+    for row in kept {
+        let key = row.customer.and_then(|customer| key_of(row.arrival, customer));
+        row.conversation = key
+            .and_then(|key| locked.get(&key))
+            .map(|(conversation, _)| conversation.id);
+    }
+}
+
+/// The jobs of a group, numbered in the order of the deliveries.
+pub fn jobs(
+    kept: &mut [Kept<'_>],
+    locked: &[(LockedConversation, i64)],
+    new_id: impl Fn() -> JobId,
+) -> Vec<NewJob> {
+    let mut sequences = Sequences::new(
+        locked
+            .iter()
+            .map(|(conversation, reserved)| (conversation, *reserved)),
+    );
+    let mut jobs = Vec::new();
+    for row in kept.iter().filter(|row| !row.variant) {
+        for matched in &row.arrival.routes {
+            let ordered = row.conversation.filter(|_| matched.ordered);
+            jobs.push(NewJob {
+                id: new_id(),
+                kind: JobKind::Deliver,
+                account: row.arrival.account.clone(),
+                route: matched.route.clone(),
+                event: Some(row.arrival.id),
+                message: None,
+                conversation: row.conversation,
+                lane: ordered.map(|conversation| Lane::of_route(&matched.route, conversation)),
+                sequence: row
+                    .conversation
+                    .map_or(0, |conversation| sequences.take(conversation)),
+                parked: matched.failed.clone(),
+            });
+        }
+    }
+    jobs
+}
+
+/// The columns of an event's row; what would not fit an index is hashed.
+pub fn event_columns<'a>(row: &Kept<'a>) -> EventColumns<'a> {
+    let arrival = row.arrival;
+    let decoded = &arrival.decoded;
+    let error_code = match &decoded.kind {
+        Kind::Status(update) => update
+            .error
+            .as_ref()
+            .and_then(|error| error.code.as_deref())
+            .map(bounded),
+        Kind::Received(_) | Kind::Echo(_) | Kind::Report(_) | Kind::Unknown => None,
+    };
+    let event_type = EventType::of(&decoded.kind);
+    EventColumns {
+        id: arrival.id,
+        account: &arrival.account,
+        event_type: event_type.as_str(),
+        conversation: row.conversation,
+        provider_message_id: decoded.provider_message_id.as_ref().map(ToString::to_string),
+        in_reply_to: decoded.in_reply_to.as_ref().map(ToString::to_string),
+        status: event_type
+            .status()
+            .map(crate::connectly::event::status::Status::as_str),
+        error_code,
+        callback_data: decoded.callback_data.as_deref(),
+        campaign: decoded.campaign.as_deref(),
+        occurred_at: decoded.occurred_at.map(millis),
+        received_at: millis(arrival.received_at),
+    }
+}
+
+/// What a group tells of messages: its statuses and echoes that name one.
+pub fn news(kept: &[Kept<'_>]) -> Vec<News> {
+    kept.iter().filter_map(news_of).collect()
+}
+
+fn news_of(row: &Kept<'_>) -> Option<News> {
+    let decoded = &row.arrival.decoded;
+    let tells = match &decoded.kind {
+        Kind::Status(update) => Tells::Status(update.status, update.error.clone()),
+        Kind::Echo(content) => Tells::Echo(echoed_message(content)),
+        Kind::Received(_) | Kind::Report(_) | Kind::Unknown => return None,
+    };
+    Some(News {
+        account: row.arrival.account.clone(),
+        conversation: row.conversation,
+        at: decoded.occurred_at.unwrap_or(row.arrival.received_at),
+        provider_message_id: decoded.provider_message_id.as_ref()?.to_string(),
+        mark: decoded.mark.map(MessageId::new),
+        callback_data: decoded.callback_data.clone().and_then(JsonText::parse),
+        campaign: decoded.campaign.clone(),
+        tells,
+    })
+}
+
+/// An echo's content as Connectly's `message` object.
+fn echoed_message(content: &crate::connectly::event::content::Content) -> Value {
+    let parts = [
+        ("text", content.text.clone().map(Value::from)),
+        ("attachments", content.attachments.clone()),
+        (
+            "location",
+            content
+                .location
+                .as_ref()
+                .and_then(|location| serde_json::to_value(location).ok()),
+        ),
+    ];
+    parts
+        .into_iter()
+        .filter_map(|(key, value)| value.map(|value| (key.to_owned(), value)))
+        .collect()
+}

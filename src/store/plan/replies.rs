@@ -1,0 +1,47 @@
+//! Which replies of a handler are queued (P10).
+
+use crate::model::event::EventType;
+use crate::model::message::Origin;
+use crate::model::outcome::Effect;
+
+/// Why the replies to an event are dropped, if they are. Its state and effects count all the same.
+///
+/// An echo shows what the business itself wrote, and a status of a message that a reply caused would answer an answer:
+/// replying to either can loop.
+pub fn guard(event: EventType, referred: Option<Origin>) -> Option<&'static str> {
+    match event {
+        EventType::MessageEcho => Some("an echo is not answered"),
+        EventType::MessageSent
+        | EventType::MessageDelivered
+        | EventType::MessageRead
+        | EventType::MessageFailed => {
+            (referred == Some(Origin::Reply)).then_some("a status of a reply is not answered")
+        }
+        EventType::MessageReceived | EventType::ReportCompleted | EventType::Unknown => None,
+    }
+}
+
+/// Whether a reply is the confirmation of an opt-out: the first one of the outcome that opts the customer out still leaves.
+pub fn confirms_opt_out(index: usize, effects: &[Effect]) -> bool {
+    index == 0 && effects.contains(&Effect::OptOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_loop_is_answered() {
+        assert!(guard(EventType::MessageReceived, Some(Origin::Reply)).is_none());
+        assert!(guard(EventType::MessageEcho, None).is_some());
+        assert!(guard(EventType::MessageFailed, Some(Origin::Reply)).is_some());
+        assert!(guard(EventType::MessageFailed, Some(Origin::Api)).is_none());
+    }
+
+    #[test]
+    fn only_the_first_reply_confirms_an_opt_out() {
+        assert!(confirms_opt_out(0, &[Effect::OptOut]));
+        assert!(!confirms_opt_out(1, &[Effect::OptOut]));
+        assert!(!confirms_opt_out(0, &[Effect::OptIn]));
+    }
+}

@@ -1,0 +1,254 @@
+//! What becomes of a send: when it may not leave, when its answer comes, when a person settles it.
+
+use jiff::Timestamp;
+
+use super::journal::{self, Fate, MessageRecord};
+use super::settle::{Finished, Postponed, append};
+use crate::connectly::error::ErrorDetail;
+use crate::model::id::{JobId, MessageId};
+use crate::model::job::Attempt;
+use crate::model::message::OwnState;
+use crate::model::sending::{Facts, Verdict};
+use crate::store::error::StoreError;
+use crate::store::rows::ConversationRow;
+use crate::store::work::{Answer, Resolution, SendAnswered};
+
+/// Why a message cannot be resolved.
+pub const NOT_UNCONFIRMED: StoreError = StoreError::Conflict("only an unconfirmed message can be resolved");
+
+/// A job as far as its send needs it.
+#[derive(Debug, Clone)]
+pub struct JobView {
+    /// Its id.
+    pub id: JobId,
+    /// The fence.
+    pub dispatched_at: Option<Timestamp>,
+    /// Its tries so far.
+    pub log: Vec<Attempt>,
+}
+
+/// What decides whether a message may leave.
+pub fn facts(
+    record: &MessageRecord,
+    conversation: &ConversationRow,
+    confirms_opt_out: bool,
+    replies_last_minute: i64,
+    now: Timestamp,
+) -> Facts {
+    let newest = record.sends.last();
+    Facts {
+        now,
+        origin: record.origin,
+        kind: newest.map_or(crate::model::message::SendKind::Session, |send| send.kind),
+        own: record.own,
+        seen: newest.is_some_and(|send| send.provider_message_id.is_some()),
+        window: conversation.window(),
+        opted_out_at: conversation.opted_out_at.map(crate::store::rows::timestamp),
+        confirms_opt_out,
+        replies_last_minute,
+    }
+}
+
+/// A send that will not leave.
+#[derive(Debug)]
+pub struct Ended {
+    /// The message, settled.
+    pub record: MessageRecord,
+    /// The job, when it is finished.
+    pub finished: Option<Finished>,
+    /// The job, when it is parked.
+    pub postponed: Option<Postponed>,
+    /// What became of it, in a word.
+    pub outcome: &'static str,
+}
+
+/// Settles a send that may not leave.
+pub fn end(verdict: Verdict, mut record: MessageRecord, job: &JobView, number: i64, now: Timestamp) -> Ended {
+    let (own, outcome, detail) = match verdict {
+        Verdict::Expire => (
+            OwnState::Expired,
+            "expired",
+            "the 24-hour window is closed and there is no fallback",
+        ),
+        Verdict::Suppress => (OwnState::Suppressed, "suppressed", "the customer has opted out"),
+        Verdict::Park => (
+            record.own,
+            "parked",
+            "too many replies left in this conversation within a minute",
+        ),
+        Verdict::Settled | Verdict::Leave => (record.own, "settled", "it was settled before it left"),
+    };
+    record.own = own;
+    let detail = Some(detail.to_owned());
+    let attempt = Attempt {
+        number,
+        at: now,
+        duration_ms: 0,
+        outcome: outcome.to_owned(),
+        detail: detail.clone(),
+    };
+    let log = append(job.log.clone(), attempt);
+    if verdict == Verdict::Park {
+        let postponed = Postponed {
+            job: job.id,
+            after: None,
+            reason: detail,
+            log,
+        };
+        return Ended {
+            record,
+            finished: None,
+            postponed: Some(postponed),
+            outcome,
+        };
+    }
+    Ended {
+        record,
+        finished: Some(Finished {
+            job: job.id,
+            outcome,
+            detail,
+            log,
+        }),
+        postponed: None,
+        outcome,
+    }
+}
+
+/// What an answer writes.
+#[derive(Debug)]
+pub struct Answered {
+    /// The message, settled.
+    pub record: MessageRecord,
+    /// The observed message that turned out to be this one.
+    pub absorbed: Option<MessageId>,
+    /// The job, when it is finished.
+    pub finished: Option<Finished>,
+    /// The job, when it is tried again or parked.
+    pub postponed: Option<Postponed>,
+    /// Whether the request was surely not processed, so that another may leave.
+    pub clears_fence: bool,
+    /// Whether the message needs a new job, because its old one was given up meanwhile.
+    pub requeue: bool,
+    /// Whether Connectly says that the window is closed.
+    pub window_closed: bool,
+}
+
+/// Settles a send by its answer; `None` when the answer is not to the request that is in force.
+///
+/// The job may be gone: a lease that ended has made the message `unconfirmed`, and an answer that was held meanwhile still
+/// tells what happened.
+pub fn answer(
+    mut record: Vec<MessageRecord>,
+    mut observed: Vec<MessageRecord>,
+    job: Option<JobView>,
+    answered: &SendAnswered,
+    now: Timestamp,
+) -> Option<Answered> {
+    let mut record = record.pop()?;
+    let observed = observed.pop();
+    let in_force = record.sends.last()?.dispatched_at == Some(answered.dispatched_at);
+    let open = matches!(
+        record.own,
+        OwnState::Queued | OwnState::Unconfirmed | OwnState::Accepted
+    );
+    if !in_force || !open {
+        return None;
+    }
+    let absorbed = observed.as_ref().map(|observed| observed.id);
+    let was_unconfirmed = record.own == OwnState::Unconfirmed;
+    let fate = journal::answer(&mut record, &answered.answer, observed, now);
+    let job = job.filter(|job| job.dispatched_at == Some(answered.dispatched_at));
+    let again = matches!(fate, Fate::Again(_));
+    if again && was_unconfirmed {
+        record.own = OwnState::Queued;
+    }
+    let requeue = again && job.is_none();
+    let (finished, postponed) = job.map_or((None, None), |job| settle_job(&fate, &job, &answered.attempt));
+    let window_closed = matches!(answered.answer, Answer::WindowClosed(_)) && record.own == OwnState::Expired;
+    Some(Answered {
+        record,
+        absorbed,
+        finished,
+        postponed,
+        clears_fence: again,
+        requeue,
+        window_closed,
+    })
+}
+
+fn settle_job(fate: &Fate, job: &JobView, attempt: &Attempt) -> (Option<Finished>, Option<Postponed>) {
+    let detail = attempt.detail.clone();
+    let log = append(job.log.clone(), attempt.clone());
+    match fate {
+        Fate::Done(outcome) => (
+            Some(Finished {
+                job: job.id,
+                outcome,
+                detail,
+                log,
+            }),
+            None,
+        ),
+        Fate::Again(after) => (
+            None,
+            Some(Postponed {
+                job: job.id,
+                after: Some(*after),
+                reason: detail,
+                log,
+            }),
+        ),
+        Fate::Park => (
+            None,
+            Some(Postponed {
+                job: job.id,
+                after: None,
+                reason: detail,
+                log,
+            }),
+        ),
+    }
+}
+
+/// Settles an unconfirmed message by what a person found out.
+pub fn resolve(
+    record: Option<MessageRecord>,
+    resolution: Resolution,
+    now: Timestamp,
+) -> Result<MessageRecord, StoreError> {
+    let mut record = record
+        .filter(|record| record.own == OwnState::Unconfirmed)
+        .ok_or(NOT_UNCONFIRMED)?;
+    let send = record.sends.last_mut().ok_or(NOT_UNCONFIRMED)?;
+    match resolution {
+        Resolution::Sent => {
+            record.own = OwnState::Accepted;
+            send.accepted_at = Some(now);
+        }
+        Resolution::NotSent => {
+            record.own = OwnState::Queued;
+            send.dispatched_at = None;
+        }
+    }
+    Ok(record)
+}
+
+/// Readies a refused message for another try, when a person retries its job.
+pub fn retry(record: &mut MessageRecord) {
+    if record.own == OwnState::Failed {
+        record.own = OwnState::Queued;
+        record.error = None;
+    }
+    if let Some(send) = record.sends.last_mut() {
+        send.dispatched_at = None;
+    }
+}
+
+/// Gives up a message whose job a person discarded: it will not leave.
+pub fn discard(record: &mut MessageRecord) {
+    if record.own == OwnState::Queued {
+        record.own = OwnState::Failed;
+        record.error = Some(ErrorDetail::from_message("discarded before it was sent"));
+    }
+}

@@ -1,0 +1,343 @@
+//! What follows from a group of settled deliveries, decided once the jobs are locked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::group::NewJob;
+use super::replies::{confirms_opt_out, guard};
+use crate::model::event::EventType;
+use crate::model::id::{ConversationId, CustomerId, JobId, MessageId};
+use crate::model::job::{Attempt, JobKind, Lane};
+use crate::model::message::Origin;
+use crate::model::outcome::{Effect, Reply, StateChange};
+use crate::store::work::{Settled, Settlement};
+
+/// A job as the store holds it while it is settled.
+#[derive(Debug, Clone)]
+pub struct HeldJob {
+    /// Its id.
+    pub id: JobId,
+    /// The token in force.
+    pub token: Option<Ulid>,
+    /// The account.
+    pub account: String,
+    /// The route.
+    pub route: String,
+    /// The conversation of its event.
+    pub conversation: Option<ConversationId>,
+    /// The customer of that conversation.
+    pub customer: Option<CustomerId>,
+    /// The business number of that conversation.
+    pub business: Option<String>,
+    /// The type of its event.
+    pub event_type: EventType,
+    /// Where the message comes from that its event is a status or echo of.
+    pub referred: Option<Origin>,
+    /// Its tries so far.
+    pub log: Vec<Attempt>,
+}
+
+/// A job that is finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Which.
+    pub job: JobId,
+    /// `done` or `discarded`, or what became of a send.
+    pub outcome: &'static str,
+    /// Why, when there is something to say.
+    pub detail: Option<String>,
+    /// Its tries, as JSON.
+    pub log: String,
+}
+
+/// A job that is tried again, or parked when there is no delay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postponed {
+    /// Which.
+    pub job: JobId,
+    /// After what time; `None` parks it.
+    pub after: Option<Duration>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Its tries, as JSON.
+    pub log: String,
+}
+
+/// A message to insert, with the job that sends it.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The account.
+    pub account: String,
+    /// The conversation it leaves in.
+    pub conversation: ConversationId,
+    /// The job whose outcome it is, and its place there.
+    pub caused_by: Option<(JobId, i64)>,
+    /// Connectly's `message` object.
+    pub content: Value,
+    /// The template to send instead, once that is built.
+    pub fallback: Option<Value>,
+    /// What is echoed, as JSON text.
+    pub callback_data: Option<String>,
+    /// Whether it is the confirmation of an opt-out.
+    pub confirms_opt_out: bool,
+}
+
+/// A change of a handler's state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewState {
+    /// The route.
+    pub route: String,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The state, or `None` to remove it.
+    pub state: Option<Value>,
+}
+
+/// Everything to write for a group of settlements.
+#[derive(Debug, Default)]
+pub struct SettlePlan {
+    /// Whether each settlement was applied, in order.
+    pub applied: Vec<bool>,
+    /// Jobs that leave the queue.
+    pub finished: Vec<Finished>,
+    /// Jobs that stay.
+    pub postponed: Vec<Postponed>,
+    /// Messages to queue, in order.
+    pub messages: Vec<NewMessage>,
+    /// States to write.
+    pub states: Vec<NewState>,
+    /// Customers to opt out (true) or in (false).
+    pub opt_outs: BTreeMap<CustomerId, bool>,
+}
+
+/// The conversation that a reply with its own `from` belongs to: one row per job and number.
+pub type OtherConversations = HashMap<(JobId, String), ConversationId>;
+
+/// Decides, with the jobs locked, what a group of settlements writes. Those whose lease was taken over write nothing.
+pub fn plan(
+    settlements: &[Settlement],
+    held: &HashMap<JobId, HeldJob>,
+    others: &OtherConversations,
+    new_id: impl Fn() -> MessageId,
+) -> SettlePlan {
+    let mut plan = SettlePlan::default();
+    for settlement in settlements {
+        let job = held
+            .get(&settlement.lease.job)
+            .filter(|job| job.token == Some(settlement.lease.token));
+        plan.applied.push(job.is_some());
+        if let Some(job) = job {
+            plan.settle(settlement, job, others, &new_id);
+        }
+    }
+    plan
+}
+
+impl SettlePlan {
+    fn settle(
+        &mut self,
+        settlement: &Settlement,
+        job: &HeldJob,
+        others: &OtherConversations,
+        new_id: &impl Fn() -> MessageId,
+    ) {
+        let mut attempt = settlement.attempt.clone();
+        match &settlement.resolution {
+            Settled::Done {
+                replies,
+                state,
+                effects,
+            } => {
+                let dropped = self.reply(job, replies, effects, others, new_id);
+                attempt.detail = dropped.map(ToOwned::to_owned).or(attempt.detail);
+                self.remember(job, state);
+                self.apply(job, effects);
+                let detail = attempt.detail.clone();
+                self.finished.push(Finished {
+                    job: job.id,
+                    outcome: "done",
+                    detail,
+                    log: log(job, attempt),
+                });
+            }
+            Settled::Retry(after) => self.postpone(job, Some(*after), attempt),
+            Settled::Park => self.postpone(job, None, attempt),
+        }
+    }
+
+    fn postpone(&mut self, job: &HeldJob, after: Option<Duration>, attempt: Attempt) {
+        let reason = attempt.detail.clone();
+        self.postponed.push(Postponed {
+            job: job.id,
+            after,
+            reason,
+            log: log(job, attempt),
+        });
+    }
+
+    /// Queues the replies, or says why they are dropped.
+    fn reply(
+        &mut self,
+        job: &HeldJob,
+        replies: &[Reply],
+        effects: &[Effect],
+        others: &OtherConversations,
+        new_id: &impl Fn() -> MessageId,
+    ) -> Option<&'static str> {
+        if replies.is_empty() {
+            return None;
+        }
+        if let Some(reason) = guard(job.event_type, job.referred) {
+            return Some(reason);
+        }
+        for (index, reply) in replies.iter().enumerate() {
+            let other = reply
+                .from
+                .as_ref()
+                .filter(|from| Some(*from) != job.business.as_ref());
+            let conversation = match other {
+                Some(from) => others.get(&(job.id, from.clone())).copied(),
+                None => job.conversation,
+            };
+            let Some(conversation) = conversation else {
+                return Some("there is no customer to reply to");
+            };
+            self.messages.push(NewMessage {
+                id: new_id(),
+                account: job.account.clone(),
+                conversation,
+                caused_by: Some((job.id, i64::try_from(index).unwrap_or(i64::MAX))),
+                content: reply.message.clone(),
+                fallback: reply.fallback.clone(),
+                callback_data: reply.callback_data.as_ref().map(|data| data.as_str().to_owned()),
+                confirms_opt_out: confirms_opt_out(index, effects),
+            });
+        }
+        None
+    }
+
+    fn remember(&mut self, job: &HeldJob, change: &StateChange) {
+        let Some(conversation) = job.conversation else {
+            return;
+        };
+        let state = match change {
+            StateChange::Keep => return,
+            StateChange::Clear => None,
+            StateChange::Set(state) => Some(state.clone()),
+        };
+        self.states.push(NewState {
+            route: job.route.clone(),
+            conversation,
+            state,
+        });
+    }
+
+    fn apply(&mut self, job: &HeldJob, effects: &[Effect]) {
+        let Some(customer) = job.customer else { return };
+        for effect in effects {
+            match effect {
+                Effect::OptOut => self.opt_outs.insert(customer, true),
+                Effect::OptIn => self.opt_outs.insert(customer, false),
+            };
+        }
+    }
+
+    /// How many sequence numbers each conversation needs for the messages.
+    pub fn wanted(&self) -> Vec<(ConversationId, i64)> {
+        let mut wanted: BTreeMap<ConversationId, i64> = BTreeMap::new();
+        for message in &self.messages {
+            *wanted.entry(message.conversation).or_default() += 1;
+        }
+        wanted.into_iter().collect()
+    }
+
+    /// The jobs that send the messages, with the numbers that were reserved: `last` is each conversation's last one.
+    pub fn send_jobs(&self, last: &[(ConversationId, i64)], new_id: impl Fn() -> JobId) -> Vec<NewJob> {
+        let reserved: HashMap<_, _> = self.wanted().into_iter().collect();
+        let first = |(id, last): &(ConversationId, i64)| (*id, last - reserved.get(id).copied().unwrap_or(0));
+        let mut next: HashMap<ConversationId, i64> = last.iter().map(first).collect();
+        let jobs = self.messages.iter().map(|message| {
+            let sequence = next.entry(message.conversation).or_default();
+            *sequence += 1;
+            send_job(
+                new_id(),
+                &message.account,
+                message.id,
+                message.conversation,
+                *sequence,
+            )
+        });
+        jobs.collect()
+    }
+}
+
+/// The job that sends a message.
+pub fn send_job(
+    id: JobId,
+    account: &str,
+    message: MessageId,
+    conversation: ConversationId,
+    sequence: i64,
+) -> NewJob {
+    NewJob {
+        id,
+        kind: JobKind::Send,
+        account: account.to_owned(),
+        route: String::new(),
+        event: None,
+        message: Some(message),
+        conversation: Some(conversation),
+        lane: Some(Lane::of_sends(conversation)),
+        sequence,
+        parked: None,
+    }
+}
+
+/// The most tries that are logged: a job that waits out a day of 401s makes one a minute.
+const LONGEST_LOG: usize = 100;
+
+fn log(job: &HeldJob, attempt: Attempt) -> String {
+    append(job.log.clone(), attempt)
+}
+
+/// A log with one more try, as JSON.
+pub fn append(mut log: Vec<Attempt>, attempt: Attempt) -> String {
+    log.push(attempt);
+    let surplus = log.len().saturating_sub(LONGEST_LOG);
+    log.drain(..surplus);
+    serde_json::to_string(&log).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// The replies that leave from another number than the customer wrote to: the job, its customer, and the number.
+pub fn foreign_numbers(
+    settlements: &[Settlement],
+    jobs: &HashMap<JobId, HeldJob>,
+) -> Vec<(HeldJob, CustomerId, String)> {
+    let mut found = BTreeMap::new();
+    for settlement in settlements {
+        let Settled::Done { replies, .. } = &settlement.resolution else {
+            continue;
+        };
+        let Some(job) = jobs.get(&settlement.lease.job) else {
+            continue;
+        };
+        let Some(customer) = job.customer else { continue };
+        let foreign = replies
+            .iter()
+            .filter_map(|reply| reply.from.clone())
+            .filter(|from| Some(from) != job.business.as_ref());
+        for from in foreign {
+            // Sorted as conversations are locked.
+            found.insert(
+                (job.account.clone(), from.clone(), customer, job.id),
+                (job.clone(), customer, from),
+            );
+        }
+    }
+    found.into_values().collect()
+}

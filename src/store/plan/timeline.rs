@@ -1,0 +1,67 @@
+//! A message's timeline: what we did, and each status that came, in the order of time.
+
+use jiff::Timestamp;
+use sqlx::FromRow;
+
+use crate::model::id::EventId;
+use crate::model::message::{Message, Origin, OwnState, TimelineEntry};
+use crate::store::rows::{SendRow, timestamp};
+
+/// A status event of a message.
+#[derive(Debug, FromRow)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct StatusSeen {
+    pub id: EventId,
+    pub status: String,
+    pub at: i64,
+}
+
+/// Puts the timeline together. `settled_at` is when we last changed the message, which dates what we made of it ourselves.
+pub fn of(
+    message: &Message,
+    sends: &[SendRow],
+    statuses: Vec<StatusSeen>,
+    settled_at: i64,
+) -> Vec<TimelineEntry> {
+    let mut timeline = Vec::new();
+    if message.origin != Origin::Observed {
+        timeline.push(ours(OwnState::Queued, message.created_at));
+    }
+    let accepted = sends.iter().filter_map(|send| send.accepted_at);
+    timeline.extend(accepted.map(|at| ours(OwnState::Accepted, timestamp(at))));
+    let unsent = [
+        OwnState::Unconfirmed,
+        OwnState::Failed,
+        OwnState::Expired,
+        OwnState::Suppressed,
+    ];
+    let told = statuses.iter().any(|seen| seen.status == message.state);
+    let settled = unsent
+        .into_iter()
+        .find(|own| own.as_str() == message.state && !told);
+    timeline.extend(settled.map(|own| ours(own, timestamp(settled_at))));
+    timeline.extend(statuses.into_iter().map(|seen| TimelineEntry {
+        state: seen.status,
+        at: timestamp(seen.at),
+        event_id: Some(seen.id),
+    }));
+    // Connectly's clock prints whole seconds: of equal times, what we did comes first, then the usual order.
+    timeline.sort_by_key(|entry| (entry.at.as_second(), rank(&entry.state), entry.at));
+    timeline
+}
+
+fn ours(state: OwnState, at: Timestamp) -> TimelineEntry {
+    TimelineEntry {
+        state: state.as_str().to_owned(),
+        at,
+        event_id: None,
+    }
+}
+
+fn rank(state: &str) -> usize {
+    let usual = ["queued", "accepted", "unconfirmed", "sent", "delivered", "read"];
+    usual
+        .iter()
+        .position(|known| *known == state)
+        .unwrap_or(usual.len())
+}

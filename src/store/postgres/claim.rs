@@ -1,0 +1,247 @@
+//! Leases: claiming deliveries, extending, giving back.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::{PostgresStore, events};
+use crate::model::conversation::Conversation;
+use crate::model::id::{ConversationId, EventId, JobId, MessageId};
+use crate::model::job::Lease;
+use crate::model::message::Message;
+use crate::store::plan::delivery::{ClaimedRow, Surroundings, assemble};
+use crate::store::rows::{ConversationRow, MessageRow};
+use crate::store::work::{ClaimDeliveries, Delivery};
+use crate::store::{Result, StoreError};
+
+pub(super) async fn claim_deliveries(
+    store: &PostgresStore,
+    claim: &ClaimDeliveries,
+) -> Result<Vec<Delivery>> {
+    let claimed = lease(store, claim).await?;
+    if claimed.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What is read below cannot change under us: state and order belong to the lane, and the lane is leased.
+    let mut connection = store.pool.acquire().await?;
+    let surroundings = surroundings(&mut connection, &claimed).await?;
+    Ok(assemble(claimed, surroundings, store.clock.now()))
+}
+
+async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
+    let (routes, slots): (Vec<&str>, Vec<i64>) = claim
+        .routes
+        .iter()
+        .map(|(route, slots)| (route.as_str(), i64::from(*slots)))
+        .unzip();
+    // store::claim_deliveries
+    let rows: Vec<Claimed> = sqlx::query_as(
+        "WITH clock AS MATERIALIZED (SELECT switchboard_now($5) AS now),
+         due AS (
+             SELECT c.id FROM unnest($1::text[], $2::bigint[]) AS r (route, slots)
+             CROSS JOIN clock
+             CROSS JOIN LATERAL (
+                 SELECT j.id FROM jobs j
+                 WHERE j.route = r.route AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.due_at <= clock.now
+                   -- A lease that ended unsettled is a job that may kill its process: taken only on request.
+                   AND CASE WHEN $6 THEN j.lease_until <= clock.now ELSE j.lease_until IS NULL END
+                   -- Only the head of a lane: a waiting retry holds it, a parked job does not.
+                   AND (j.lane IS NULL OR NOT EXISTS (
+                       SELECT FROM jobs e
+                       WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence))
+                 ORDER BY j.due_at, j.id
+                 LIMIT r.slots
+                 FOR UPDATE OF j SKIP LOCKED
+             ) c
+             LIMIT $3
+         )
+         UPDATE jobs j SET lease_token = gen_random_uuid(), lease_until = clock.now + $4, attempts = j.attempts + 1,
+             first_attempt_at = coalesce(j.first_attempt_at, clock.now)
+         FROM due, clock WHERE j.id = due.id
+         RETURNING j.id, j.lease_token, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at",
+    )
+    .bind(routes)
+    .bind(slots)
+    .bind(i64::from(claim.limit))
+    .bind(duration_ms(claim.lease))
+    .bind(store.clock.offset_ms())
+    .bind(claim.reclaim)
+    .fetch_all(&store.pool)
+    .await?;
+    rows.into_iter().map(Claimed::into_row).collect()
+}
+
+#[derive(FromRow)]
+struct Claimed {
+    id: JobId,
+    lease_token: Uuid,
+    event_id: Option<EventId>,
+    conversation_id: Option<ConversationId>,
+    route: String,
+    attempts: i64,
+    first_attempt_at: i64,
+}
+
+impl Claimed {
+    fn into_row(self) -> Result<ClaimedRow> {
+        let event = self
+            .event_id
+            .ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
+        Ok(ClaimedRow {
+            lease: Lease {
+                job: self.id,
+                token: ulid::Ulid(self.lease_token.as_u128()),
+            },
+            event,
+            conversation: self.conversation_id,
+            route: self.route,
+            attempts: self.attempts,
+            first_attempt_at: self.first_attempt_at,
+        })
+    }
+}
+
+async fn surroundings(connection: &mut PgConnection, claimed: &[ClaimedRow]) -> Result<Surroundings> {
+    let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
+    let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
+    let events = events::by_ids(connection, &event_ids).await?;
+    let referred: Vec<MessageId> = events
+        .iter()
+        .filter_map(|event| event.message_id.or(event.replied_message_id))
+        .collect();
+    Ok(Surroundings {
+        conversations: conversations(connection, &conversation_ids).await?,
+        states: states(connection, claimed).await?,
+        messages: messages(connection, &referred).await?,
+        latest: latest(connection, &conversation_ids).await?,
+        events,
+    })
+}
+
+async fn conversations(
+    connection: &mut PgConnection,
+    ids: &[ConversationId],
+) -> Result<HashMap<ConversationId, (Conversation, Option<EventId>)>> {
+    // store::claim_deliveries (conversations)
+    let rows: Vec<ConversationRow> = sqlx::query_as("SELECT * FROM conversation_view WHERE id = ANY($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    let with_first = |row: ConversationRow| {
+        let first = row.first_inbound_event;
+        (row.id, (row.into_conversation(), first))
+    };
+    Ok(rows.into_iter().map(with_first).collect())
+}
+
+async fn states(
+    connection: &mut PgConnection,
+    claimed: &[ClaimedRow],
+) -> Result<HashMap<(String, ConversationId), serde_json::Value>> {
+    // store::claim_deliveries (states)
+    let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
+        "SELECT route, conversation_id, state FROM handler_state WHERE conversation_id = ANY($1) AND route = ANY($2)",
+    )
+    .bind(claimed.iter().filter_map(|row| row.conversation).collect::<Vec<_>>())
+    .bind(claimed.iter().map(|row| row.route.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let parse = |(route, conversation, state): (String, ConversationId, String)| {
+        let state = serde_json::from_str(&state)
+            .map_err(|_| StoreError::Internal("a state is no JSON".to_owned()))?;
+        Ok(((route, conversation), state))
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+async fn messages(connection: &mut PgConnection, ids: &[MessageId]) -> Result<HashMap<MessageId, Message>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // store::claim_deliveries (referred messages)
+    let rows: Vec<MessageRow> = sqlx::query_as("SELECT * FROM message_view WHERE id = ANY($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into_message())).collect())
+}
+
+async fn latest(
+    connection: &mut PgConnection,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Message>> {
+    // store::claim_deliveries (latest messages)
+    let rows: Vec<MessageRow> = sqlx::query_as(
+        "SELECT v.* FROM unnest($1::uuid[]) AS c (id)
+         CROSS JOIN LATERAL (
+             SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.id DESC LIMIT 1
+         ) l
+         JOIN message_view v ON v.id = l.id",
+    )
+    .bind(conversations)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| row.conversation_id.map(|id| (id, row.into_message())))
+        .collect())
+}
+
+pub(super) async fn renew(store: &PostgresStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+    // store::renew
+    let held: Vec<JobId> = sqlx::query_scalar(
+        "WITH held AS (
+             -- A job that is being settled right now needs no renewal.
+             SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
+                 ON j.id = l.id AND j.lease_token = l.token
+             ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
+         ), renewed AS (
+             UPDATE jobs j SET lease_until = switchboard_now($4) + $3 FROM held WHERE j.id = held.id RETURNING j.id
+         )
+         SELECT id FROM renewed
+         UNION SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
+             ON j.id = l.id AND j.lease_token = l.token",
+    )
+    .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())
+    .bind(leases.iter().map(|lease| Uuid::from_u128(lease.token.0)).collect::<Vec<_>>())
+    .bind(duration_ms(lease))
+    .bind(store.clock.offset_ms())
+    .fetch_all(&store.pool)
+    .await?;
+    Ok(leases
+        .iter()
+        .filter(|lease| held.contains(&lease.job))
+        .copied()
+        .collect())
+}
+
+pub(super) async fn release(store: &PostgresStore, leases: &[Lease]) -> Result<()> {
+    // store::release
+    sqlx::query(
+        "WITH held AS (
+             SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
+                 ON j.id = l.id AND j.lease_token = l.token
+             WHERE j.dispatched_at IS NULL
+             ORDER BY j.id FOR UPDATE OF j
+         )
+         UPDATE jobs j SET lease_token = NULL, lease_until = NULL, attempts = j.attempts - 1
+         FROM held WHERE j.id = held.id",
+    )
+    .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())
+    .bind(
+        leases
+            .iter()
+            .map(|lease| Uuid::from_u128(lease.token.0))
+            .collect::<Vec<_>>(),
+    )
+    .execute(&store.pool)
+    .await?;
+    Ok(())
+}
+
+/// A duration in the unit of the schema.
+pub(super) fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

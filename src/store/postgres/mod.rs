@@ -1,0 +1,213 @@
+//! The production store: PostgreSQL, one or many instances on it.
+//!
+//! Locks are always taken in one order: dedupe rows, conversations, messages, jobs, shared settings, each sorted by key.
+//! Leases and due times are compared with the database's clock, so instances need not agree on the time.
+
+mod claim;
+mod commit;
+mod events;
+mod jobs;
+mod journal;
+mod messages;
+mod partitions;
+mod people;
+mod queue;
+mod send;
+mod settle;
+mod sweep;
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::arrival::{Arrival, Receipt};
+use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use super::work::{
+    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
+    Sending, Settlement, Swept,
+};
+use super::{OpenOptions, Result, Store, StoreError};
+use crate::clock::Clock;
+use crate::model::event::Event;
+use crate::model::id::{EventId, Id, JobId, MessageId};
+use crate::model::job::{Job, Lease};
+use crate::model::message::{Message, TimelineEntry};
+use crate::model::sending::SendPolicy;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a verb waits for a connection before it says that the store is unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a verb is repeated at once when transactions got in each other's way.
+const REPEATS: u32 = 5;
+
+/// A store on PostgreSQL.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    clock: Clock,
+}
+
+impl PostgresStore {
+    /// Connects, applies migrations if asked, and makes the coming months' partitions.
+    pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Self> {
+        let connect: PgConnectOptions = url.parse().map_err(|_| StoreError::Url)?;
+        let connect = connect
+            .application_name("switchboard")
+            // A 200 promises that the event is on disk, whatever the server's default is (P1).
+            .options([("synchronous_commit", "on"), ("jit", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(connect)
+            .await?;
+        if options.migrate {
+            MIGRATIONS.run(&pool).await?;
+        } else {
+            check_schema(&pool).await?;
+        }
+        let store = Self { pool, clock };
+        partitions::upkeep(&store).await?;
+        Ok(store)
+    }
+
+    /// A new id.
+    fn id<Of>(&self) -> Id<Of> {
+        Id::new(self.clock.ulid())
+    }
+}
+
+/// Whether every migration of this version has been applied.
+async fn check_schema(pool: &PgPool) -> Result<()> {
+    // store::check_schema
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
+        .fetch_one(pool)
+        .await
+        .map_err(|_| {
+            StoreError::Schema("no migration has been applied: run `switchboard migrate`".to_owned())
+        })?;
+    let needed = MIGRATIONS.iter().count();
+    if usize::try_from(applied).is_ok_and(|applied| applied >= needed) {
+        return Ok(());
+    }
+    Err(StoreError::Schema(format!(
+        "{applied} of {needed} migrations are applied: run `switchboard migrate`"
+    )))
+}
+
+/// Runs a transaction, and runs it again when it got in another one's way or ran past the last partition.
+async fn repeat<T, F: Future<Output = Result<T>>>(store: &PostgresStore, verb: impl Fn() -> F) -> Result<T> {
+    for _ in 0..REPEATS {
+        match verb().await {
+            Err(StoreError::Contention(_)) => tokio::task::yield_now().await,
+            Err(StoreError::MissingPartition) => partitions::upkeep(store).await?,
+            settled => return settled,
+        }
+    }
+    verb().await
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
+        repeat(self, || commit::commit(self, group)).await
+    }
+
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
+        repeat(self, || claim::claim_deliveries(self, claim)).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        repeat(self, || settle::settle(self, settlements)).await
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        repeat(self, || claim::renew(self, leases, lease)).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<()> {
+        repeat(self, || claim::release(self, leases)).await
+    }
+
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>> {
+        repeat(self, || send::claim_sends(self, claim)).await
+    }
+
+    async fn dispatch(&self, sending: &Sending, policy: &SendPolicy) -> Result<Dispatch> {
+        repeat(self, || send::dispatch(self, sending, policy)).await
+    }
+
+    async fn settle_send(&self, sending: &Sending, answered: &SendAnswered) -> Result<SendResult> {
+        repeat(self, || send::settle_send(self, sending, answered)).await
+    }
+
+    async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
+        repeat(self, || send::resolve(self, message, resolution)).await
+    }
+
+    async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {
+        repeat(self, || sweep::sweep(self, known)).await
+    }
+
+    async fn upkeep(&self) -> Result<()> {
+        partitions::upkeep(self).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        // store::ping
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>> {
+        events::event(self, id).await
+    }
+
+    async fn events(&self, filter: &EventFilter, page: PageRequest<EventId>) -> Result<Page<Event>> {
+        events::events(self, filter, page).await
+    }
+
+    async fn events_after(&self, filter: &EventFilter, after: EventId, limit: u32) -> Result<Vec<Event>> {
+        events::events_after(self, filter, after, limit).await
+    }
+
+    async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>> {
+        events::event_body(self, id).await
+    }
+
+    async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
+        messages::message(self, id).await
+    }
+
+    async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>> {
+        messages::messages(self, filter, page).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        jobs::job(self, id).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter, page: PageRequest<JobId>) -> Result<Page<Job>> {
+        jobs::jobs(self, filter, page).await
+    }
+
+    async fn retry_job(&self, id: JobId) -> Result<Option<Job>> {
+        repeat(self, || jobs::retry(self, id)).await
+    }
+
+    async fn discard_job(&self, id: JobId) -> Result<Option<Job>> {
+        repeat(self, || jobs::discard(self, id)).await
+    }
+
+    async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        jobs::counts(self).await
+    }
+}

@@ -1,0 +1,134 @@
+//! Rows of the queue: inserting jobs, finishing them, numbering them anew.
+
+use sqlx::PgConnection;
+use ulid::Ulid;
+
+use crate::model::id::{ConversationId, JobId};
+use crate::store::Result;
+use crate::store::plan::group::NewJob;
+use crate::store::plan::settle::Finished;
+
+/// Inserts jobs, due at once.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    jobs: &[NewJob],
+    now: i64,
+    offset_ms: i64,
+) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    // store::insert_jobs
+    sqlx::query(
+        "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
+             parked_at, last_error, created_at)
+         SELECT id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, switchboard_now($12),
+             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
+             $9::bigint[], $10::text[])
+             AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason)",
+    )
+    .bind(jobs.iter().map(|job| job.id).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.account.as_str()).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.route.as_str()).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.event).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.message).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.conversation).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.lane.as_ref().map(crate::model::job::Lane::as_str)).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.sequence).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.parked.as_deref()).collect::<Vec<_>>())
+    .bind(now)
+    .bind(offset_ms)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Moves jobs from the queue to the record of outcomes. The caller holds their locks.
+pub(super) async fn finish(
+    connection: &mut PgConnection,
+    finished: &[Finished],
+    at: i64,
+    ids: Vec<Ulid>,
+) -> Result<()> {
+    if finished.is_empty() {
+        return Ok(());
+    }
+    // store::finish_jobs
+    sqlx::query(
+        "WITH gone AS (
+             DELETE FROM jobs j USING unnest($2::uuid[], $1::uuid[], $3::text[], $4::text[], $5::text[])
+                 AS f (job_id, id, outcome, last_error, log)
+             WHERE j.id = f.job_id
+             RETURNING f.id, j.id AS job_id, j.kind, nullif(j.route, '') AS route, j.event_id, j.message_id, j.run,
+                 f.outcome, j.attempts, coalesce(f.last_error, j.last_error) AS last_error, f.log
+         )
+         INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
+         SELECT id, job_id, kind, route, event_id, message_id, run, outcome, $6, attempts, last_error, log FROM gone",
+    )
+    .bind(ids.into_iter().map(|id| uuid::Uuid::from_u128(id.0)).collect::<Vec<_>>())
+    .bind(finished.iter().map(|job| job.job).collect::<Vec<_>>())
+    .bind(finished.iter().map(|job| job.outcome).collect::<Vec<_>>())
+    .bind(finished.iter().map(|job| job.detail.as_deref()).collect::<Vec<_>>())
+    .bind(finished.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks conversations in the order of their ids.
+pub(super) async fn lock(connection: &mut PgConnection, conversations: &[ConversationId]) -> Result<()> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    // store::lock_conversations
+    sqlx::query("SELECT id FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+        .bind(conversations)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Reserves sequence numbers in locked conversations; answers the last number of each.
+pub(super) async fn reserve(
+    connection: &mut PgConnection,
+    wanted: &[(ConversationId, i64)],
+) -> Result<Vec<(ConversationId, i64)>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    // store::reserve_sequences
+    let rows = sqlx::query_as(
+        "UPDATE conversations c SET last_sequence = c.last_sequence + w.n
+         FROM unnest($1::uuid[], $2::bigint[]) AS w (id, n) WHERE c.id = w.id
+         RETURNING c.id, c.last_sequence",
+    )
+    .bind(wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(_, n)| *n).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Puts a job at the end of its lane: for what a person retries.
+pub(super) async fn requeue(
+    connection: &mut PgConnection,
+    job: JobId,
+    sequence: i64,
+    offset_ms: i64,
+) -> Result<()> {
+    // store::requeue_job
+    sqlx::query(
+        "UPDATE jobs SET parked_at = NULL, due_at = switchboard_now($3), sequence = $2, attempts = 0,
+             first_attempt_at = NULL, lease_token = NULL, lease_until = NULL, dispatched_at = NULL
+         WHERE id = $1",
+    )
+    .bind(job)
+    .bind(sequence)
+    .bind(offset_ms)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

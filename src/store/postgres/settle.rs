@@ -1,0 +1,293 @@
+//! Settling deliveries in groups: what a job led to is committed with its completion.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::claim::duration_ms;
+use super::{PostgresStore, queue};
+use crate::model::event::EventType;
+use crate::model::id::{ConversationId, CustomerId, JobId};
+use crate::model::message::{Origin, OwnState, SendKind};
+use crate::store::Result;
+use crate::store::plan::settle::{
+    HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
+};
+use crate::store::rows::{attempts, millis};
+use crate::store::work::{Settled, Settlement};
+
+pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
+    let mut tx = store.pool.begin().await?;
+    let now = millis(store.clock.now());
+    let replying: Vec<JobId> = settlements
+        .iter()
+        .filter(|item| replies(item))
+        .map(|item| item.lease.job)
+        .collect();
+    // Conversations are locked before jobs, as everywhere; which ones is read without a lock, and held by the jobs.
+    let unlocked = if replying.is_empty() {
+        HashMap::new()
+    } else {
+        held(&mut tx, &replying, false).await?
+    };
+    let others = other_conversations(store, &mut tx, settlements, &unlocked, now).await?;
+    let mut conversations: Vec<ConversationId> =
+        unlocked.values().filter_map(|job| job.conversation).collect();
+    conversations.extend(others.values());
+    conversations.sort_unstable();
+    conversations.dedup();
+    queue::lock(&mut tx, &conversations).await?;
+    let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
+    let plan = plan(settlements, &held(&mut tx, &ids, true).await?, &others, || {
+        store.id()
+    });
+    write(store, &mut tx, &plan, now).await?;
+    tx.commit().await?;
+    Ok(plan.applied)
+}
+
+fn replies(settlement: &Settlement) -> bool {
+    matches!(&settlement.resolution, Settled::Done { replies, .. } if !replies.is_empty())
+}
+
+async fn write(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    plan: &SettlePlan,
+    now: i64,
+) -> Result<()> {
+    let outcome_ids = plan.finished.iter().map(|_| store.clock.ulid()).collect();
+    queue::finish(connection, &plan.finished, now, outcome_ids).await?;
+    postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?;
+    insert_messages(connection, &plan.messages, now).await?;
+    let last = queue::reserve(connection, &plan.wanted()).await?;
+    queue::insert(
+        connection,
+        &plan.send_jobs(&last, || store.id()),
+        now,
+        store.clock.offset_ms(),
+    )
+    .await?;
+    write_states(connection, &plan.states, now).await?;
+    opt(connection, &plan.opt_outs, now).await
+}
+
+#[derive(FromRow)]
+struct HeldRow {
+    id: JobId,
+    lease_token: Option<Uuid>,
+    account: String,
+    route: String,
+    conversation_id: Option<ConversationId>,
+    log: String,
+    customer_id: Option<CustomerId>,
+    business: Option<String>,
+    event_type: Option<String>,
+    referred: Option<String>,
+}
+
+impl HeldRow {
+    fn into_job(self) -> HeldJob {
+        HeldJob {
+            id: self.id,
+            token: self.lease_token.map(|token| ulid::Ulid(token.as_u128())),
+            account: self.account,
+            route: self.route,
+            conversation: self.conversation_id,
+            customer: self.customer_id,
+            business: self.business,
+            event_type: self
+                .event_type
+                .as_deref()
+                .and_then(EventType::parse)
+                .unwrap_or(EventType::Unknown),
+            referred: self.referred.as_deref().and_then(Origin::parse),
+            log: attempts(Some(&self.log)),
+        }
+    }
+}
+
+async fn held(connection: &mut PgConnection, ids: &[JobId], lock: bool) -> Result<HashMap<JobId, HeldJob>> {
+    if lock {
+        // store::settle (lock)
+        sqlx::query("SELECT id FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+            .bind(ids)
+            .execute(&mut *connection)
+            .await?;
+    }
+    // store::settle (jobs)
+    let rows: Vec<HeldRow> = sqlx::query_as(
+        "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
+             e.type AS event_type,
+             (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+              WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred
+         FROM jobs j
+         LEFT JOIN conversations c ON c.id = j.conversation_id
+         LEFT JOIN events e ON e.id = j.event_id
+         WHERE j.id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into_job())).collect())
+}
+
+/// The conversations of replies that leave from another number: the same customer's with that number, made if need be.
+async fn other_conversations(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    settlements: &[Settlement],
+    jobs: &HashMap<JobId, HeldJob>,
+    now: i64,
+) -> Result<OtherConversations> {
+    let mut others = OtherConversations::new();
+    for (job, customer, from) in foreign_numbers(settlements, jobs) {
+        // store::settle (other numbers)
+        let id: ConversationId = sqlx::query_scalar(
+            "INSERT INTO conversations AS c (id, account, business, customer_id, last_event_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $5)
+             ON CONFLICT (account, business, customer_id) DO UPDATE SET last_event_at = c.last_event_at
+             RETURNING c.id",
+        )
+        .bind(store.id::<crate::model::id::ConversationTag>())
+        .bind(&job.account)
+        .bind(&from)
+        .bind(customer)
+        .bind(now)
+        .fetch_one(&mut *connection)
+        .await?;
+        others.insert((job.id, from), id);
+    }
+    Ok(others)
+}
+
+pub(super) async fn postpone(
+    connection: &mut PgConnection,
+    jobs: &[Postponed],
+    now: i64,
+    offset_ms: i64,
+) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    // store::settle (again, or parked)
+    sqlx::query(
+        "UPDATE jobs j SET lease_token = NULL, lease_until = NULL, log = n.log, last_error = n.reason,
+             due_at = coalesce(switchboard_now($6) + n.after, j.due_at),
+             parked_at = CASE WHEN n.after IS NULL THEN $5 END
+         FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, after, reason, log)
+         WHERE j.id = n.id",
+    )
+    .bind(jobs.iter().map(|job| job.job).collect::<Vec<_>>())
+    .bind(
+        jobs.iter()
+            .map(|job| job.after.map(duration_ms))
+            .collect::<Vec<_>>(),
+    )
+    .bind(jobs.iter().map(|job| job.reason.as_deref()).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
+    .bind(now)
+    .bind(offset_ms)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Inserts messages with their first send.
+async fn insert_messages(connection: &mut PgConnection, messages: &[NewMessage], now: i64) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let queued = OwnState::Queued.as_str();
+    // store::settle (messages)
+    sqlx::query(
+        "INSERT INTO messages (id, account, conversation_id, origin, caused_by, reply_index, content, fallback,
+             callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
+         SELECT id, account, conversation_id, $10, caused_by, reply_index, content, fallback, callback_data, $11, $11,
+             confirms_opt_out, $12, $12
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+             $9::boolean[])
+             AS n (id, account, conversation_id, caused_by, reply_index, content, fallback, callback_data,
+                 confirms_opt_out)",
+    )
+    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.caused_by.map(|(job, _)| job)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.caused_by.map(|(_, index)| index)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.content.to_string()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.fallback.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.callback_data.as_deref()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.confirms_opt_out).collect::<Vec<_>>())
+    .bind(Origin::Reply.as_str())
+    .bind(queued)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    // store::settle (sends)
+    sqlx::query(
+        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
+         SELECT id, 1, $4, account, conversation_id
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS n (id, account, conversation_id)",
+    )
+    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
+    .bind(
+        messages
+            .iter()
+            .map(|message| message.account.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        messages
+            .iter()
+            .map(|message| message.conversation)
+            .collect::<Vec<_>>(),
+    )
+    .bind(SendKind::Session.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// One lane writes one state, so a group holds each row at most once.
+async fn write_states(connection: &mut PgConnection, states: &[NewState], now: i64) -> Result<()> {
+    for row in states {
+        let Some(state) = &row.state else {
+            // store::settle (cleared state)
+            sqlx::query("DELETE FROM handler_state WHERE route = $1 AND conversation_id = $2")
+                .bind(&row.route)
+                .bind(row.conversation)
+                .execute(&mut *connection)
+                .await?;
+            continue;
+        };
+        // store::settle (state)
+        sqlx::query(
+            "INSERT INTO handler_state (route, conversation_id, state, updated_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, conversation_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at",
+        )
+        .bind(&row.route)
+        .bind(row.conversation)
+        .bind(state.to_string())
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn opt(connection: &mut PgConnection, opt_outs: &BTreeMap<CustomerId, bool>, now: i64) -> Result<()> {
+    for (customer, out) in opt_outs {
+        // store::settle (opt-outs)
+        sqlx::query(
+            "UPDATE customers SET opted_out_at = CASE WHEN $2 THEN coalesce(opted_out_at, $3) END WHERE id = $1",
+        )
+        .bind(customer)
+        .bind(out)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

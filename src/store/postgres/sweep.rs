@@ -1,0 +1,97 @@
+//! What time settles: sends without an answer, and jobs whose route nobody knows.
+
+use sqlx::FromRow;
+
+use super::claim::duration_ms;
+use super::{PostgresStore, send};
+use crate::model::id::MessageId;
+use crate::model::job::Attempt;
+use crate::store::Result;
+use crate::store::rows::{SendingRow, millis, timestamp};
+use crate::store::work::{Answer, RouteKnowledge, SendAnswered, SendResult, Swept};
+
+pub(super) async fn sweep(store: &PostgresStore, known: &RouteKnowledge) -> Result<Swept> {
+    Ok(Swept {
+        unconfirmed: give_up(store).await?,
+        forgotten: forget(store, known).await?,
+    })
+}
+
+#[derive(FromRow)]
+struct Unanswered {
+    #[sqlx(flatten)]
+    sending: SendingRow,
+    dispatched_at: i64,
+}
+
+/// A lease that ended after the request left: whether it was sent nobody knows. Whoever held it may still bring the answer.
+async fn give_up(store: &PostgresStore) -> Result<u64> {
+    // store::sweep (unanswered)
+    let rows: Vec<Unanswered> = sqlx::query_as(
+        "SELECT j.id AS job_id, j.lease_token::text AS token, j.attempts, v.id AS message_id, v.number, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign,
+             j.dispatched_at
+         FROM jobs j JOIN message_view v ON v.id = j.message_id
+         WHERE j.route = '' AND j.parked_at IS NULL AND j.dispatched_at IS NOT NULL
+           AND j.lease_until <= switchboard_now($1)
+         ORDER BY j.id LIMIT 100",
+    )
+    .bind(store.clock.offset_ms())
+    .fetch_all(&store.pool)
+    .await?;
+    let mut given_up = 0;
+    for row in rows {
+        let sending = row.sending.into_sending()?;
+        let detail = Some("the lease ended before an answer came".to_owned());
+        let attempt = Attempt {
+            number: sending.attempt,
+            at: timestamp(row.dispatched_at),
+            duration_ms: millis(store.clock.now()) - row.dispatched_at,
+            outcome: "unconfirmed".to_owned(),
+            detail,
+        };
+        let dispatched_at = timestamp(row.dispatched_at);
+        let answered = SendAnswered {
+            dispatched_at,
+            attempt,
+            answer: Answer::Unknown,
+        };
+        given_up += u64::from(send::settle_send(store, &sending, &answered).await? == SendResult::Applied);
+    }
+    Ok(given_up)
+}
+
+/// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
+async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
+    let now = millis(store.clock.now());
+    let mut routes: Vec<String> = known
+        .routes
+        .iter()
+        .map(|route| format!("route/{route}"))
+        .collect();
+    routes.sort_unstable();
+    // store::sweep (known routes)
+    sqlx::query(
+        "INSERT INTO settings AS s (key, value, updated_at) SELECT key, '', switchboard_now($2) FROM unnest($1::text[]) AS k (key)
+         ON CONFLICT (key) DO UPDATE SET updated_at = greatest(s.updated_at, excluded.updated_at)",
+    )
+    .bind(&routes)
+    .bind(store.clock.offset_ms())
+    .execute(&store.pool)
+    .await?;
+    // store::sweep (forgotten routes)
+    let parked: Vec<MessageId> = sqlx::query_scalar(
+        "UPDATE jobs j SET parked_at = $1, last_error = 'no instance knows the route ' || j.route
+         WHERE j.kind = 'deliver' AND j.parked_at IS NULL AND j.lease_until IS NULL
+           AND j.due_at <= switchboard_now($3) - $2
+           AND NOT EXISTS (SELECT FROM settings s WHERE s.key = 'route/' || j.route
+               AND s.updated_at > switchboard_now($3) - $2)
+         RETURNING j.id",
+    )
+    .bind(now)
+    .bind(duration_ms(known.patience))
+    .bind(store.clock.offset_ms())
+    .fetch_all(&store.pool)
+    .await?;
+    Ok(u64::try_from(parked.len()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,194 @@
+//! What workers take from the store and bring back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::connectly::error::ErrorDetail;
+use crate::model::context::Context;
+use crate::model::event::Event;
+use crate::model::id::{ConversationId, MessageId};
+use crate::model::job::{Attempt, Lease};
+use crate::model::json::JsonText;
+use crate::model::message::Origin;
+use crate::model::outcome::{Effect, Reply, StateChange};
+
+/// Which deliveries to claim.
+#[derive(Debug, Clone)]
+pub struct ClaimDeliveries {
+    /// The routes with free slots, and how many each has.
+    pub routes: Vec<(String, u32)>,
+    /// The most to claim over all of them.
+    pub limit: u32,
+    /// How long the lease lasts.
+    pub lease: Duration,
+    /// False: jobs nobody holds. True: jobs whose lease ended unsettled, which are taken one at a time so that only the one
+    /// that kills its process uses up its attempts.
+    pub reclaim: bool,
+}
+
+/// A claimed delivery.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// The event.
+    pub event: Event,
+    /// Its surroundings.
+    pub context: Context,
+    /// When its first attempt began, this one included: what the route's `max_age` counts from.
+    pub first_attempt_at: Timestamp,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The right under which it was worked on.
+    pub lease: Lease,
+    /// The try, for the log.
+    pub attempt: Attempt,
+    /// What follows.
+    pub resolution: Settled,
+}
+
+/// What follows from a try.
+#[derive(Debug, Clone)]
+pub enum Settled {
+    /// It is finished, with everything it led to.
+    Done {
+        /// Messages to send, in this order; each is valid already.
+        replies: Vec<Reply>,
+        /// What becomes of the lane's state.
+        state: StateChange,
+        /// What else changes.
+        effects: Vec<Effect>,
+    },
+    /// Try again after this delay.
+    Retry(Duration),
+    /// A person must look; the attempt's detail says why.
+    Park,
+}
+
+/// Which sends to claim.
+#[derive(Debug, Clone)]
+pub struct ClaimSends {
+    /// The most to claim.
+    pub limit: u32,
+    /// How long the lease lasts.
+    pub lease: Duration,
+    /// The accounts this instance can send for.
+    pub accounts: Vec<String>,
+}
+
+/// A claimed send: everything the request to Connectly needs.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Which attempt this is, from 1.
+    pub attempt: i64,
+    /// The message.
+    pub message: MessageId,
+    /// 1, or 2 for the fallback.
+    pub number: i64,
+    /// The account.
+    pub account: String,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Where the message came from.
+    pub origin: Origin,
+    /// The business number it leaves from.
+    pub from: String,
+    /// The customer's phone number.
+    pub to_phone: Option<String>,
+    /// The customer's user id.
+    pub to_user_id: Option<String>,
+    /// Connectly's `message` object.
+    pub content: Value,
+    /// What the caller set.
+    pub callback_data: Option<JsonText>,
+    /// The campaign's name.
+    pub campaign: Option<String>,
+}
+
+/// Whether a message may leave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dispatch {
+    /// The request must be made now. The time is the fence that its answer names.
+    Go(Timestamp),
+    /// The lease has been taken over: somebody else decides.
+    Lost,
+    /// Not now: the rate allows it after this delay. The job waits by itself.
+    Later(Duration),
+    /// It will not leave; the job is finished or parked. The word is the outcome: `expired`, `suppressed`, `parked`, ...
+    Ended(&'static str),
+}
+
+/// What Connectly answered to a dispatched send.
+#[derive(Debug, Clone)]
+pub struct SendAnswered {
+    /// The fence that [`Dispatch::Go`] gave.
+    pub dispatched_at: Timestamp,
+    /// The try, for the log.
+    pub attempt: Attempt,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// An answer by what follows from it.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Connectly took it and gave it this id.
+    Accepted(String),
+    /// It was surely not processed: try again after this delay, and when the account's rate was the reason, hold all its
+    /// sends for as long.
+    NotProcessed {
+        /// When to try again.
+        after: Duration,
+        /// Whether the account's bucket is to be drained for that long.
+        drain: bool,
+    },
+    /// Refused for good: `failed`, and the job is parked.
+    Refused(ErrorDetail),
+    /// Refused because the window is closed: the fallback, or `expired`.
+    WindowClosed(ErrorDetail),
+    /// Nobody knows whether it was processed: `unconfirmed`.
+    Unknown,
+}
+
+/// What a settled send came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendResult {
+    /// The answer was taken.
+    Applied,
+    /// The send was settled otherwise meanwhile.
+    Superseded,
+}
+
+/// What a person found out about an unconfirmed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// It was sent.
+    Sent,
+    /// It was not: queue it again.
+    NotSent,
+}
+
+/// What this instance knows, against which forgotten routes are told.
+#[derive(Debug, Clone)]
+pub struct RouteKnowledge {
+    /// The routes it serves.
+    pub routes: Vec<String>,
+    /// How long a job waits for somebody who knows its route.
+    pub patience: Duration,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Messages that became unconfirmed.
+    pub unconfirmed: u64,
+    /// Deliveries that were parked because nobody knows their route.
+    pub forgotten: u64,
+}

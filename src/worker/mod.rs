@@ -1,0 +1,158 @@
+//! Doing the work: claiming jobs, running handlers, sending messages, settling what came of them.
+//!
+//! Two loops, one for each kind of job, share everything else: leases that are renewed while work goes on, settling that is
+//! tried until the store has it, a sweep for what time settles. Nothing here retries by itself: a retry is a row in the
+//! queue.
+
+mod deliver;
+mod held;
+mod pulse;
+mod send;
+mod settle;
+mod upkeep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::deliver::Deliverer;
+use self::held::Held;
+use self::pulse::Pulse;
+use self::send::Sender;
+use crate::clock::Clock;
+use crate::connectly::client::Client;
+use crate::connectly::throttle::Rate;
+use crate::handler::AnyHandler;
+use crate::model::job::RetryPolicy;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What a worker needs to know of a route.
+#[derive(Debug, Clone)]
+pub struct WorkRoute {
+    /// Its name.
+    pub name: String,
+    /// Its handler.
+    pub handler: AnyHandler,
+    /// The longest a handler may run.
+    pub timeout: Duration,
+    /// The most handlers that run at a time.
+    pub concurrency: usize,
+    /// How it retries.
+    pub retry: RetryPolicy,
+}
+
+/// What a worker needs to know of an account.
+#[derive(Debug, Clone)]
+pub struct WorkAccount {
+    /// Sends its messages.
+    pub client: Client,
+    /// What Connectly allows it.
+    pub rate: Rate,
+}
+
+/// The limits of a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The most handlers that run at a time, over all routes.
+    pub concurrency: usize,
+    /// How long a lease lasts; it is renewed at a third of that.
+    pub lease: Duration,
+    /// How often to look for work that nobody announced.
+    pub poll: Duration,
+    /// How long to wait for running work when stopping.
+    pub drain: Duration,
+    /// Kept before the window's end.
+    pub window_margin: Duration,
+    /// The most replies per conversation and minute.
+    pub replies_per_minute: u32,
+}
+
+/// What the loops share.
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    held: Held,
+    pulse: Pulse,
+    /// Called when there may be deliveries.
+    deliveries: Arc<Notify>,
+    /// Called when there may be sends.
+    sends: Arc<Notify>,
+    shutdown: CancellationToken,
+}
+
+/// A running worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    /// Starts claiming. `deliveries` is called by whoever commits jobs.
+    pub fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        routes: Vec<WorkRoute>,
+        accounts: HashMap<String, WorkAccount>,
+        deliveries: Arc<Notify>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            metrics,
+            settings,
+            held: Held::default(),
+            pulse: Pulse::default(),
+            deliveries,
+            sends: Arc::new(Notify::new()),
+            shutdown: CancellationToken::new(),
+        });
+        let tasks = TaskTracker::new();
+        let names = routes.iter().map(|route| route.name.clone()).collect();
+        let (settler, settling) = settle::channel(Arc::clone(&shared));
+        tasks.spawn(settling.run());
+        tasks.spawn(Deliverer::new(Arc::clone(&shared), routes, settler, tasks.clone()).run());
+        tasks.spawn(Sender::new(Arc::clone(&shared), accounts, tasks.clone()).run());
+        tasks.spawn(held::renew(Arc::clone(&shared)));
+        tasks.spawn(upkeep::run(Arc::clone(&shared), names));
+        Self { shared, tasks }
+    }
+
+    /// Looks for work now, for whoever made some due.
+    pub fn wake(&self) {
+        self.shared.deliveries.notify_one();
+        self.shared.sends.notify_one();
+    }
+
+    /// Waits until nothing is claimable and nothing is running.
+    pub async fn idle(&self) {
+        self.shared.pulse.idle(|| self.wake()).await;
+    }
+
+    /// Settles what time settles, now instead of at the next sweep.
+    pub async fn sweep(&self, routes: Vec<String>) {
+        upkeep::sweep(&self.shared, routes).await;
+        self.wake();
+    }
+
+    /// Stops claiming, lets running work finish within the drain time, settles it, and gives the rest back.
+    pub async fn stop(self) {
+        self.shared.shutdown.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.shared.settings.drain, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("work was cut off at the drain limit; its leases end by themselves");
+            self.shared.held.abort_all();
+        }
+    }
+}

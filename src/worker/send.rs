@@ -1,0 +1,292 @@
+//! Sending messages: one attempt per claim, fenced before it leaves, settled by its answer (P5).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::pulse::Loop;
+use super::settle::until_available;
+use super::{Shared, WorkAccount};
+use crate::connectly::client::{Recipient, SessionRequest};
+use crate::connectly::error::{ErrorDetail, SendAnswer};
+use crate::connectly::ids::ProviderMessageId;
+use crate::connectly::mark;
+use crate::connectly::message::Message;
+use crate::model::job::{Attempt, RetryPolicy};
+use crate::model::json::JsonText;
+use crate::model::sending::SendPolicy;
+use crate::store::work::{Answer, ClaimSends, Dispatch, SendAnswered, Sending};
+
+/// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
+const CONCURRENCY: usize = 100;
+/// How long an account waits after Connectly refused its key: a person has to put it right.
+const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
+/// How long to wait after a 429 that does not say.
+const RATE_LIMITED_PAUSE: Duration = Duration::from_secs(1);
+/// Retries of what surely was not processed: until the window closes, or for a template a day.
+const NOT_PROCESSED: RetryPolicy = RetryPolicy {
+    attempts: u32::MAX,
+    max_age: Duration::MAX,
+};
+
+/// Claims sends and makes their requests.
+pub(super) struct Sender {
+    work: Arc<Sends>,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+struct Sends {
+    shared: Arc<Shared>,
+    accounts: HashMap<String, WorkAccount>,
+    /// Accounts that wait: their rate is used up, or their key was refused. Guards a few entries, never over an await.
+    waiting: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl Sender {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        accounts: HashMap<String, WorkAccount>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let work = Arc::new(Sends {
+            shared,
+            accounts,
+            waiting: Mutex::default(),
+        });
+        Self {
+            work,
+            slots: Arc::new(Semaphore::new(CONCURRENCY)),
+            tasks,
+        }
+    }
+
+    /// Claims whenever there may be work, until stopped.
+    pub(super) async fn run(self) {
+        let shared = Arc::clone(&self.work.shared);
+        while !shared.shutdown.is_cancelled() {
+            let begun = self.claim().await;
+            shared.pulse.pass(Loop::Sends, begun);
+            if begun > 0 {
+                continue;
+            }
+            tokio::select! {
+                () = shared.sends.notified() => {}
+                () = tokio::time::sleep(self.work.pause()) => {}
+                () = shared.shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    async fn claim(&self) -> usize {
+        let accounts = self.work.ready_accounts();
+        let limit = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        if accounts.is_empty() || limit == 0 {
+            return 0;
+        }
+        let claim = ClaimSends {
+            limit,
+            lease: self.work.shared.settings.lease,
+            accounts,
+        };
+        let claimed = match self.work.shared.store.claim_sends(&claim).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(error = %error, "no sends were claimed");
+                return 0;
+            }
+        };
+        let begun = claimed.len();
+        for sending in claimed {
+            // Only this loop takes permits, and it claimed no more than were free.
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+                return 0;
+            };
+            let work = Arc::clone(&self.work);
+            work.shared.pulse.begin();
+            work.shared.held.hold(sending.lease, None);
+            self.tasks.spawn(async move {
+                work.send(&sending).await;
+                work.shared.held.drop(sending.lease);
+                drop(slot);
+                work.shared.pulse.end();
+                work.shared.sends.notify_one();
+            });
+        }
+        begun
+    }
+}
+
+impl Sends {
+    async fn send(&self, sending: &Sending) {
+        let Some(account) = self.accounts.get(&sending.account) else {
+            return;
+        };
+        let settings = &self.shared.settings;
+        let policy = SendPolicy {
+            window_margin: settings.window_margin,
+            replies_per_minute: settings.replies_per_minute,
+            rate: account.rate,
+        };
+        match self.shared.store.dispatch(sending, &policy).await {
+            Ok(Dispatch::Go(dispatched_at)) => self.request(sending, account, dispatched_at).await,
+            Ok(Dispatch::Later(delay)) => self.wait(&sending.account, delay),
+            Ok(Dispatch::Ended(outcome)) => self.shared.metrics.send(outcome),
+            Ok(Dispatch::Lost) => {}
+            // Nothing has left; the lease ends and the job is claimed again. If the fence was set after all, the sweep
+            // makes it unconfirmed.
+            Err(error) => {
+                tracing::warn!(message.id = %sending.message, error = %error, "a message was not dispatched");
+            }
+        }
+    }
+
+    /// Makes the request and settles its answer. From here on the message may have been sent.
+    async fn request(&self, sending: &Sending, account: &WorkAccount, dispatched_at: Timestamp) {
+        let watch = self.shared.clock.stopwatch();
+        let answer = ask(account, sending).await;
+        self.shared.metrics.send_request(watch.elapsed());
+        let (answer, outcome, detail) = self.judge(sending, answer);
+        self.shared.metrics.send(outcome);
+        let attempt = Attempt {
+            number: sending.attempt,
+            at: dispatched_at,
+            duration_ms: watch.elapsed_ms(),
+            outcome: outcome.to_owned(),
+            detail,
+        };
+        let answered = SendAnswered {
+            dispatched_at,
+            attempt,
+            answer,
+        };
+        // An answer in hand is held until the store has it, also past the lease.
+        if let Err(error) = until_available(|| self.shared.store.settle_send(sending, &answered)).await {
+            tracing::error!(message.id = %sending.message, error = %error, "an answer could not be settled");
+        }
+    }
+
+    /// The one table from what Connectly answered to what follows.
+    fn judge(&self, sending: &Sending, answer: SendAnswer) -> (Answer, &'static str, Option<String>) {
+        let again = |after: Duration, drain| Answer::NotProcessed { after, drain };
+        let tried = u32::try_from(sending.attempt).unwrap_or(u32::MAX);
+        match answer {
+            SendAnswer::Accepted { provider_message_id } => {
+                // In the spelling under which statuses are kept.
+                let id = ProviderMessageId::parse(&provider_message_id).map(|id| id.to_string());
+                (
+                    Answer::Accepted(id.unwrap_or(provider_message_id)),
+                    "accepted",
+                    None,
+                )
+            }
+            SendAnswer::RateLimited { retry_after } => {
+                let after = retry_after.unwrap_or(RATE_LIMITED_PAUSE);
+                self.wait(&sending.account, after);
+                (
+                    again(after, true),
+                    "rate_limited",
+                    Some("Connectly's rate limit".to_owned()),
+                )
+            }
+            SendAnswer::NotSent { why } => {
+                let after = NOT_PROCESSED.next(tried, Duration::ZERO, None, rand::random());
+                (
+                    again(after.unwrap_or(UNAUTHORIZED_PAUSE), false),
+                    "not_sent",
+                    Some(why.to_string()),
+                )
+            }
+            SendAnswer::Unauthorized(_) => {
+                tracing::error!(
+                    account = sending.account,
+                    "Connectly refused the API key; the account's sends wait"
+                );
+                self.wait(&sending.account, UNAUTHORIZED_PAUSE);
+                (
+                    again(UNAUTHORIZED_PAUSE, false),
+                    "unauthorized",
+                    Some("Connectly refused the API key".to_owned()),
+                )
+            }
+            SendAnswer::WindowClosed(error) => {
+                let detail = Some(error.known_code().to_owned());
+                (Answer::WindowClosed(error), "window_closed", detail)
+            }
+            SendAnswer::OptedOut(error) | SendAnswer::Refused(error) => {
+                let detail = Some(error.known_code().to_owned());
+                (Answer::Refused(error), "refused", detail)
+            }
+            SendAnswer::Unknown { why, .. } => (Answer::Unknown, "unconfirmed", Some(why.to_string())),
+        }
+    }
+
+    fn wait(&self, account: &str, delay: Duration) {
+        let until = self
+            .shared
+            .clock
+            .now()
+            .saturating_add(delay)
+            .unwrap_or(Timestamp::MAX);
+        let mut waiting = self.lock();
+        let known = waiting.entry(account.to_owned()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    fn ready_accounts(&self) -> Vec<String> {
+        let now = self.shared.clock.now();
+        let mut waiting = self.lock();
+        waiting.retain(|_, until| *until > now);
+        self.accounts
+            .keys()
+            .filter(|account| !waiting.contains_key(*account))
+            .cloned()
+            .collect()
+    }
+
+    /// How long until somebody waits no more, at most one poll.
+    fn pause(&self) -> Duration {
+        let now = self.shared.clock.now();
+        let next = self.lock().values().min().map(|until| until.duration_since(now));
+        let next = next.map(|left| Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1));
+        next.unwrap_or(Duration::MAX).min(self.shared.settings.poll)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        // A panic while it was held cannot have left the map half changed.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn ask(account: &WorkAccount, sending: &Sending) -> SendAnswer {
+    let message = match Message::from_value(&sending.content) {
+        Ok(message) => message,
+        Err(invalid) => {
+            return SendAnswer::Refused(ErrorDetail::from_message(&invalid.to_string()));
+        }
+    };
+    let recipient = match (&sending.to_phone, &sending.to_user_id) {
+        (Some(phone), Some(user_id)) => Recipient::Both { phone, user_id },
+        (Some(phone), None) => Recipient::Phone(phone),
+        (None, Some(user_id)) => Recipient::UserId(user_id),
+        (None, None) => {
+            return SendAnswer::Refused(ErrorDetail::from_message("the customer has no address any more"));
+        }
+    };
+    let given = sending.callback_data.as_ref().map(JsonText::as_str);
+    let callback_data = mark::apply(given, sending.message.ulid())
+        .and_then(JsonText::parse)
+        .map(|data| data.value());
+    let request = SessionRequest {
+        sender: &sending.from,
+        recipient,
+        message: &message,
+        callback_data: callback_data.as_ref(),
+        campaign: sending.campaign.as_deref(),
+    };
+    account.client.send_session(&request).await
+}

@@ -1,0 +1,57 @@
+//! What has to be done now and then: the sweep, and making the store ready for the coming months.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use crate::store::work::RouteKnowledge;
+
+/// How long a job waits for somebody who knows its route, before a person has to look.
+const ROUTE_PATIENCE: Duration = Duration::from_hours(1);
+/// Sweeps between two rounds of upkeep.
+const SWEEPS_PER_UPKEEP: u32 = 3600;
+
+/// Sweeps once per poll until stopped.
+pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>) {
+    let mut round: u32 = 0;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(shared.settings.poll) => {}
+            () = shared.shutdown.cancelled() => return,
+        }
+        sweep(&shared, routes.clone()).await;
+        round += 1;
+        if round.is_multiple_of(SWEEPS_PER_UPKEEP)
+            && let Err(error) = shared.store.upkeep().await
+        {
+            tracing::warn!(error = %error, "the store's upkeep failed; it is tried again");
+        }
+    }
+}
+
+pub(super) async fn sweep(shared: &Shared, routes: Vec<String>) {
+    match shared
+        .store
+        .sweep(&RouteKnowledge {
+            routes,
+            patience: ROUTE_PATIENCE,
+        })
+        .await
+    {
+        Ok(swept) => {
+            if swept.unconfirmed > 0 {
+                tracing::warn!(
+                    messages = swept.unconfirmed,
+                    "messages became unconfirmed: they left and no answer came"
+                );
+            }
+            if swept.forgotten > 0 {
+                tracing::warn!(
+                    jobs = swept.forgotten,
+                    "jobs were parked: nobody has known their route for an hour"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(error = %error, "the sweep failed; it is tried again"),
+    }
+}
