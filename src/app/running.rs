@@ -36,10 +36,10 @@ pub enum StartError {
     #[error("{0}")]
     Config(Problems),
     /// The store cannot be opened.
-    #[error("the store cannot be opened: {0}")]
+    #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     /// A listener's address cannot be taken.
-    #[error("{listener}: {address} cannot be taken: {source}")]
+    #[error("{listener}: {address} cannot be taken")]
     Listen {
         /// Its key in the configuration.
         listener: &'static str,
@@ -49,7 +49,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// An account's client cannot be made.
-    #[error("accounts.{account}: {source}")]
+    #[error("accounts.{account}")]
     Client {
         /// The account.
         account: String,

@@ -5,6 +5,8 @@
 //!
 //! It answers nobody and runs no handler: accepting and working meet in what was committed.
 
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What is remembered, and what may be relied upon: every method of [`Store`] is one business verb and one transaction,
 //! and its first sentence is its guarantee.
 //!
-//! Two backends keep the same guarantees: [`postgres`] for production, one or many instances on it, and `sqlite` for one
+//! Two backends keep the same guarantees: [`postgres`] for production, one or many instances on it, and [`sqlite`] for one
 //! machine. What they decide, they decide with the pure functions of [`plan`] and of the model; what differs is how rows
 //! are locked and written. The contract suite in `tests/it/contract` runs on both, one named behaviour per function.
 //!
@@ -18,7 +18,9 @@ pub mod plan;
 pub mod postgres;
 pub mod query;
 pub mod rows;
-//pub mod sqlite;
+pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod work;
 
 use std::sync::Arc;
@@ -156,7 +158,7 @@ pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Arc<
         ));
     }
     if url.starts_with("sqlite:") {
-        return Err(StoreError::Url);
+        return Ok(Arc::new(sqlite::SqliteStore::open(url, options, clock).await?));
     }
     Err(StoreError::Url)
 }

@@ -3,6 +3,8 @@
 //! Column names are the same on both sides, so one `FromRow` serves both. Times are Unix milliseconds. Ids are `uuid` in
 //! PostgreSQL and ULID texts in SQLite; both sort by time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::database::Database;
 use sqlx::encode::IsNull;
@@ -74,6 +76,14 @@ impl<'r, Of> Decode<'r, Sqlite> for Id<Of> {
 pub fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
+
+/// A duration in the unit of the schema; one that cannot be added to a time is cut.
+pub fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).map_or(LONGEST_MS, |millis| millis.min(LONGEST_MS))
+}
+
+/// The longest stored duration, in milliseconds: added to any time of this era it does not overflow.
+const LONGEST_MS: i64 = i64::MAX / 4;
 
 /// A stored time; one out of range is shown as the earliest.
 pub fn timestamp(millis: i64) -> Timestamp {

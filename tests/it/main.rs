@@ -4,3 +4,6 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 
 mod architecture;
+mod instances;
+mod promises;
+mod support;

@@ -1,6 +1,5 @@
 //! What the tests of this module share: requests, readers of responses, an admin listener, and the things it shows.
 
-mod fake_store;
 mod samples;
 
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-pub(super) use self::fake_store::{FakeStore, Ping};
 pub(super) use self::samples::{count, event, event_id, event_with_id, job, job_id, message, message_id};
 use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;
+pub(super) use crate::store::testing::{FakeStore, Ping};
 use crate::telemetry::Metrics;
 
 /// The admin token of the tests.

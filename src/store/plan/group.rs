@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
@@ -55,7 +56,7 @@ pub struct NewJob {
 }
 
 /// The columns of an event's row.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct EventColumns<'a> {
     pub id: EventId,

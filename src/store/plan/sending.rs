@@ -147,17 +147,21 @@ pub fn answer(
 ) -> Option<Answered> {
     let mut record = record.pop()?;
     let observed = observed.pop();
-    let in_force = record.sends.last()?.dispatched_at == Some(answered.dispatched_at);
+    if record.sends.last()?.dispatched_at != Some(answered.dispatched_at) {
+        return None;
+    }
     let open = matches!(
         record.own,
         OwnState::Queued | OwnState::Unconfirmed | OwnState::Accepted
     );
-    if !in_force || !open {
-        return None;
-    }
-    let absorbed = observed.as_ref().map(|observed| observed.id);
+    let absorbed = observed.as_ref().filter(|_| open).map(|observed| observed.id);
     let was_unconfirmed = record.own == OwnState::Unconfirmed;
-    let fate = journal::answer(&mut record, &answered.answer, observed, now);
+    let fate = if open {
+        journal::answer(&mut record, &answered.answer, observed, now)
+    } else {
+        // A status was faster and told more than the answer does, as when it says that the window was closed.
+        Fate::Done(record.own.as_str())
+    };
     let job = job.filter(|job| job.dispatched_at == Some(answered.dispatched_at));
     let again = matches!(fate, Fate::Again(_));
     if again && was_unconfirmed {
@@ -250,5 +254,74 @@ pub fn discard(record: &mut MessageRecord) {
     if record.own == OwnState::Queued {
         record.own = OwnState::Failed;
         record.error = Some(ErrorDetail::from_message("discarded before it was sent"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{ConversationId, JobId};
+    use crate::model::message::{Origin, SendKind, Statuses};
+    use crate::store::plan::journal::SendRecord;
+    use ulid::Ulid;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_767_225_600 + second).unwrap()
+    }
+
+    fn record(own: OwnState) -> MessageRecord {
+        let send = SendRecord {
+            number: 1,
+            kind: SendKind::Session,
+            provider_message_id: Some("01K00000000000000000000001".into()),
+            dispatched_at: Some(at(0)),
+            accepted_at: None,
+            statuses: Statuses::default(),
+        };
+        MessageRecord {
+            id: MessageId::new(Ulid(7)),
+            account: "default".into(),
+            conversation: Some(ConversationId::new(Ulid(1))),
+            origin: Origin::Reply,
+            own,
+            content: None,
+            callback_data: None,
+            campaign: None,
+            error: None,
+            created_at: at(0),
+            sends: vec![send],
+        }
+    }
+
+    #[test]
+    fn an_answer_after_a_status_that_settled_the_message_still_ends_the_job() {
+        let job = JobView {
+            id: JobId::new(Ulid(9)),
+            dispatched_at: Some(at(0)),
+            log: Vec::new(),
+        };
+        let attempt = Attempt {
+            number: 1,
+            at: at(0),
+            duration_ms: 5,
+            outcome: "accepted".into(),
+            detail: None,
+        };
+        let accepted = Answer::Accepted("01K00000000000000000000001".into());
+        let answered = SendAnswered {
+            dispatched_at: at(0),
+            attempt,
+            answer: accepted,
+        };
+        let settled = answer(
+            vec![record(OwnState::Expired)],
+            Vec::new(),
+            Some(job),
+            &answered,
+            at(3),
+        )
+        .unwrap();
+        assert_eq!(settled.finished.map(|finished| finished.outcome), Some("expired"));
+        assert_eq!(settled.record.own, OwnState::Expired);
     }
 }

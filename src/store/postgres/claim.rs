@@ -12,7 +12,7 @@ use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
 use crate::store::plan::delivery::{ClaimedRow, Surroundings, assemble};
-use crate::store::rows::{ConversationRow, MessageRow};
+use crate::store::rows::{ConversationRow, MessageRow, duration_ms};
 use crate::store::work::{ClaimDeliveries, Delivery};
 use crate::store::{Result, StoreError};
 
@@ -239,9 +239,4 @@ pub(super) async fn release(store: &PostgresStore, leases: &[Lease]) -> Result<(
     .execute(&store.pool)
     .await?;
     Ok(())
-}
-
-/// A duration in the unit of the schema.
-pub(super) fn duration_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

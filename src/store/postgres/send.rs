@@ -3,7 +3,6 @@
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::claim::duration_ms;
 use super::{PostgresStore, journal, queue};
 use crate::connectly::throttle::{Bucket, Rate};
 use crate::model::id::{ConversationId, JobId, MessageId};
@@ -13,7 +12,7 @@ use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
 use crate::store::plan::journal::MessageRecord;
 use crate::store::plan::sending::{self, JobView};
 use crate::store::plan::settle::{Finished, Postponed, send_job};
-use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, millis, timestamp};
+use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
 use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
 use crate::store::{Result, StoreError};
 

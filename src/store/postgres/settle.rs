@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::claim::duration_ms;
 use super::{PostgresStore, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId};
@@ -14,7 +13,7 @@ use crate::store::Result;
 use crate::store::plan::settle::{
     HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
-use crate::store::rows::{attempts, millis};
+use crate::store::rows::{attempts, duration_ms, millis};
 use crate::store::work::{Settled, Settlement};
 
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {

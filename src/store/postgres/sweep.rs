@@ -2,12 +2,11 @@
 
 use sqlx::FromRow;
 
-use super::claim::duration_ms;
 use super::{PostgresStore, send};
 use crate::model::id::MessageId;
 use crate::model::job::Attempt;
 use crate::store::Result;
-use crate::store::rows::{SendingRow, millis, timestamp};
+use crate::store::rows::{SendingRow, duration_ms, millis, timestamp};
 use crate::store::work::{Answer, RouteKnowledge, SendAnswered, SendResult, Swept};
 
 pub(super) async fn sweep(store: &PostgresStore, known: &RouteKnowledge) -> Result<Swept> {

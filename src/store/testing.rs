@@ -1,9 +1,11 @@
-//! A store in memory that answers questions from lists and notes what it was asked.
+//! A store in memory, for tests of what stands above: it answers questions from lists, notes what it was asked, and commits
+//! as it is told.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use crate::model::event::Event;
 use crate::model::id::{EventId, Id, JobId, MessageId};
@@ -20,7 +22,7 @@ use crate::store::{Result, Store, StoreError};
 
 /// How a store answers when it is asked whether it is there.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::http) enum Ping {
+pub(crate) enum Ping {
     /// It is.
     #[default]
     Answers,
@@ -32,28 +34,35 @@ pub(in crate::http) enum Ping {
 
 /// What is in the store, how it fails, and what it was asked. Lists hold the oldest first.
 #[derive(Default)]
-pub(in crate::http) struct FakeStore {
-    pub(in crate::http) events: Vec<Event>,
-    pub(in crate::http) bodies: Vec<(EventId, StoredBody)>,
-    pub(in crate::http) messages: Vec<Message>,
-    pub(in crate::http) jobs: Vec<Job>,
+pub(crate) struct FakeStore {
+    pub(crate) events: Vec<Event>,
+    pub(crate) bodies: Vec<(EventId, StoredBody)>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) jobs: Vec<Job>,
     /// `None` fails.
-    pub(in crate::http) counts: Option<Vec<JobCount>>,
-    pub(in crate::http) ping: Ping,
+    pub(crate) counts: Option<Vec<JobCount>>,
+    pub(crate) ping: Ping,
     /// Why questions about events fail.
-    pub(in crate::http) fails: Option<fn() -> StoreError>,
+    pub(crate) fails: Option<fn() -> StoreError>,
     /// Why changes fail.
-    pub(in crate::http) fails_to_change: Option<fn() -> StoreError>,
-    pub(in crate::http) event_filter: Mutex<Option<EventFilter>>,
-    pub(in crate::http) message_filter: Mutex<Option<MessageFilter>>,
-    pub(in crate::http) job_filter: Mutex<Option<JobFilter>>,
-    pub(in crate::http) resolved: Mutex<Option<(MessageId, Resolution)>>,
-    arrived: Mutex<Vec<Event>>,
+    pub(crate) fails_to_change: Option<fn() -> StoreError>,
+    pub(crate) event_filter: Mutex<Option<EventFilter>>,
+    pub(crate) message_filter: Mutex<Option<MessageFilter>>,
+    pub(crate) job_filter: Mutex<Option<JobFilter>>,
+    pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
+    /// What becomes of each group that is committed; `None` fails.
+    pub(crate) commits: Option<Commits>,
+    /// Commits wait for a permit each, when there is a gate.
+    pub(crate) gate: Option<Semaphore>,
+    pub(crate) arrived: Mutex<Vec<Event>>,
 }
+
+/// What becomes of a group.
+pub(crate) type Commits = Box<dyn Fn(&[Arrival]) -> Result<Vec<Receipt>> + Send + Sync>;
 
 impl FakeStore {
     /// Makes an event visible from now on.
-    pub(in crate::http) fn arrive(&self, event: Event) {
+    pub(crate) fn arrive(&self, event: Event) {
         self.arrived.lock().unwrap().push(event);
     }
 
@@ -95,8 +104,11 @@ fn page<T: Clone, Of>(rows: &[T], request: PageRequest<Id<Of>>, id: impl Fn(&T) 
 
 #[async_trait]
 impl Store for FakeStore {
-    async fn commit(&self, _group: &[Arrival]) -> Result<Vec<Receipt>> {
-        unused()
+    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        self.commits.as_ref().map_or_else(unused, |commit| commit(group))
     }
 
     async fn claim_deliveries(&self, _claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {

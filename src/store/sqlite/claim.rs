@@ -1,0 +1,234 @@
+//! Leases: claiming deliveries, extending, giving back.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{FromRow, SqliteConnection};
+
+use super::{SqliteStore, events, json, queue};
+use crate::model::conversation::Conversation;
+use crate::model::id::{ConversationId, EventId, JobId, MessageId};
+use crate::model::job::Lease;
+use crate::model::message::Message;
+use crate::store::plan::delivery::{ClaimedRow, Surroundings, assemble};
+use crate::store::rows::{ConversationRow, MessageRow, duration_ms, millis};
+use crate::store::work::{ClaimDeliveries, Delivery};
+use crate::store::{Result, StoreError};
+
+pub(super) async fn claim_deliveries(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
+    let claimed = lease(store, claim).await?;
+    if claimed.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What is read below cannot change under us: state and order belong to the lane, and the lane is leased.
+    let mut connection = store.readers.acquire().await?;
+    let surroundings = surroundings(&mut connection, &claimed).await?;
+    Ok(assemble(claimed, surroundings, store.clock.now()))
+}
+
+async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
+    let now = millis(store.clock.now());
+    let mut tx = store.write().await?;
+    let mut due: Vec<Due> = Vec::new();
+    for (route, slots) in &claim.routes {
+        let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        let free = claim.limit.saturating_sub(taken).min(*slots);
+        if free > 0 {
+            due.extend(due_of(&mut tx, route, free, claim.reclaim, now).await?);
+        }
+    }
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = due.iter().map(|job| job.id);
+    let leases = queue::lease(store, &mut tx, ids, now, duration_ms(claim.lease)).await?;
+    tx.commit().await?;
+    due.into_iter()
+        .zip(leases)
+        .map(|(job, lease)| job.leased(lease, now))
+        .collect()
+}
+
+/// A job as it was before its lease.
+#[derive(FromRow)]
+struct Due {
+    id: JobId,
+    event_id: Option<EventId>,
+    conversation_id: Option<ConversationId>,
+    route: String,
+    attempts: i64,
+    first_attempt_at: Option<i64>,
+}
+
+impl Due {
+    fn leased(self, lease: Lease, now: i64) -> Result<ClaimedRow> {
+        let event = self
+            .event_id
+            .ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
+        Ok(ClaimedRow {
+            lease,
+            event,
+            conversation: self.conversation_id,
+            route: self.route,
+            attempts: self.attempts + 1,
+            first_attempt_at: self.first_attempt_at.unwrap_or(now),
+        })
+    }
+}
+
+async fn due_of(
+    connection: &mut SqliteConnection,
+    route: &str,
+    slots: u32,
+    reclaim: bool,
+    now: i64,
+) -> Result<Vec<Due>> {
+    // store::claim_deliveries
+    let due = sqlx::query_as(
+        "SELECT j.id, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at FROM jobs j
+         WHERE j.route = $1 AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.due_at <= $2
+           -- A lease that ended unsettled is a job that may kill its process: taken only on request.
+           AND CASE WHEN $3 THEN j.lease_until <= $2 ELSE j.lease_until IS NULL END
+           -- Only the head of a lane: a waiting retry holds it, a parked job does not.
+           AND (j.lane IS NULL OR NOT EXISTS (
+               SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence))
+         ORDER BY j.due_at, j.id
+         LIMIT $4",
+    )
+    .bind(route)
+    .bind(now)
+    .bind(reclaim)
+    .bind(i64::from(slots))
+    .fetch_all(connection)
+    .await?;
+    Ok(due)
+}
+
+async fn surroundings(connection: &mut SqliteConnection, claimed: &[ClaimedRow]) -> Result<Surroundings> {
+    let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
+    let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
+    let events = events::by_ids(connection, &event_ids).await?;
+    let referred: Vec<MessageId> = events
+        .iter()
+        .filter_map(|event| event.message_id.or(event.replied_message_id))
+        .collect();
+    Ok(Surroundings {
+        conversations: conversations(connection, &conversation_ids).await?,
+        states: states(connection, claimed).await?,
+        messages: messages(connection, &referred).await?,
+        latest: latest(connection, &conversation_ids).await?,
+        events,
+    })
+}
+
+async fn conversations(
+    connection: &mut SqliteConnection,
+    ids: &[ConversationId],
+) -> Result<HashMap<ConversationId, (Conversation, Option<EventId>)>> {
+    // store::claim_deliveries (conversations)
+    let rows: Vec<ConversationRow> =
+        sqlx::query_as("SELECT * FROM conversation_view WHERE id IN (SELECT value FROM json_each($1))")
+            .bind(json(ids)?)
+            .fetch_all(connection)
+            .await?;
+    let with_first = |row: ConversationRow| {
+        let first = row.first_inbound_event;
+        (row.id, (row.into_conversation(), first))
+    };
+    Ok(rows.into_iter().map(with_first).collect())
+}
+
+async fn states(
+    connection: &mut SqliteConnection,
+    claimed: &[ClaimedRow],
+) -> Result<HashMap<(String, ConversationId), serde_json::Value>> {
+    let conversations: Vec<_> = claimed.iter().filter_map(|row| row.conversation).collect();
+    let routes: Vec<_> = claimed.iter().map(|row| row.route.as_str()).collect();
+    // store::claim_deliveries (states)
+    let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
+        "SELECT route, conversation_id, state FROM handler_state
+         WHERE route IN (SELECT value FROM json_each($2)) AND conversation_id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(json(&conversations)?)
+    .bind(json(&routes)?)
+    .fetch_all(connection)
+    .await?;
+    let parse = |(route, conversation, state): (String, ConversationId, String)| {
+        let state = serde_json::from_str(&state)
+            .map_err(|_| StoreError::Internal("a state is no JSON".to_owned()))?;
+        Ok(((route, conversation), state))
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+async fn messages(
+    connection: &mut SqliteConnection,
+    ids: &[MessageId],
+) -> Result<HashMap<MessageId, Message>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // store::claim_deliveries (referred messages)
+    let rows: Vec<MessageRow> =
+        sqlx::query_as("SELECT * FROM message_view WHERE id IN (SELECT value FROM json_each($1))")
+            .bind(json(ids)?)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into_message())).collect())
+}
+
+async fn latest(
+    connection: &mut SqliteConnection,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Message>> {
+    // store::claim_deliveries (latest messages)
+    let rows: Vec<MessageRow> = sqlx::query_as(
+        "SELECT * FROM message_view WHERE id IN (
+             SELECT (SELECT m.id FROM messages m WHERE m.conversation_id = c.value ORDER BY m.id DESC LIMIT 1)
+             FROM json_each($1) AS c)",
+    )
+    .bind(json(conversations)?)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| row.conversation_id.map(|id| (id, row.into_message())))
+        .collect())
+}
+
+pub(super) async fn renew(store: &SqliteStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+    let mut tx = store.write().await?;
+    // store::renew
+    let held: Vec<JobId> = sqlx::query_scalar(
+        "UPDATE jobs SET lease_until = $2 + $3
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         WHERE jobs.id = l.job AND jobs.lease_token = l.token
+         RETURNING id",
+    )
+    .bind(queue::lease_columns(leases)?)
+    .bind(millis(store.clock.now()))
+    .bind(duration_ms(lease))
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(leases
+        .iter()
+        .filter(|lease| held.contains(&lease.job))
+        .copied()
+        .collect())
+}
+
+pub(super) async fn release(store: &SqliteStore, leases: &[Lease]) -> Result<()> {
+    let mut tx = store.write().await?;
+    // store::release
+    sqlx::query(
+        "UPDATE jobs SET lease_token = NULL, lease_until = NULL, attempts = attempts - 1
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         WHERE jobs.id = l.job AND jobs.lease_token = l.token AND jobs.dispatched_at IS NULL",
+    )
+    .bind(queue::lease_columns(leases)?)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! A group of deliveries in one transaction of two steps, as in the other backend: first the ledger, customers and
+//! conversations, then what they allow (events, bodies, jobs, messages).
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{SqliteStore, journal, json, people, queue};
+use crate::model::dedupe::DedupeKey;
+use crate::model::id::{ConversationTag, EventId};
+use crate::store::arrival::{Arrival, Receipt};
+use crate::store::plan::conversations::LockedConversation;
+use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
+use crate::store::plan::group::{self, Kept};
+use crate::store::rows::millis;
+use crate::store::{Result, StoreError};
+
+pub(super) async fn commit(store: &SqliteStore, group: &[Arrival]) -> Result<Vec<Receipt>> {
+    let mut tx = store.write().await?;
+    let verdicts = dedupe(&mut tx, group).await?;
+    let mut kept = group::kept(group, &verdicts);
+    if !kept.is_empty() {
+        let conversations = converse(store, &mut tx, &mut kept).await?;
+        let jobs = group::jobs(&mut kept, &conversations, || store.id());
+        insert_events(&mut tx, &kept).await?;
+        insert_bodies(&mut tx, &kept).await?;
+        queue::insert(&mut tx, &jobs, millis(store.clock.now())).await?;
+        journal::learn(store, &mut tx, &kept).await?;
+    }
+    tx.commit().await?;
+    Ok(group::receipts(group, &verdicts))
+}
+
+/// Asks the ledger, at most twice, which deliveries are new, and counts the repeats.
+async fn dedupe(connection: &mut SqliteConnection, group: &[Arrival]) -> Result<Vec<Verdict>> {
+    let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(group.len());
+    let mut round = Some(Round::first(group));
+    while let Some(asking) = round {
+        let ledger = claim_keys(connection, asking.rows(group)).await?;
+        let judged = asking.judge(group, &ledger);
+        verdicts.extend(judged.verdicts);
+        count_repeats(connection, &judged.counts).await?;
+        round = judged.again;
+    }
+    let missing = || StoreError::Internal("the ledger lost a key".to_owned());
+    (0..group.len())
+        .map(|position| verdicts.get(&position).copied().ok_or_else(missing))
+        .collect()
+}
+
+#[derive(Serialize)]
+struct KeyColumns<'a> {
+    key: String,
+    account: &'a str,
+    event: EventId,
+    body_hash: String,
+}
+
+/// Inserts the keys that are missing, and answers whose each key is.
+async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>) -> Result<Vec<LedgerRow>> {
+    let asked: Vec<_> = rows
+        .iter()
+        .map(|row| KeyColumns {
+            key: hex(row.key.as_bytes()),
+            account: &row.account,
+            event: row.event,
+            body_hash: hex(&row.body_hash),
+        })
+        .collect();
+    let asked = json(&asked)?;
+    // store::commit (ledger)
+    let inserted = sqlx::query(
+        "INSERT INTO dedupe (key, account, event_id, body_hash)
+         SELECT unhex(value ->> 'key'), value ->> 'account', value ->> 'event', unhex(value ->> 'body_hash')
+         FROM json_each($1)
+         WHERE true -- Without it, SQLite reads ON as the condition of a join.
+         ON CONFLICT (key, account) DO NOTHING",
+    )
+    .bind(&asked)
+    .execute(&mut *connection)
+    .await?;
+    if usize::try_from(inserted.rows_affected()) == Ok(rows.len()) {
+        return Ok(rows);
+    }
+    // store::commit (known keys)
+    let known = sqlx::query(
+        "SELECT k.key AS position, d.event_id, d.body_hash
+         FROM json_each($1) AS k
+         CROSS JOIN dedupe d ON d.key = unhex(k.value ->> 'key') AND d.account = k.value ->> 'account'",
+    )
+    .bind(&asked)
+    .fetch_all(connection)
+    .await?;
+    for row in known {
+        let position = usize::try_from(row.try_get::<i64, _>("position")?).unwrap_or(usize::MAX);
+        let Some(asked) = rows.get_mut(position) else {
+            continue;
+        };
+        let hash: &[u8] = row.try_get("body_hash")?;
+        asked.event = row.try_get("event_id")?;
+        asked.body_hash = hash
+            .try_into()
+            .map_err(|_| StoreError::Internal("a digest of another length".to_owned()))?;
+    }
+    Ok(rows)
+}
+
+#[derive(Serialize)]
+struct RepeatColumns<'a> {
+    key: String,
+    account: &'a str,
+    n: i64,
+}
+
+async fn count_repeats(connection: &mut SqliteConnection, counts: &[(String, DedupeKey, i64)]) -> Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let repeats: Vec<_> = counts
+        .iter()
+        .map(|(account, key, n)| RepeatColumns {
+            key: hex(key.as_bytes()),
+            account,
+            n: *n,
+        })
+        .collect();
+    // store::commit (repeats)
+    sqlx::query(
+        "UPDATE dedupe SET duplicates = duplicates + r.n
+         FROM (SELECT unhex(value ->> 'key') AS key, value ->> 'account' AS account, value ->> 'n' AS n
+               FROM json_each($1)) AS r
+         WHERE dedupe.key = r.key AND dedupe.account = r.account",
+    )
+    .bind(json(&repeats)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Finds customers and conversations.
+async fn converse(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    kept: &mut [Kept<'_>],
+) -> Result<Vec<(LockedConversation, i64)>> {
+    let parties = group::parties(kept);
+    if parties.is_empty() {
+        return Ok(Vec::new());
+    }
+    let customers = people::resolve(store, connection, &parties).await?;
+    let deltas = group::deltas(kept, &customers, || store.id::<ConversationTag>());
+    let locked = people::lock_conversations(connection, &deltas, millis(store.clock.now())).await?;
+    group::place(kept, &locked);
+    Ok(locked.into_values().collect())
+}
+
+async fn insert_events(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<()> {
+    let rows: Vec<_> = kept.iter().map(group::event_columns).collect();
+    // store::commit (events)
+    sqlx::query(
+        "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
+             callback_data, campaign, occurred_at, received_at)
+         SELECT value ->> 'id', value ->> 'account', value ->> 'event_type', value ->> 'conversation',
+             value ->> 'provider_message_id', value ->> 'in_reply_to', value ->> 'status', value ->> 'error_code',
+             value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at', value ->> 'received_at'
+         FROM json_each($1)",
+    )
+    .bind(json(&rows)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Span {
+    id: EventId,
+    /// Counted from 1, as `substr` does.
+    start: usize,
+    length: usize,
+}
+
+/// Bodies are any bytes: they go as one blob beside the places where each lies in it.
+async fn insert_bodies(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<()> {
+    let mut bytes = Vec::with_capacity(kept.iter().map(|row| row.arrival.body.len()).sum());
+    let mut spans = Vec::with_capacity(kept.len());
+    for row in kept {
+        spans.push(Span {
+            id: row.arrival.id,
+            start: bytes.len() + 1,
+            length: row.arrival.body.len(),
+        });
+        bytes.extend_from_slice(&row.arrival.body);
+    }
+    // store::commit (bodies)
+    sqlx::query(
+        "INSERT INTO bodies (event_id, body)
+         -- Of an empty blob there is no part, not even an empty one.
+         SELECT value ->> 'id', coalesce(substr($2, value ->> 'start', value ->> 'length'), x'') FROM json_each($1)",
+    )
+    .bind(json(&spans)?)
+    .bind(bytes)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Bytes as `unhex` reads them.
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+            text
+        })
+}

@@ -1,0 +1,183 @@
+//! Questions about jobs, and what a person does with them.
+
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::{SqliteStore, journal, queue};
+use crate::model::id::{ConversationId, JobId, MessageId};
+use crate::model::job::{Job, JobState};
+use crate::store::plan::journal::MessageRecord;
+use crate::store::plan::sending;
+use crate::store::plan::settle::Finished;
+use crate::store::query::{JobCount, JobFilter, Page, PageRequest};
+use crate::store::rows::{JobRow, millis};
+use crate::store::{Result, StoreError};
+
+pub(super) async fn job(store: &SqliteStore, id: JobId) -> Result<Option<Job>> {
+    let mut connection = store.readers.acquire().await?;
+    find(store, &mut connection, id).await
+}
+
+async fn find(store: &SqliteStore, connection: &mut SqliteConnection, id: JobId) -> Result<Option<Job>> {
+    // store::job
+    let row: Option<JobRow> = sqlx::query_as(
+        "SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
+             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > $2 THEN 'running'
+                 ELSE 'ready' END AS state
+         FROM jobs WHERE id = $1
+         UNION ALL
+         SELECT job_id, kind, route, event_id, message_id, attempts, NULL, last_error, log,
+             CASE outcome WHEN 'discarded' THEN 'discarded' ELSE 'done' END
+         FROM outcomes WHERE job_id = $1
+         LIMIT 1",
+    )
+    .bind(id)
+    .bind(millis(store.clock.now()))
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| row.into_job(true)).transpose()
+}
+
+pub(super) async fn jobs(
+    store: &SqliteStore,
+    filter: &JobFilter,
+    page: PageRequest<JobId>,
+) -> Result<Page<Job>> {
+    let mut query = match filter.state {
+        Some(JobState::Done | JobState::Discarded) => QueryBuilder::new(
+            "/* store::jobs (finished) */ SELECT * FROM (
+                 SELECT o.job_id AS id, o.kind, o.route, o.event_id, o.message_id, o.attempts, NULL AS due_at,
+                     o.last_error, o.log, o.at AS created_at,
+                     CASE o.outcome WHEN 'discarded' THEN 'discarded' ELSE 'done' END AS state
+                 FROM outcomes o) j WHERE true",
+        ),
+        Some(JobState::Ready | JobState::Running | JobState::Parked) | None => {
+            let mut query = QueryBuilder::new(
+                "/* store::jobs */ SELECT * FROM (
+                     SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log, created_at,
+                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > ",
+            );
+            query.push_bind(millis(store.clock.now()));
+            query.push(" THEN 'running' ELSE 'ready' END AS state FROM jobs) j WHERE true");
+            query
+        }
+    };
+    if let Some(state) = filter.state {
+        query.push(" AND state = ").push_bind(state.as_str());
+    }
+    if let Some(kind) = filter.kind {
+        query.push(" AND kind = ").push_bind(kind.as_str());
+    }
+    if let Some(route) = &filter.route {
+        query.push(" AND route = ").push_bind(route.clone());
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND created_at >= ").push_bind(millis(since));
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND created_at < ").push_bind(millis(until));
+    }
+    if let Some(before) = page.before {
+        query.push(" AND id < ").push_bind(before);
+    }
+    query
+        .push(" ORDER BY id DESC LIMIT ")
+        .push_bind(i64::from(page.limit) + 1);
+    let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.readers).await?;
+    let jobs = rows
+        .into_iter()
+        .map(|row| row.into_job(false))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Page::of(jobs, page.limit))
+}
+
+pub(super) async fn retry(store: &SqliteStore, id: JobId) -> Result<Option<Job>> {
+    let mut tx = store.write().await?;
+    let Some(job) = find(store, &mut tx, id).await? else {
+        return Ok(None);
+    };
+    if job.state != JobState::Parked {
+        return Err(StoreError::Conflict("only a parked job can be retried"));
+    }
+    change_message(store, &mut tx, job.message_id, sending::retry).await?;
+    // store::retry_job (conversation)
+    let conversation: Option<ConversationId> =
+        sqlx::query_scalar("SELECT conversation_id FROM jobs WHERE id = $1 AND conversation_id IS NOT NULL")
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let wanted: Vec<_> = conversation
+        .iter()
+        .map(|conversation| (*conversation, 1))
+        .collect();
+    let last = queue::reserve(&mut tx, &wanted).await?;
+    queue::requeue(
+        &mut tx,
+        id,
+        last.first().map_or(0, |(_, last)| *last),
+        millis(store.clock.now()),
+    )
+    .await?;
+    let job = find(store, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(job)
+}
+
+async fn change_message(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    message: Option<MessageId>,
+    change: fn(&mut MessageRecord),
+) -> Result<()> {
+    let Some(mut record) = journal::load(connection, message.as_slice()).await?.pop() else {
+        return Ok(());
+    };
+    change(&mut record);
+    journal::update(connection, &[record], millis(store.clock.now())).await
+}
+
+pub(super) async fn discard(store: &SqliteStore, id: JobId) -> Result<Option<Job>> {
+    let mut tx = store.write().await?;
+    let Some(job) = find(store, &mut tx, id).await? else {
+        return Ok(None);
+    };
+    match job.state {
+        JobState::Parked | JobState::Ready => {}
+        JobState::Running => return Err(StoreError::Conflict("a running job cannot be discarded")),
+        JobState::Done | JobState::Discarded => {
+            return Err(StoreError::Conflict("the job is finished already"));
+        }
+    }
+    change_message(store, &mut tx, job.message_id, sending::discard).await?;
+    let log = serde_json::to_string(&job.log).unwrap_or_else(|_| "[]".to_owned());
+    let finished = Finished {
+        job: id,
+        outcome: "discarded",
+        detail: None,
+        log,
+    };
+    queue::finish(
+        &mut tx,
+        &[finished],
+        millis(store.clock.now()),
+        vec![store.clock.ulid()],
+    )
+    .await?;
+    let job = find(store, &mut tx, id).await?;
+    tx.commit().await?;
+    Ok(job)
+}
+
+pub(super) async fn counts(store: &SqliteStore) -> Result<Vec<JobCount>> {
+    // store::job_counts
+    let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+        "SELECT kind, route, state, count(*) FROM (
+             SELECT kind, route, CASE WHEN parked_at IS NOT NULL THEN 'parked'
+                 WHEN lease_until > $1 THEN 'running' ELSE 'ready' END AS state
+             FROM jobs) j
+         GROUP BY kind, route, state ORDER BY kind, route, state",
+    )
+    .bind(millis(store.clock.now()))
+    .fetch_all(&store.readers)
+    .await?;
+    Ok(rows.into_iter().filter_map(JobCount::of).collect())
+}

@@ -1,0 +1,108 @@
+//! Questions about messages.
+
+use sqlx::QueryBuilder;
+
+use super::{SqliteStore, events};
+use crate::connectly::ids::ProviderMessageId;
+use crate::model::id::MessageId;
+use crate::model::message::{Message, TimelineEntry};
+use crate::store::Result;
+use crate::store::plan::timeline::{self, StatusSeen};
+use crate::store::query::{MessageFilter, Page, PageRequest};
+use crate::store::rows::{MessageRow, SendRow, millis};
+
+pub(super) async fn message(store: &SqliteStore, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
+    let provider_id = ProviderMessageId::parse(id)
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    // store::message
+    let row: Option<MessageRow> = sqlx::query_as(
+        "SELECT * FROM message_view
+         WHERE id = $1 OR id IN (SELECT s.message_id FROM sends s WHERE s.provider_message_id = $2)
+         -- Ours first, should Connectly ever use the same 128 bits.
+         ORDER BY (id = $1) DESC NULLS LAST LIMIT 1",
+    )
+    .bind(MessageId::parse(id))
+    .bind(provider_id)
+    .fetch_optional(&store.readers)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let own_since = row.updated_at;
+    let message = row.into_message();
+    // store::message (sends)
+    let sends: Vec<SendRow> = sqlx::query_as("SELECT * FROM sends WHERE message_id = $1 ORDER BY number")
+        .bind(message.id)
+        .fetch_all(&store.readers)
+        .await?;
+    // store::message (statuses)
+    let statuses: Vec<StatusSeen> = sqlx::query_as(
+        "SELECT e.id, e.status, coalesce(e.occurred_at, e.received_at) AS at
+         FROM sends s JOIN events e ON e.account = s.account AND e.provider_message_id = s.provider_message_id
+         WHERE s.message_id = $1 AND e.status IS NOT NULL",
+    )
+    .bind(message.id)
+    .fetch_all(&store.readers)
+    .await?;
+    let timeline = timeline::of(&message, &sends, statuses, own_since);
+    Ok(Some((message, timeline)))
+}
+
+pub(super) async fn messages(
+    store: &SqliteStore,
+    filter: &MessageFilter,
+    page: PageRequest<MessageId>,
+) -> Result<Page<Message>> {
+    let MessageFilter {
+        account,
+        customer,
+        business,
+        provider_message_id,
+        state,
+        origin,
+        since,
+        until,
+    } = filter;
+    let mut query = QueryBuilder::new("/* store::messages */ SELECT * FROM message_view WHERE true");
+    for (column, value) in [
+        ("account", account),
+        ("business", business),
+        ("state", state),
+        ("origin", origin),
+    ] {
+        if let Some(value) = value {
+            query
+                .push(" AND ")
+                .push(column)
+                .push(" = ")
+                .push_bind(value.clone());
+        }
+    }
+    if let Some(customer) = customer {
+        query.push(" AND customer_id IN (");
+        events::of_customer(&mut query, customer);
+        query.push(")");
+    }
+    if let Some(id) = provider_message_id {
+        query
+            .push(" AND id IN (SELECT s.message_id FROM sends s WHERE s.provider_message_id = ")
+            .push_bind(id.clone());
+        query.push(")");
+    }
+    if let Some(since) = since {
+        query.push(" AND created_at >= ").push_bind(millis(*since));
+    }
+    if let Some(until) = until {
+        query.push(" AND created_at < ").push_bind(millis(*until));
+    }
+    if let Some(before) = page.before {
+        query.push(" AND id < ").push_bind(before);
+    }
+    query
+        .push(" ORDER BY id DESC LIMIT ")
+        .push_bind(i64::from(page.limit) + 1);
+    let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.readers).await?;
+    Ok(Page::of(
+        rows.into_iter().map(MessageRow::into_message).collect(),
+        page.limit,
+    ))
+}

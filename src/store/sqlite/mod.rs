@@ -1,0 +1,305 @@
+//! The embedded store: SQLite, one process on one file.
+//!
+//! One connection writes. Every verb that changes something is one transaction on it, begun with `BEGIN IMMEDIATE`, so
+//! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Questions are
+//! asked on a few connections that cannot write and see the last commit. The time is [`Clock`]'s: there is one process.
+//!
+//! A group travels as one JSON text, read by `json_each`: each statement costs a visit to sqlx's worker thread, whatever
+//! the number of its rows.
+//!
+//! `sqlite::memory:` is one connection for everything. It forgets all at its end.
+
+mod claim;
+mod commit;
+mod events;
+mod file;
+mod jobs;
+mod journal;
+mod messages;
+mod people;
+mod queue;
+mod send;
+mod settle;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
+
+use self::file::DatabaseFile;
+use super::arrival::{Arrival, Receipt};
+use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use super::work::{
+    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
+    Sending, Settlement, Swept,
+};
+use super::{OpenOptions, Result, Store, StoreError};
+use crate::clock::Clock;
+use crate::model::event::Event;
+use crate::model::id::{EventId, Id, JobId, MessageId};
+use crate::model::job::{Job, Lease};
+use crate::model::message::{Message, TimelineEntry};
+use crate::model::sending::SendPolicy;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a verb waits for the writer, or for another program's lock on the file, before it says that the store is
+/// unavailable.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many questions are answered at the same time.
+const READERS: u32 = 4;
+/// Pages in the write-ahead log before they are moved into the database: 16 MiB, so that a burst of bodies does not move
+/// them with every group.
+const AUTOCHECKPOINT_PAGES: &str = "4096";
+/// What the write-ahead log is cut to after a burst, in bytes.
+const LARGEST_IDLE_LOG: &str = "67108864";
+/// The writer's page cache in KiB (negative by SQLite's convention): the upper pages of every index.
+const WRITER_CACHE: &str = "-32768";
+/// A reader's page cache in KiB.
+const READER_CACHE: &str = "-8192";
+/// Rows that the driver's thread reads ahead of us: a whole group.
+const ROWS_AHEAD: usize = 512;
+
+/// A store on SQLite.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    file: Option<DatabaseFile>,
+    clock: Clock,
+}
+
+impl SqliteStore {
+    /// Takes the file for this process, makes it if need be, and applies migrations if asked.
+    pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Self> {
+        let connect = SqliteConnectOptions::from_str(url).map_err(|_| StoreError::Url)?;
+        let file = if in_memory(url) {
+            None
+        } else {
+            Some(DatabaseFile::hold(connect.get_filename(), options.migrate)?)
+        };
+        let connect = match &file {
+            Some(file) => connect.filename(file.path()),
+            None => connect,
+        };
+        let connect = connect
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_AHEAD)
+            .pragma("temp_store", "memory");
+        let writer = writer(connect.clone()).await?;
+        let readers = match &file {
+            Some(_) => readers(connect),
+            None => writer.clone(),
+        };
+        if options.migrate {
+            MIGRATIONS.run(&writer).await?;
+        } else {
+            check_schema(&writer).await?;
+        }
+        Ok(Self {
+            writer,
+            readers,
+            file,
+            clock,
+        })
+    }
+
+    /// A new id.
+    fn id<Of>(&self) -> Id<Of> {
+        Id::new(self.clock.ulid())
+    }
+
+    /// Begins the one transaction that may write. Dropped without a commit it is rolled back before the next one begins.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Whether a URL names no file.
+fn in_memory(url: &str) -> bool {
+    let (name, parameters) = url.split_once('?').unwrap_or((url, ""));
+    name.ends_with(":memory:") || parameters.split('&').any(|parameter| parameter == "mode=memory")
+}
+
+/// The one connection that writes; it is made now, so that a database that cannot be opened says so.
+async fn writer(connect: SqliteConnectOptions) -> Result<SqlitePool> {
+    let connect = connect
+        .journal_mode(SqliteJournalMode::Wal)
+        // A 200 promises that the event is on disk (P1): each commit waits for it.
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LARGEST_IDLE_LOG);
+    Ok(pool(1)
+        .min_connections(1)
+        .before_acquire(|connection, _| Box::pin(async move { Ok(is_clean(connection)) }))
+        .connect_with(connect)
+        .await?)
+}
+
+/// A full disk makes SQLite end a transaction by itself, and the driver's count of them is off from then on: such a
+/// connection is replaced.
+fn is_clean(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
+}
+
+/// Connections that cannot write, made when they are needed.
+fn readers(connect: SqliteConnectOptions) -> SqlitePool {
+    let connect = connect
+        .pragma("cache_size", READER_CACHE)
+        .pragma("query_only", "on");
+    pool(READERS).connect_lazy_with(connect)
+}
+
+/// Connections to a file do not age.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+/// Whether every migration of this version has been applied.
+async fn check_schema(pool: &SqlitePool) -> Result<()> {
+    // store::check_schema
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
+        .fetch_one(pool)
+        .await
+        .map_err(|_| {
+            StoreError::Schema("no migration has been applied: run `switchboard migrate`".to_owned())
+        })?;
+    let needed = MIGRATIONS.iter().count();
+    if usize::try_from(applied).is_ok_and(|applied| applied >= needed) {
+        return Ok(());
+    }
+    Err(StoreError::Schema(format!(
+        "{applied} of {needed} migrations are applied: run `switchboard migrate`"
+    )))
+}
+
+/// A group as the one parameter that `json_each` reads.
+fn json<T: Serialize>(rows: &[T]) -> Result<String> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Internal(error.to_string()))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
+        commit::commit(self, group).await
+    }
+
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
+        claim::claim_deliveries(self, claim).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        settle::settle(self, settlements).await
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        claim::renew(self, leases, lease).await
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<()> {
+        claim::release(self, leases).await
+    }
+
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>> {
+        send::claim_sends(self, claim).await
+    }
+
+    async fn dispatch(&self, sending: &Sending, policy: &SendPolicy) -> Result<Dispatch> {
+        send::dispatch(self, sending, policy).await
+    }
+
+    async fn settle_send(&self, sending: &Sending, answered: &SendAnswered) -> Result<SendResult> {
+        send::settle_send(self, sending, answered).await
+    }
+
+    async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
+        send::resolve(self, message, resolution).await
+    }
+
+    async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {
+        sweep::sweep(self, known).await
+    }
+
+    async fn upkeep(&self) -> Result<()> {
+        // Statistics are not gathered: those of a queue that is mostly empty mislead the planner when it is full, and
+        // without any it takes the indexes that the statements are written for.
+        // store::upkeep
+        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.write().await?.rollback().await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        if let Some(file) = &self.file {
+            file.release();
+        }
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>> {
+        events::event(self, id).await
+    }
+
+    async fn events(&self, filter: &EventFilter, page: PageRequest<EventId>) -> Result<Page<Event>> {
+        events::events(self, filter, page).await
+    }
+
+    async fn events_after(&self, filter: &EventFilter, after: EventId, limit: u32) -> Result<Vec<Event>> {
+        events::events_after(self, filter, after, limit).await
+    }
+
+    async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>> {
+        events::event_body(self, id).await
+    }
+
+    async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
+        messages::message(self, id).await
+    }
+
+    async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>> {
+        messages::messages(self, filter, page).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>> {
+        jobs::job(self, id).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter, page: PageRequest<JobId>) -> Result<Page<Job>> {
+        jobs::jobs(self, filter, page).await
+    }
+
+    async fn retry_job(&self, id: JobId) -> Result<Option<Job>> {
+        jobs::retry(self, id).await
+    }
+
+    async fn discard_job(&self, id: JobId) -> Result<Option<Job>> {
+        jobs::discard(self, id).await
+    }
+
+    async fn job_counts(&self) -> Result<Vec<JobCount>> {
+        jobs::counts(self).await
+    }
+}

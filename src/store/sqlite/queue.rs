@@ -1,0 +1,214 @@
+//! Rows of the queue: inserting jobs, leasing them, finishing them, numbering them anew.
+
+use serde::Serialize;
+use sqlx::SqliteConnection;
+use ulid::Ulid;
+
+use super::{SqliteStore, json};
+use crate::model::id::{ConversationId, EventId, JobId, MessageId};
+use crate::model::job::{Lane, Lease};
+use crate::store::Result;
+use crate::store::plan::group::NewJob;
+use crate::store::plan::settle::Finished;
+
+#[derive(Serialize)]
+struct JobColumns<'a> {
+    id: JobId,
+    kind: &'static str,
+    account: &'a str,
+    route: &'a str,
+    event: Option<EventId>,
+    message: Option<MessageId>,
+    conversation: Option<ConversationId>,
+    lane: Option<&'a str>,
+    sequence: i64,
+    reason: Option<&'a str>,
+}
+
+impl<'a> JobColumns<'a> {
+    fn of(job: &'a NewJob) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind.as_str(),
+            account: &job.account,
+            route: &job.route,
+            event: job.event,
+            message: job.message,
+            conversation: job.conversation,
+            lane: job.lane.as_ref().map(Lane::as_str),
+            sequence: job.sequence,
+            reason: job.parked.as_deref(),
+        }
+    }
+}
+
+/// Inserts jobs, due at once.
+pub(super) async fn insert(connection: &mut SqliteConnection, jobs: &[NewJob], now: i64) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = jobs.iter().map(JobColumns::of).collect();
+    // store::insert_jobs
+    sqlx::query(
+        "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
+             parked_at, last_error, created_at)
+         SELECT value ->> 'id', value ->> 'kind', value ->> 'account', value ->> 'route', value ->> 'event',
+             value ->> 'message', value ->> 'conversation', value ->> 'lane', value ->> 'sequence', $2,
+             CASE WHEN value ->> 'reason' IS NULL THEN NULL ELSE $2 END, value ->> 'reason', $2
+         FROM json_each($1)",
+    )
+    .bind(json(&rows)?)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct LeaseColumns {
+    job: JobId,
+    token: String,
+}
+
+/// Leases as the parameter that names them.
+pub(super) fn lease_columns(leases: &[Lease]) -> Result<String> {
+    let rows: Vec<_> = leases
+        .iter()
+        .map(|lease| LeaseColumns {
+            job: lease.job,
+            token: lease.token.to_string(),
+        })
+        .collect();
+    json(&rows)
+}
+
+/// Leases jobs under new tokens and counts the attempt.
+pub(super) async fn lease(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    jobs: impl Iterator<Item = JobId>,
+    now: i64,
+    lease_ms: i64,
+) -> Result<Vec<Lease>> {
+    let leases: Vec<Lease> = jobs
+        .map(|job| Lease {
+            job,
+            token: store.clock.ulid(),
+        })
+        .collect();
+    // store::lease_jobs
+    sqlx::query(
+        "UPDATE jobs SET lease_token = l.token, lease_until = $2 + $3, attempts = attempts + 1,
+             first_attempt_at = coalesce(first_attempt_at, $2)
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         WHERE jobs.id = l.job",
+    )
+    .bind(lease_columns(&leases)?)
+    .bind(now)
+    .bind(lease_ms)
+    .execute(connection)
+    .await?;
+    Ok(leases)
+}
+
+#[derive(Serialize)]
+struct FinishedColumns<'a> {
+    id: String,
+    job: JobId,
+    outcome: &'static str,
+    last_error: Option<&'a str>,
+    log: &'a str,
+}
+
+/// Moves jobs from the queue to the record of outcomes.
+pub(super) async fn finish(
+    connection: &mut SqliteConnection,
+    finished: &[Finished],
+    at: i64,
+    ids: Vec<Ulid>,
+) -> Result<()> {
+    if finished.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = finished
+        .iter()
+        .zip(ids)
+        .map(|(job, id)| FinishedColumns {
+            id: id.to_string(),
+            job: job.job,
+            outcome: job.outcome,
+            last_error: job.detail.as_deref(),
+            log: &job.log,
+        })
+        .collect();
+    let rows = json(&rows)?;
+    // store::finish_jobs
+    sqlx::query(
+        "INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
+         SELECT f.value ->> 'id', j.id, j.kind, nullif(j.route, ''), j.event_id, j.message_id, j.run,
+             f.value ->> 'outcome', $2, j.attempts, coalesce(f.value ->> 'last_error', j.last_error), f.value ->> 'log'
+         FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job'",
+    )
+    .bind(&rows)
+    .bind(at)
+    .execute(&mut *connection)
+    .await?;
+    // store::finish_jobs (gone)
+    sqlx::query("DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1))")
+        .bind(&rows)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct WantedColumns {
+    id: ConversationId,
+    n: i64,
+}
+
+/// Reserves sequence numbers; answers the last number of each conversation.
+pub(super) async fn reserve(
+    connection: &mut SqliteConnection,
+    wanted: &[(ConversationId, i64)],
+) -> Result<Vec<(ConversationId, i64)>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<_> = wanted
+        .iter()
+        .map(|(id, n)| WantedColumns { id: *id, n: *n })
+        .collect();
+    // store::reserve_sequences
+    let rows = sqlx::query_as(
+        "UPDATE conversations SET last_sequence = last_sequence + w.n
+         FROM (SELECT value ->> 'id' AS conversation, value ->> 'n' AS n FROM json_each($1)) AS w
+         WHERE conversations.id = w.conversation
+         RETURNING id, last_sequence",
+    )
+    .bind(json(&rows)?)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Puts a job at the end of its lane: for what a person retries.
+pub(super) async fn requeue(
+    connection: &mut SqliteConnection,
+    job: JobId,
+    sequence: i64,
+    now: i64,
+) -> Result<()> {
+    // store::requeue_job
+    sqlx::query(
+        "UPDATE jobs SET parked_at = NULL, due_at = $3, sequence = $2, attempts = 0, first_attempt_at = NULL,
+             lease_token = NULL, lease_until = NULL, dispatched_at = NULL
+         WHERE id = $1",
+    )
+    .bind(job)
+    .bind(sequence)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

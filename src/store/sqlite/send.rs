@@ -1,0 +1,391 @@
+//! Sends: claiming, the fence before a request leaves, and settling its answer.
+
+use sqlx::{FromRow, SqliteConnection};
+
+use super::{SqliteStore, journal, json, queue, settle};
+use crate::connectly::throttle::{Bucket, Rate};
+use crate::model::id::{ConversationId, JobId, MessageId};
+use crate::model::job::Lease;
+use crate::model::message::Message;
+use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
+use crate::store::plan::journal::MessageRecord;
+use crate::store::plan::sending::{self, JobView};
+use crate::store::plan::settle::{Finished, Postponed, send_job};
+use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
+use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
+use crate::store::{Result, StoreError};
+
+pub(super) async fn claim_sends(store: &SqliteStore, claim: &ClaimSends) -> Result<Vec<Sending>> {
+    let now = millis(store.clock.now());
+    let mut tx = store.write().await?;
+    // store::claim_sends
+    let due: Vec<JobId> = sqlx::query_scalar(
+        "SELECT j.id FROM jobs j
+         WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.due_at <= $1
+           AND j.account IN (SELECT value FROM json_each($3))
+           -- A request that left is never made again by a claim; an ended lease without one is.
+           AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
+           AND NOT EXISTS (
+               SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+         ORDER BY j.due_at, j.id
+         LIMIT $2",
+    )
+    .bind(now)
+    .bind(i64::from(claim.limit))
+    .bind(json(&claim.accounts)?)
+    .fetch_all(&mut *tx)
+    .await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    queue::lease(store, &mut tx, due.iter().copied(), now, duration_ms(claim.lease)).await?;
+    // store::claim_sends (messages)
+    let rows: Vec<SendingRow> = sqlx::query_as(
+        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.number, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign
+         FROM jobs j JOIN message_view v ON v.id = j.message_id
+         WHERE j.id IN (SELECT value FROM json_each($1))
+         ORDER BY j.due_at, j.id",
+    )
+    .bind(json(&due)?)
+    .fetch_all(&mut *tx)
+    .await?;
+    let sendings = rows.into_iter().map(SendingRow::into_sending).collect();
+    tx.commit().await?;
+    sendings
+}
+
+pub(super) async fn dispatch(
+    store: &SqliteStore,
+    sending: &Sending,
+    policy: &SendPolicy,
+) -> Result<Dispatch> {
+    let mut tx = store.write().await?;
+    let Some(record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
+        return Ok(Dispatch::Lost);
+    };
+    let Some(job) = fenced_job(&mut tx, sending.lease)
+        .await?
+        .filter(|job| job.dispatched_at.is_none())
+    else {
+        return Ok(Dispatch::Lost);
+    };
+    let now = store.clock.now();
+    let facts = facts(&mut tx, &record, sending, now).await?;
+    let verdict = decide(&facts, policy);
+    let answer = match verdict {
+        Verdict::Leave => leave(&mut tx, sending, policy.rate, now).await?,
+        Verdict::Expire | Verdict::Suppress | Verdict::Park | Verdict::Settled => {
+            let ended = sending::end(verdict, record, &job, sending.attempt, now);
+            write_end(store, &mut tx, &ended, millis(now)).await?;
+            Dispatch::Ended(ended.outcome)
+        }
+    };
+    tx.commit().await?;
+    Ok(answer)
+}
+
+#[derive(FromRow)]
+struct JobFacts {
+    id: JobId,
+    dispatched_at: Option<i64>,
+    log: String,
+}
+
+impl JobFacts {
+    fn into_view(self) -> JobView {
+        JobView {
+            id: self.id,
+            dispatched_at: self.dispatched_at.map(timestamp),
+            log: attempts(Some(&self.log)),
+        }
+    }
+}
+
+async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<Option<JobView>> {
+    // store::dispatch (fence)
+    let row: Option<JobFacts> = sqlx::query_as(
+        "SELECT id, dispatched_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
+    )
+    .bind(lease.job)
+    .bind(lease.token.to_string())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(JobFacts::into_view))
+}
+
+async fn facts(
+    connection: &mut SqliteConnection,
+    record: &MessageRecord,
+    sending: &Sending,
+    now: jiff::Timestamp,
+) -> Result<Facts> {
+    // store::dispatch (conversation)
+    let conversation: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
+        .bind(sending.conversation)
+        .fetch_one(&mut *connection)
+        .await?;
+    // store::dispatch (loop guard)
+    let (confirms_opt_out, replies): (bool, i64) = sqlx::query_as(
+        "SELECT m.confirms_opt_out,
+             (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
+              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply')
+         FROM messages m WHERE m.id = $1",
+    )
+    .bind(sending.message)
+    .bind(sending.conversation)
+    .bind(millis(minute_before(now)))
+    .fetch_one(connection)
+    .await?;
+    Ok(sending::facts(
+        record,
+        &conversation,
+        confirms_opt_out,
+        replies,
+        now,
+    ))
+}
+
+/// Draws from the account's rate and sets the fence, or postpones the job.
+async fn leave(
+    connection: &mut SqliteConnection,
+    sending: &Sending,
+    rate: Rate,
+    now: jiff::Timestamp,
+) -> Result<Dispatch> {
+    let mut bucket = bucket(connection, &sending.account, rate).await?;
+    let taken = bucket.take(millis(now));
+    write_bucket(connection, &sending.account, &bucket, millis(now)).await?;
+    if let Err(delay) = taken {
+        // store::dispatch (later)
+        sqlx::query(
+            "UPDATE jobs SET due_at = $2, attempts = attempts - 1, lease_token = NULL, lease_until = NULL
+             WHERE id = $1",
+        )
+        .bind(sending.lease.job)
+        .bind(millis(now) + duration_ms(delay).max(1))
+        .execute(connection)
+        .await?;
+        return Ok(Dispatch::Later(delay));
+    }
+    // store::dispatch (go)
+    sqlx::query("UPDATE jobs SET dispatched_at = $2 WHERE id = $1 AND dispatched_at IS NULL")
+        .bind(sending.lease.job)
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await?;
+    // store::dispatch (gone)
+    sqlx::query("UPDATE sends SET dispatched_at = $3 WHERE message_id = $1 AND number = $2")
+        .bind(sending.message)
+        .bind(sending.number)
+        .bind(millis(now))
+        .execute(connection)
+        .await?;
+    Ok(Dispatch::Go(now))
+}
+
+fn bucket_key(account: &str) -> String {
+    format!("rate/{account}")
+}
+
+/// The account's bucket; the default state is a full one.
+async fn bucket(connection: &mut SqliteConnection, account: &str, rate: Rate) -> Result<Bucket> {
+    // store::dispatch (bucket)
+    let value: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")
+        .bind(bucket_key(account))
+        .fetch_optional(connection)
+        .await?;
+    let mut bucket = Bucket::new(rate);
+    bucket.state = value
+        .and_then(|state| serde_json::from_str(&state).ok())
+        .unwrap_or_default();
+    Ok(bucket)
+}
+
+async fn write_bucket(
+    connection: &mut SqliteConnection,
+    account: &str,
+    bucket: &Bucket,
+    now: i64,
+) -> Result<()> {
+    let state =
+        serde_json::to_string(&bucket.state).map_err(|error| StoreError::Internal(error.to_string()))?;
+    // store::dispatch (bucket drawn)
+    sqlx::query(
+        "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, $3)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+    )
+    .bind(bucket_key(account))
+    .bind(state)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_end(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    ended: &sending::Ended,
+    now: i64,
+) -> Result<()> {
+    journal::update(connection, std::slice::from_ref(&ended.record), now).await?;
+    write_fate(
+        store,
+        connection,
+        ended.finished.as_ref(),
+        ended.postponed.as_ref(),
+        now,
+    )
+    .await
+}
+
+async fn write_fate(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    finished: Option<&Finished>,
+    postponed: Option<&Postponed>,
+    now: i64,
+) -> Result<()> {
+    if let Some(finished) = finished {
+        let finished = std::slice::from_ref(finished);
+        queue::finish(connection, finished, now, vec![store.clock.ulid()]).await?;
+    }
+    if let Some(postponed) = postponed {
+        settle::postpone(connection, std::slice::from_ref(postponed), now).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn settle_send(
+    store: &SqliteStore,
+    sending: &Sending,
+    answered: &SendAnswered,
+) -> Result<SendResult> {
+    let mut tx = store.write().await?;
+    let observed = observed(&mut tx, sending, &answered.answer).await?;
+    let ids: Vec<MessageId> = std::iter::once(sending.message).chain(observed).collect();
+    let records = journal::load(&mut tx, &ids).await?;
+    let (record, observed): (Vec<_>, Vec<_>) = records
+        .into_iter()
+        .partition(|record| record.id == sending.message);
+    let job = job_of(&mut tx, sending.message).await?;
+    let now = store.clock.now();
+    let Some(answer) = sending::answer(record, observed, job, answered, now) else {
+        return Ok(SendResult::Superseded);
+    };
+    write_answer(store, &mut tx, sending, &answer, now).await?;
+    tx.commit().await?;
+    Ok(SendResult::Applied)
+}
+
+async fn write_answer(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    sending: &Sending,
+    answer: &sending::Answered,
+    now: jiff::Timestamp,
+) -> Result<()> {
+    if let Some(observed) = answer.absorbed {
+        // store::settle_send (observed before)
+        sqlx::query("DELETE FROM messages WHERE id = $1")
+            .bind(observed)
+            .execute(&mut *connection)
+            .await?;
+    }
+    journal::update(connection, std::slice::from_ref(&answer.record), millis(now)).await?;
+    if answer.window_closed {
+        journal::close_windows(connection, &[(sending.conversation, now)].into()).await?;
+    }
+    write_fate(
+        store,
+        connection,
+        answer.finished.as_ref(),
+        answer.postponed.as_ref(),
+        millis(now),
+    )
+    .await?;
+    if answer.clears_fence {
+        // store::settle_send (not processed)
+        sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE message_id = $1")
+            .bind(sending.message)
+            .execute(&mut *connection)
+            .await?;
+    }
+    if answer.requeue {
+        let (conversation, account) = (sending.conversation, sending.account.as_str());
+        enqueue(store, connection, conversation, account, sending.message).await?;
+    }
+    Ok(())
+}
+
+/// The message under which statuses of the accepted id were kept so far.
+async fn observed(
+    connection: &mut SqliteConnection,
+    sending: &Sending,
+    answer: &Answer,
+) -> Result<Option<MessageId>> {
+    let Answer::Accepted(id) = answer else {
+        return Ok(None);
+    };
+    // store::settle_send (observed)
+    let found = sqlx::query_scalar(
+        "SELECT s.message_id FROM sends s JOIN messages m ON m.id = s.message_id
+         WHERE s.account = $1 AND s.provider_message_id = $2 AND m.id <> $3 AND m.origin = 'observed'",
+    )
+    .bind(&sending.account)
+    .bind(id)
+    .bind(sending.message)
+    .fetch_optional(connection)
+    .await?;
+    Ok(found)
+}
+
+async fn job_of(connection: &mut SqliteConnection, message: MessageId) -> Result<Option<JobView>> {
+    // store::settle_send (job)
+    let row: Option<JobFacts> =
+        sqlx::query_as("SELECT id, dispatched_at, log FROM jobs WHERE message_id = $1")
+            .bind(message)
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.map(JobFacts::into_view))
+}
+
+/// A new job at the end of the conversation's lane.
+async fn enqueue(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    conversation: ConversationId,
+    account: &str,
+    message: MessageId,
+) -> Result<()> {
+    let last = queue::reserve(connection, &[(conversation, 1)]).await?;
+    let sequence = last.first().map_or(0, |(_, last)| *last);
+    let job = send_job(store.id(), account, message, conversation, sequence);
+    queue::insert(connection, &[job], millis(store.clock.now())).await
+}
+
+pub(super) async fn resolve(
+    store: &SqliteStore,
+    message: MessageId,
+    resolution: Resolution,
+) -> Result<Message> {
+    let mut tx = store.write().await?;
+    let record = journal::load(&mut tx, &[message]).await?.pop();
+    let conversation = record.as_ref().and_then(|record| record.conversation);
+    let Some(conversation) = conversation else {
+        return Err(sending::NOT_UNCONFIRMED);
+    };
+    let record = sending::resolve(record, resolution, store.clock.now())?;
+    journal::update(&mut tx, std::slice::from_ref(&record), millis(store.clock.now())).await?;
+    if resolution == Resolution::NotSent {
+        enqueue(store, &mut tx, conversation, &record.account, message).await?;
+    }
+    // store::resolve (answer)
+    let row: MessageRow = sqlx::query_as("SELECT * FROM message_view WHERE id = $1")
+        .bind(message)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(row.into_message())
+}

@@ -1,0 +1,275 @@
+//! Settling deliveries in groups: what a job led to is committed with its completion.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use sqlx::{FromRow, SqliteConnection};
+
+use super::{SqliteStore, json, queue};
+use crate::connectly::ids::parse_ulid;
+use crate::model::event::EventType;
+use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId, MessageId};
+use crate::model::message::{Origin, OwnState, SendKind};
+use crate::store::Result;
+use crate::store::plan::settle::{
+    HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
+};
+use crate::store::rows::{attempts, duration_ms, millis};
+use crate::store::work::Settlement;
+
+pub(super) async fn settle(store: &SqliteStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
+    let mut tx = store.write().await?;
+    let now = millis(store.clock.now());
+    let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
+    let held = held(&mut tx, &ids).await?;
+    let others = other_conversations(store, &mut tx, settlements, &held, now).await?;
+    let plan = plan(settlements, &held, &others, || store.id());
+    write(store, &mut tx, &plan, now).await?;
+    tx.commit().await?;
+    Ok(plan.applied)
+}
+
+async fn write(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    plan: &SettlePlan,
+    now: i64,
+) -> Result<()> {
+    let outcome_ids = plan.finished.iter().map(|_| store.clock.ulid()).collect();
+    queue::finish(connection, &plan.finished, now, outcome_ids).await?;
+    postpone(connection, &plan.postponed, now).await?;
+    insert_messages(connection, &plan.messages, now).await?;
+    let last = queue::reserve(connection, &plan.wanted()).await?;
+    queue::insert(connection, &plan.send_jobs(&last, || store.id()), now).await?;
+    write_states(connection, &plan.states, now).await?;
+    opt(connection, &plan.opt_outs, now).await
+}
+
+#[derive(FromRow)]
+struct HeldRow {
+    id: JobId,
+    lease_token: Option<String>,
+    account: String,
+    route: String,
+    conversation_id: Option<ConversationId>,
+    log: String,
+    customer_id: Option<CustomerId>,
+    business: Option<String>,
+    event_type: Option<String>,
+    referred: Option<String>,
+}
+
+impl HeldRow {
+    fn into_job(self) -> HeldJob {
+        HeldJob {
+            id: self.id,
+            token: self.lease_token.as_deref().and_then(parse_ulid),
+            account: self.account,
+            route: self.route,
+            conversation: self.conversation_id,
+            customer: self.customer_id,
+            business: self.business,
+            event_type: self
+                .event_type
+                .as_deref()
+                .and_then(EventType::parse)
+                .unwrap_or(EventType::Unknown),
+            referred: self.referred.as_deref().and_then(Origin::parse),
+            log: attempts(Some(&self.log)),
+        }
+    }
+}
+
+async fn held(connection: &mut SqliteConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
+    // store::settle (jobs)
+    let rows: Vec<HeldRow> = sqlx::query_as(
+        "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
+             e.type AS event_type,
+             (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+              WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred
+         FROM jobs j
+         LEFT JOIN conversations c ON c.id = j.conversation_id
+         LEFT JOIN events e ON e.id = j.event_id
+         WHERE j.id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(json(ids)?)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into_job())).collect())
+}
+
+/// The conversations of replies that leave from another number: the same customer's with that number, made if need be.
+async fn other_conversations(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    settlements: &[Settlement],
+    jobs: &HashMap<JobId, HeldJob>,
+    now: i64,
+) -> Result<OtherConversations> {
+    let mut others = OtherConversations::new();
+    for (job, customer, from) in foreign_numbers(settlements, jobs) {
+        // store::settle (other numbers)
+        let id: ConversationId = sqlx::query_scalar(
+            "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $5)
+             -- A row that is left as it is would not be returned.
+             ON CONFLICT (account, business, customer_id) DO UPDATE SET last_event_at = conversations.last_event_at
+             RETURNING id",
+        )
+        .bind(store.id::<ConversationTag>())
+        .bind(&job.account)
+        .bind(&from)
+        .bind(customer)
+        .bind(now)
+        .fetch_one(&mut *connection)
+        .await?;
+        others.insert((job.id, from), id);
+    }
+    Ok(others)
+}
+
+#[derive(Serialize)]
+struct PostponedColumns<'a> {
+    job: JobId,
+    after: Option<i64>,
+    reason: Option<&'a str>,
+    log: &'a str,
+}
+
+pub(super) async fn postpone(connection: &mut SqliteConnection, jobs: &[Postponed], now: i64) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| PostponedColumns {
+            job: job.job,
+            after: job.after.map(duration_ms),
+            reason: job.reason.as_deref(),
+            log: &job.log,
+        })
+        .collect();
+    // store::settle (again, or parked)
+    sqlx::query(
+        "UPDATE jobs SET lease_token = NULL, lease_until = NULL, log = n.log, last_error = n.reason,
+             due_at = coalesce($2 + n.after, due_at), parked_at = CASE WHEN n.after IS NULL THEN $2 END
+         FROM (SELECT value ->> 'job' AS job, value ->> 'after' AS after, value ->> 'reason' AS reason,
+                   value ->> 'log' AS log
+               FROM json_each($1)) AS n
+         WHERE jobs.id = n.job",
+    )
+    .bind(json(&rows)?)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct NewMessageColumns<'a> {
+    id: MessageId,
+    account: &'a str,
+    conversation: ConversationId,
+    caused_by: Option<JobId>,
+    reply_index: Option<i64>,
+    content: String,
+    fallback: Option<String>,
+    callback_data: Option<&'a str>,
+    confirms_opt_out: bool,
+}
+
+impl<'a> NewMessageColumns<'a> {
+    fn of(message: &'a NewMessage) -> Self {
+        Self {
+            id: message.id,
+            account: &message.account,
+            conversation: message.conversation,
+            caused_by: message.caused_by.map(|(job, _)| job),
+            reply_index: message.caused_by.map(|(_, index)| index),
+            content: message.content.to_string(),
+            fallback: message.fallback.as_ref().map(ToString::to_string),
+            callback_data: message.callback_data.as_deref(),
+            confirms_opt_out: message.confirms_opt_out,
+        }
+    }
+}
+
+/// Inserts messages with their first send.
+async fn insert_messages(connection: &mut SqliteConnection, messages: &[NewMessage], now: i64) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = messages.iter().map(NewMessageColumns::of).collect();
+    let rows = json(&rows)?;
+    // store::settle (messages)
+    sqlx::query(
+        "INSERT INTO messages (id, account, conversation_id, origin, caused_by, reply_index, content, fallback,
+             callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
+         SELECT value ->> 'id', value ->> 'account', value ->> 'conversation', $2, value ->> 'caused_by',
+             value ->> 'reply_index', value ->> 'content', value ->> 'fallback', value ->> 'callback_data', $3, $3,
+             value ->> 'confirms_opt_out', $4, $4
+         FROM json_each($1)",
+    )
+    .bind(&rows)
+    .bind(Origin::Reply.as_str())
+    .bind(OwnState::Queued.as_str())
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    // store::settle (sends)
+    sqlx::query(
+        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
+         SELECT value ->> 'id', 1, $2, value ->> 'account', value ->> 'conversation' FROM json_each($1)",
+    )
+    .bind(&rows)
+    .bind(SendKind::Session.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// One lane writes one state, so a group holds each row at most once.
+async fn write_states(connection: &mut SqliteConnection, states: &[NewState], now: i64) -> Result<()> {
+    for row in states {
+        let Some(state) = &row.state else {
+            // store::settle (cleared state)
+            sqlx::query("DELETE FROM handler_state WHERE route = $1 AND conversation_id = $2")
+                .bind(&row.route)
+                .bind(row.conversation)
+                .execute(&mut *connection)
+                .await?;
+            continue;
+        };
+        // store::settle (state)
+        sqlx::query(
+            "INSERT INTO handler_state (route, conversation_id, state, updated_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, conversation_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at",
+        )
+        .bind(&row.route)
+        .bind(row.conversation)
+        .bind(state.to_string())
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn opt(
+    connection: &mut SqliteConnection,
+    opt_outs: &BTreeMap<CustomerId, bool>,
+    now: i64,
+) -> Result<()> {
+    for (customer, out) in opt_outs {
+        // store::settle (opt-outs)
+        sqlx::query(
+            "UPDATE customers SET opted_out_at = CASE WHEN $2 THEN coalesce(opted_out_at, $3) END WHERE id = $1",
+        )
+        .bind(customer)
+        .bind(out)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}

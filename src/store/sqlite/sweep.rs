@@ -1,0 +1,93 @@
+//! What time settles: sends without an answer, and jobs whose route nobody knows.
+
+use sqlx::FromRow;
+
+use super::{SqliteStore, json, send};
+use crate::model::job::Attempt;
+use crate::store::Result;
+use crate::store::rows::{SendingRow, duration_ms, millis, timestamp};
+use crate::store::work::{Answer, RouteKnowledge, SendAnswered, SendResult, Swept};
+
+pub(super) async fn sweep(store: &SqliteStore, known: &RouteKnowledge) -> Result<Swept> {
+    Ok(Swept {
+        unconfirmed: give_up(store).await?,
+        forgotten: forget(store, known).await?,
+    })
+}
+
+#[derive(FromRow)]
+struct Unanswered {
+    #[sqlx(flatten)]
+    sending: SendingRow,
+    dispatched_at: i64,
+}
+
+/// A lease that ended after the request left: whether it was sent nobody knows. Whoever held it may still bring the answer.
+async fn give_up(store: &SqliteStore) -> Result<u64> {
+    // store::sweep (unanswered)
+    let rows: Vec<Unanswered> = sqlx::query_as(
+        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.number, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign,
+             j.dispatched_at
+         FROM jobs j JOIN message_view v ON v.id = j.message_id
+         WHERE j.route = '' AND j.parked_at IS NULL AND j.dispatched_at IS NOT NULL AND j.lease_until <= $1
+         ORDER BY j.id LIMIT 100",
+    )
+    .bind(millis(store.clock.now()))
+    .fetch_all(&store.readers)
+    .await?;
+    let mut given_up = 0;
+    for row in rows {
+        let sending = row.sending.into_sending()?;
+        let detail = Some("the lease ended before an answer came".to_owned());
+        let dispatched_at = timestamp(row.dispatched_at);
+        let attempt = Attempt {
+            number: sending.attempt,
+            at: dispatched_at,
+            duration_ms: millis(store.clock.now()) - row.dispatched_at,
+            outcome: "unconfirmed".to_owned(),
+            detail,
+        };
+        let answered = SendAnswered {
+            dispatched_at,
+            attempt,
+            answer: Answer::Unknown,
+        };
+        given_up += u64::from(send::settle_send(store, &sending, &answered).await? == SendResult::Applied);
+    }
+    Ok(given_up)
+}
+
+/// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
+async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
+    let now = millis(store.clock.now());
+    let routes: Vec<String> = known
+        .routes
+        .iter()
+        .map(|route| format!("route/{route}"))
+        .collect();
+    let mut tx = store.write().await?;
+    // store::sweep (known routes)
+    sqlx::query(
+        "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
+         WHERE true
+         ON CONFLICT (key) DO UPDATE SET updated_at = max(settings.updated_at, excluded.updated_at)",
+    )
+    .bind(json(&routes)?)
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    // store::sweep (forgotten routes)
+    let parked = sqlx::query(
+        "UPDATE jobs SET parked_at = $1, last_error = 'no instance knows the route ' || route
+         WHERE kind = 'deliver' AND parked_at IS NULL AND lease_until IS NULL AND due_at <= $1 - $2
+           AND NOT EXISTS (
+               SELECT 1 FROM settings s WHERE s.key = 'route/' || jobs.route AND s.updated_at > $1 - $2)",
+    )
+    .bind(now)
+    .bind(duration_ms(known.patience))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(parked.rows_affected())
+}
