@@ -29,6 +29,11 @@ use crate::store::{self, OpenOptions, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::worker::{Settings, WorkAccount, WorkRoute, Worker};
 
+/// The key of the public listener's address.
+pub const PUBLIC_LISTEN: &str = "public.listen";
+/// The key of the admin listener's address.
+pub const ADMIN_LISTEN: &str = "admin.listen";
+
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -83,8 +88,8 @@ impl Running {
             return Err(StartError::Config(problems));
         }
         let (routes, work_routes) = routes(config, build(config, &handlers).map_err(StartError::Config)?);
-        let public_listener = bind("public.listen", config.public.listen).await?;
-        let admin_listener = bind("admin.listen", config.admin.listen).await?;
+        let public_listener = bind(PUBLIC_LISTEN, config.public.listen).await?;
+        let admin_listener = bind(ADMIN_LISTEN, config.admin.listen).await?;
         let store = open_store(config, clock.clone(), migrate).await?;
         let metrics = Arc::new(Metrics::new());
         let signals = Signals {

@@ -1,5 +1,6 @@
 //! `dev`: everything on one desk, without any configuration.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,8 @@ use secrecy::SecretString;
 
 use super::connection::{Connection, FOLDER};
 use super::{Surroundings, Terminal, Usage, until};
-use crate::app::{Running, StartError};
+use crate::app::{App, PUBLIC_LISTEN, Running, StartError};
+use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT, Environment, LogFormat};
 use crate::emulator::{Emulator, Settings};
 use crate::telemetry::{logging, panics};
@@ -90,17 +92,12 @@ impl Desk {
         logging::init_logging(&config.log)?;
         panics::install_hook();
         let mut settings = Settings::new(BUSINESS_ID, secret("key").into(), secrets.webhook.clone().into());
-        settings.listen = free(config.emulator.listen);
+        settings.listen = config.emulator.listen;
         settings.hosts.clone_from(&config.emulator.hosts);
         let api_key = settings.api_key.clone();
-        let emulator = Emulator::start(settings, surroundings.clock.clone())
-            .await
-            .context("the emulator")?;
+        let emulator = start_emulator(settings, &surroundings.clock).await?;
         settle(&mut config, folder, &secrets, &api_key, &emulator);
-        let started = surroundings
-            .app
-            .start(&config, surroundings.clock.clone(), true)
-            .await;
+        let started = start(&mut config, &surroundings.app, &surroundings.clock).await;
         let running = started.map_err(|error| match error {
             StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
             other => anyhow::Error::new(other),
@@ -187,8 +184,6 @@ fn settle(
     api_key: &SecretString,
     emulator: &Emulator,
 ) {
-    config.public.listen = free(config.public.listen);
-    config.admin.listen = free(config.admin.listen);
     config.admin.token = Some(SecretString::from(secrets.token.as_str()));
     let database = format!("sqlite://{}", folder.join("switchboard.db").display());
     config
@@ -205,11 +200,34 @@ fn settle(
     config.accounts = [(DEFAULT_ACCOUNT.to_owned(), account)].into();
 }
 
-/// The address itself when it is free, else any free port: two desks fit on one machine.
-fn free(address: SocketAddr) -> SocketAddr {
-    match std::net::TcpListener::bind(address) {
-        Ok(_) => address,
-        Err(_) => SocketAddr::new(address.ip(), 0),
+/// Starts the emulator, on any free port when its own is taken: two desks fit on one machine.
+async fn start_emulator(mut settings: Settings, clock: &Clock) -> anyhow::Result<Emulator> {
+    let started = Emulator::start(settings.clone(), clock.clone()).await;
+    let started = match started {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            settings.listen.set_port(0);
+            Emulator::start(settings, clock.clone()).await
+        }
+        other => other,
+    };
+    started.context("the emulator")
+}
+
+/// Starts the service, on any free port where its own is taken.
+async fn start(config: &mut Config, app: &App, clock: &Clock) -> Result<Running, StartError> {
+    loop {
+        let listener = match app.start(config, clock.clone(), true).await {
+            Err(StartError::Listen {
+                listener, ref source, ..
+            }) if source.kind() == ErrorKind::AddrInUse => listener,
+            other => return other,
+        };
+        let listen = if listener == PUBLIC_LISTEN {
+            &mut config.public.listen
+        } else {
+            &mut config.admin.listen
+        };
+        listen.set_port(0);
     }
 }
 

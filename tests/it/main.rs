@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 
 mod architecture;
+mod five_minutes;
 mod instances;
 mod promises;
 mod support;

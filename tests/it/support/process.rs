@@ -82,6 +82,17 @@ impl Server {
         format!("http://{}/webhooks/connectly", self.public)
     }
 
+    /// What it holds in memory, in KiB.
+    #[allow(dead_code, reason = "the benchmark, which shares this file, asks for it")]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// SIGKILL: nothing of it runs any further.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

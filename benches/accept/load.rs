@@ -1,0 +1,114 @@
+//! The load: connections that each keep one signed delivery under way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::webhooks::sign;
+
+/// What one run came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// Deliveries answered 200, per second.
+    pub(crate) rate: f64,
+    /// The median latency in milliseconds.
+    pub(crate) p50: f64,
+    /// The 99th percentile in milliseconds.
+    pub(crate) p99: f64,
+}
+
+/// Numbers the deliveries over all runs, so that none repeats another.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Posts over so many connections for so long.
+pub(crate) async fn run(address: SocketAddr, connections: usize, length: Duration) -> Run {
+    let started = now();
+    let end = started + length;
+    let salt = Arc::new(format!("{:?}", std::process::id()));
+    let mut posting = JoinSet::new();
+    for _ in 0..connections {
+        posting.spawn(post_until(address, end, Arc::clone(&salt)));
+    }
+    let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
+    let seconds = started.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let at = |share: usize| {
+        latencies
+            .get(latencies.len() * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
+    let rate = latencies.len() as f64 / seconds;
+    Run {
+        rate,
+        p50: at(50).as_secs_f64() * 1000.0,
+        p99: at(99).as_secs_f64() * 1000.0,
+    }
+}
+
+async fn post_until(address: SocketAddr, end: Instant, salt: Arc<String>) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut latencies = Vec::new();
+    let mut answer = [0_u8; 2048];
+    while now() < end {
+        let request = request(&body(NEXT.fetch_add(1, Ordering::Relaxed), &salt));
+        let began = now();
+        stream.write_all(&request).await.unwrap();
+        read_answer(&mut stream, &mut answer).await;
+        latencies.push(began.elapsed());
+    }
+    latencies
+}
+
+fn request(body: &str) -> Vec<u8> {
+    let signature = sign(body.as_bytes());
+    format!(
+        "POST /webhooks/connectly HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain; charset=utf-8\r\n\
+         x-connectly-hmac-sha256: {signature}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// About 640 bytes, as an inbound text with callback data is; a customer writes every hundredth message.
+fn body(number: u64, salt: &str) -> String {
+    let customer = number % 10_000;
+    let text = "Hello, I would like to know where my order is. ".repeat(6);
+    format!(
+        r#"{{"timestamp":"1767225600","sender":{{"id":"+1555{customer:07}","channelType":"whatsapp","name":"Ana"}},"recipient":{{"id":"+15550100002","channelType":"whatsapp","name":"Shop"}},"callbackData":{{"order_id":"{number}"}},"message":{{"id":"{salt}-{number}","text":"{text}","attachments":[],"location":null}}}}"#
+    )
+}
+
+/// Reads one answer to its end; anything but a 200 ends the measurement.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+    let mut filled = 0;
+    loop {
+        let read = stream.read(&mut buffer[filled..]).await.unwrap();
+        assert!(read > 0, "the connection was closed");
+        filled += read;
+        let text = std::str::from_utf8(&buffer[..filled]).unwrap();
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap();
+        if rest.len() >= length.parse().unwrap() {
+            return;
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
+fn now() -> Instant {
+    Instant::now()
+}
