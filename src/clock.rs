@@ -48,9 +48,7 @@ impl Clock {
 
     /// Starts measuring a duration, for metrics and logs. It does not follow [`Clock::advance`].
     pub fn stopwatch(&self) -> Stopwatch {
-        Stopwatch {
-            started: monotonic_now(),
-        }
+        Stopwatch { started: monotonic_now() }
     }
 }
 

@@ -73,12 +73,7 @@ impl Route {
             types.extend(matching);
         }
         let when = when.map(Condition::compile).transpose()?;
-        Ok(Self {
-            name: name.to_owned(),
-            ordered,
-            on: types,
-            when,
-        })
+        Ok(Self { name: name.to_owned(), ordered, on: types, when })
     }
 }
 
@@ -96,9 +91,7 @@ impl Condition {
     fn compile(source: &str) -> Result<Self, RouteError> {
         let expression = ENGINE.compile_expression_owned(source.to_owned());
         // A configured expression is the operator's own text, so its error may quote it.
-        expression
-            .map(|expression| Self { expression })
-            .map_err(|error| RouteError::When(error.to_string()))
+        expression.map(|expression| Self { expression }).map_err(|error| RouteError::When(error.to_string()))
     }
 
     fn holds(&self, event: &minijinja::Value) -> Result<bool, String> {
@@ -133,9 +126,7 @@ impl Routes {
             },
         };
         let of_type = self.routes.iter().filter(|route| route.on.contains(&kind));
-        of_type
-            .filter_map(|route| judge(route).map(|failed| Match { route, failed }))
-            .collect()
+        of_type.filter_map(|route| judge(route).map(|failed| Match { route, failed })).collect()
     }
 }
 
@@ -148,12 +139,7 @@ mod tests {
     use ulid::Ulid;
 
     fn event(body: &str) -> Event {
-        Event::arriving(
-            EventId::new(Ulid(1)),
-            "default",
-            Timestamp::UNIX_EPOCH,
-            &decode(body.as_bytes()),
-        )
+        Event::arriving(EventId::new(Ulid(1)), "default", Timestamp::UNIX_EPOCH, &decode(body.as_bytes()))
     }
 
     fn failed() -> Event {
@@ -166,11 +152,7 @@ mod tests {
     fn matched(on: &[&str], when: Option<&str>, event: &Event) -> Vec<Option<String>> {
         let on: Vec<String> = on.iter().map(ToString::to_string).collect();
         let routes = Routes::new(vec![Route::new("r", &on, when, true).unwrap()]);
-        routes
-            .matches(event)
-            .into_iter()
-            .map(|found| found.failed)
-            .collect()
+        routes.matches(event).into_iter().map(|found| found.failed).collect()
     }
 
     #[test]
@@ -197,9 +179,7 @@ mod tests {
         let event = failed();
         let holds = |when| matched(&["*"], Some(when), &event) == [None];
         assert!(holds("event.callback_data.order_id is defined"));
-        assert!(holds(
-            "event.callback_data.order_id == '12345' and event.status == 'failed'"
-        ));
+        assert!(holds("event.callback_data.order_id == '12345' and event.status == 'failed'"));
         assert!(!holds("event.callback_data.other.deeper is defined"));
         assert!(!holds("event.no.such.field"));
     }
@@ -209,9 +189,6 @@ mod tests {
         let reasons = matched(&["*"], Some("range(1000000000)|list|length > 1"), &failed());
         assert_eq!(reasons.len(), 1);
         assert!(reasons[0].as_deref().unwrap().starts_with("`when` failed"));
-        assert!(matches!(
-            Route::new("r", &["*".into()], Some("event."), true),
-            Err(RouteError::When(_))
-        ));
+        assert!(matches!(Route::new("r", &["*".into()], Some("event."), true), Err(RouteError::When(_))));
     }
 }

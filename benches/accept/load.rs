@@ -37,19 +37,10 @@ pub(crate) async fn run(address: SocketAddr, connections: usize, length: Duratio
     let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
     let seconds = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    let at = |share: usize| {
-        latencies
-            .get(latencies.len() * share / 100)
-            .copied()
-            .unwrap_or_default()
-    };
+    let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
     let rate = latencies.len() as f64 / seconds;
-    Run {
-        rate,
-        p50: at(50).as_secs_f64() * 1000.0,
-        p99: at(99).as_secs_f64() * 1000.0,
-    }
+    Run { rate, p50: at(50).as_secs_f64() * 1000.0, p99: at(99).as_secs_f64() * 1000.0 }
 }
 
 async fn post_until(address: SocketAddr, end: Instant, salt: Arc<String>) -> Vec<Duration> {
@@ -98,10 +89,7 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) {
             continue;
         };
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         if rest.len() >= length.parse().unwrap() {
             return;
         }

@@ -5,10 +5,7 @@
 //! Closed loop: each connection posts a signed body that nobody posted before, waits for its 200, and posts the next.
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
-#![allow(
-    clippy::unwrap_used,
-    reason = "a measurement that unwraps fails where it should"
-)]
+#![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
 mod load;
 #[path = "../../tests/it/support/process.rs"]
@@ -60,10 +57,7 @@ async fn main() {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "how `scripts/bench` says where its server is"
-)]
+#[allow(clippy::disallowed_methods, reason = "how `scripts/bench` says where its server is")]
 fn postgres() -> Option<String> {
     std::env::var("SWITCHBOARD_BENCH_POSTGRES_URL").ok()
 }

@@ -15,7 +15,8 @@ CREATE TABLE identities (
     kind text NOT NULL,
     value text NOT NULL,
     customer_id uuid NOT NULL REFERENCES customers (id),
-    PRIMARY KEY (account, kind, value)
+    -- The value first: people ask by it alone.
+    PRIMARY KEY (value, kind, account)
 );
 
 CREATE INDEX identities_of_customer ON identities (customer_id);

@@ -41,7 +41,8 @@ CREATE TABLE sends (
     failed_at integer,
     error text,
     PRIMARY KEY (message_id, number),
-    UNIQUE (account, provider_message_id)
+    -- The id first: people ask by it alone.
+    UNIQUE (provider_message_id, account)
 ) STRICT;
 
 -- For counting a conversation's replies of the last minute.

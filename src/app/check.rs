@@ -39,11 +39,7 @@ pub(super) fn build(
             built.push(Built { route, handler });
         }
     }
-    if problems.is_empty() {
-        Ok(built)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(built) } else { Err(problems) }
 }
 
 fn handler_of(config: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> Result<AnyHandler, Problems> {
@@ -51,15 +47,9 @@ fn handler_of(config: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> 
         return Rules::new(config).map(AnyHandler::new);
     }
     handlers.get(&config.handler).cloned().ok_or_else(|| {
-        let known: Vec<&str> = std::iter::once(RULES)
-            .chain(handlers.keys().map(String::as_str))
-            .collect();
+        let known: Vec<&str> = std::iter::once(RULES).chain(handlers.keys().map(String::as_str)).collect();
         let mut problems = Problems::new();
-        let message = format!(
-            "no handler is named `{}`; known are: {}",
-            config.handler,
-            known.join(", ")
-        );
+        let message = format!("no handler is named `{}`; known are: {}", config.handler, known.join(", "));
         problems.add(config.key("handler"), message);
         problems
     })

@@ -92,10 +92,7 @@ impl Running {
         let admin_listener = bind(ADMIN_LISTEN, config.admin.listen).await?;
         let store = open_store(config, clock.clone(), migrate).await?;
         let metrics = Arc::new(Metrics::new());
-        let signals = Signals {
-            committed: watch::Sender::new(0),
-            work: Arc::new(Notify::new()),
-        };
+        let signals = Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()) };
         let committed = signals.committed.subscribe();
         let work = Arc::clone(&signals.work);
         let (ingest, writer) = Ingest::start(
@@ -147,17 +144,7 @@ impl Running {
         ];
         tracing::info!(address = %public, "the public listener is ready");
         tracing::info!(address = %admin, "the admin listener is ready");
-        Ok(Self {
-            public,
-            admin,
-            store,
-            worker,
-            ready,
-            shutdown,
-            servers,
-            writer,
-            drain,
-        })
+        Ok(Self { public, admin, store, worker, ready, shutdown, servers, writer, drain })
     }
 
     /// The public listener's bound address.
@@ -199,36 +186,21 @@ impl Running {
 }
 
 async fn bind(listener: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen {
-            listener,
-            address,
-            source,
-        })
+    Listener::bind(address).await.map_err(|source| StartError::Listen { listener, address, source })
 }
 
 /// Opens the configured store.
 async fn open_store(config: &Config, clock: Clock, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
     let url = config.store.url.as_ref().ok_or(StoreError::Url)?;
-    let options = OpenOptions {
-        migrate,
-        connections: config.store.connections,
-    };
+    let options = OpenOptions { migrate, connections: config.store.connections };
     store::open(url.expose_secret(), &options, clock).await
 }
 
 fn routes(config: &Config, built: Vec<Built>) -> (Routes, Vec<WorkRoute>) {
-    let (routes, handlers): (Vec<Route>, Vec<AnyHandler>) = built
-        .into_iter()
-        .map(|built| (built.route, built.handler))
-        .unzip();
-    let work = config
-        .routes
-        .iter()
-        .zip(handlers)
-        .map(|(route, handler)| work_route(route, handler))
-        .collect();
+    let (routes, handlers): (Vec<Route>, Vec<AnyHandler>) =
+        built.into_iter().map(|built| (built.route, built.handler)).unzip();
+    let work =
+        config.routes.iter().zip(handlers).map(|(route, handler)| work_route(route, handler)).collect();
     (Routes::new(routes), work)
 }
 
@@ -238,10 +210,7 @@ fn work_route(config: &RouteConfig, handler: AnyHandler) -> WorkRoute {
         handler,
         timeout: config.timeout,
         concurrency: config.concurrency,
-        retry: RetryPolicy {
-            attempts: config.retry.attempts,
-            max_age: config.retry.max_age,
-        },
+        retry: RetryPolicy { attempts: config.retry.attempts, max_age: config.retry.max_age },
     }
 }
 
@@ -288,16 +257,12 @@ fn accounts(config: &Config) -> Result<HashMap<String, WorkAccount>, StartError>
             connect_timeout: config.sending.connect_timeout,
             timeout: config.sending.timeout,
         };
-        let client = Client::new(&settings).map_err(|source| StartError::Client {
-            account: name.clone(),
-            source,
-        })?;
+        let client =
+            Client::new(&settings).map_err(|source| StartError::Client { account: name.clone(), source })?;
         // The configuration refuses zero.
         let positive = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-        let rate = Rate {
-            per_second: positive(account.rate.per_second),
-            burst: positive(account.rate.burst),
-        };
+        let rate =
+            Rate { per_second: positive(account.rate.per_second), burst: positive(account.rate.burst) };
         accounts.insert(name.clone(), WorkAccount { client, rate });
     }
     Ok(accounts)

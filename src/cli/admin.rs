@@ -31,26 +31,14 @@ pub struct Admin {
 impl Admin {
     /// A client of the API at an address. Nothing is asked yet.
     pub fn new(url: &str, token: SecretString) -> anyhow::Result<Self> {
-        let wrong = || {
-            Usage(format!(
-                "{url} is no address of a server: it should look like http://127.0.0.1:8081"
-            ))
-        };
-        let base = Url::parse(url)
-            .ok()
-            .filter(|base| base.has_host() && base.scheme().starts_with("http"));
+        let wrong =
+            || Usage(format!("{url} is no address of a server: it should look like http://127.0.0.1:8081"));
+        let base = Url::parse(url).ok().filter(|base| base.has_host() && base.scheme().starts_with("http"));
         let base = base.ok_or_else(wrong)?;
         // What is in the address is printed in errors, so no secret may be.
         let anonymous = base.username().is_empty() && base.password().is_none();
-        anyhow::ensure!(
-            anonymous,
-            Usage("the server's address must not hold a user or a password".into())
-        );
-        Ok(Self {
-            http: client()?,
-            base,
-            token,
-        })
+        anyhow::ensure!(anonymous, Usage("the server's address must not hold a user or a password".into()));
+        Ok(Self { http: client()?, base, token })
     }
 
     /// Gets one document. The path's parts follow `/api/v1`.
@@ -61,11 +49,7 @@ impl Admin {
     /// Gets bytes as they are stored.
     pub async fn bytes(&self, path: &[&str]) -> Result<Bytes, AdminError> {
         let request = self.http.get(self.url(path)).timeout(REQUEST_TIMEOUT);
-        self.send(request)
-            .await?
-            .bytes()
-            .await
-            .map_err(|error| self.broken(error))
+        self.send(request).await?.bytes().await.map_err(|error| self.broken(error))
     }
 
     /// Posts a document and gets one back.
@@ -80,11 +64,8 @@ impl Admin {
         query: &Query,
         last: Option<&str>,
     ) -> Result<Response, AdminError> {
-        let mut request = self
-            .http
-            .get(self.url(path))
-            .query(query)
-            .header(header::ACCEPT, "text/event-stream");
+        let mut request =
+            self.http.get(self.url(path)).query(query).header(header::ACCEPT, "text/event-stream");
         if let Some(id) = last {
             request = request.header("last-event-id", id);
         }
@@ -113,17 +94,12 @@ impl Admin {
 
     /// Reads a document as a type of the caller's.
     pub fn read<'a, T: Deserialize<'a>>(&self, document: &'a RawValue) -> Result<T, AdminError> {
-        serde_json::from_str(document.get()).map_err(|_| AdminError::Strange {
-            url: self.base.to_string(),
-        })
+        serde_json::from_str(document.get()).map_err(|_| AdminError::Strange { url: self.base.to_string() })
     }
 
     /// What to say of a connection that broke while its answer was read.
     pub fn broken(&self, error: reqwest::Error) -> AdminError {
-        AdminError::Interrupted {
-            url: self.base.to_string(),
-            reason: root_cause(&error.without_url()),
-        }
+        AdminError::Interrupted { url: self.base.to_string(), reason: root_cause(&error.without_url()) }
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -137,9 +113,7 @@ impl Admin {
     async fn json(&self, request: RequestBuilder) -> Result<Document, AdminError> {
         let response = self.send(request.timeout(REQUEST_TIMEOUT)).await?;
         let body = response.bytes().await.map_err(|error| self.broken(error))?;
-        serde_json::from_slice(&body).map_err(|_| AdminError::Strange {
-            url: self.base.to_string(),
-        })
+        serde_json::from_slice(&body).map_err(|_| AdminError::Strange { url: self.base.to_string() })
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, AdminError> {
@@ -147,10 +121,7 @@ impl Admin {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
                 let reason = root_cause(&error.without_url());
-                return Err(AdminError::Unreachable {
-                    url: self.base.to_string(),
-                    reason,
-                });
+                return Err(AdminError::Unreachable { url: self.base.to_string(), reason });
             }
             Err(error) => return Err(self.broken(error)),
         };
@@ -187,15 +158,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let error = admin(&url)
-            .get(&["events"], &Query::new())
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(&format!("cannot reach {url}/ (Connection refused")),
-            "{error}"
-        );
+        let error = admin(&url).get(&["events"], &Query::new()).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot reach {url}/ (Connection refused")), "{error}");
         assert!(error.contains("switchboard dev"), "{error}");
     }
 
@@ -212,13 +176,7 @@ mod tests {
         .await;
         let error = admin.get(&["a"], &query).await.unwrap_err();
         assert_eq!(error.to_string(), "302 found");
-        answer(
-            &server,
-            "GET",
-            "/api/v1/b",
-            ResponseTemplate::new(200).set_body_string("<html>"),
-        )
-        .await;
+        answer(&server, "GET", "/api/v1/b", ResponseTemplate::new(200).set_body_string("<html>")).await;
         let error = admin.get(&["b"], &query).await.unwrap_err();
         assert!(matches!(error, AdminError::Strange { .. }), "{error}");
     }
@@ -228,24 +186,14 @@ mod tests {
         let server = MockServer::start().await;
         answers(&server, "/ops/api/v1/messages/a%2Fb%3F", &serde_json::json!({})).await;
         let admin = admin(&format!("{}/ops/", server.uri()));
-        assert_eq!(
-            admin
-                .get(&["messages", "a/b?"], &Query::new())
-                .await
-                .unwrap()
-                .get(),
-            "{}"
-        );
+        assert_eq!(admin.get(&["messages", "a/b?"], &Query::new()).await.unwrap().get(), "{}");
     }
 
     #[test]
     fn an_address_must_be_one_and_hold_no_secret() {
         for url in ["", "localhost:8081", "ftp://host", "http://user:hunter2@host"] {
             let error = Admin::new(url, "token-1".into()).unwrap_err();
-            assert!(
-                error.is::<Usage>() && !error.to_string().contains("hunter2"),
-                "{error}"
-            );
+            assert!(error.is::<Usage>() && !error.to_string().contains("hunter2"), "{error}");
         }
     }
 

@@ -66,11 +66,7 @@ impl Connection {
         };
         // The parser's own words may quote what is in the file; its place is enough.
         let connection = serde_json::from_slice(&bytes).map_err(|error| {
-            anyhow::anyhow!(
-                "{} is broken at line {}: start `dev` again",
-                path.display(),
-                error.line()
-            )
+            anyhow::anyhow!("{} is broken at line {}: start `dev` again", path.display(), error.line())
         });
         connection.map(Some)
     }
@@ -161,20 +157,10 @@ pub(crate) mod tests {
     #[test]
     fn neither_debug_output_nor_errors_show_a_secret() {
         let shown = format!("{:?}", connection(None));
-        assert!(
-            !shown.contains("token-1") && !shown.contains("secret-1"),
-            "{shown}"
-        );
+        assert!(!shown.contains("token-1") && !shown.contains("secret-1"), "{shown}");
         let home = tempfile::tempdir().unwrap();
-        fs::write(
-            home.path().join(FILE),
-            r#"{"admin_url": "x", "admin_token": ["hunter2"]}"#,
-        )
-        .unwrap();
+        fs::write(home.path().join(FILE), r#"{"admin_url": "x", "admin_token": ["hunter2"]}"#).unwrap();
         let error = format!("{:#}", Connection::read(home.path()).unwrap_err());
-        assert!(
-            error.contains("is broken at line 1") && !error.contains("hunter2"),
-            "{error}"
-        );
+        assert!(error.contains("is broken at line 1") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -78,16 +78,9 @@ impl Desk {
         surroundings: &Surroundings,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let secret = |prefix: &str| {
-            format!(
-                "{prefix}_{}",
-                surroundings.clock.ulid().to_string().to_lowercase()
-            )
-        };
-        let secrets = Secrets {
-            token: secret("token"),
-            webhook: secret("secret"),
-        };
+        let secret =
+            |prefix: &str| format!("{prefix}_{}", surroundings.clock.ulid().to_string().to_lowercase());
+        let secrets = Secrets { token: secret("token"), webhook: secret("secret") };
         let mut config = configuration(file, surroundings)?;
         logging::init_logging(&config.log)?;
         panics::install_hook();
@@ -102,11 +95,7 @@ impl Desk {
             StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
             other => anyhow::Error::new(other),
         })?;
-        let desk = Self {
-            running,
-            emulator,
-            secrets,
-        };
+        let desk = Self { running, emulator, secrets };
         desk.emulator.set_webhook_url(desk.webhook_url());
         Ok(desk)
     }
@@ -158,18 +147,14 @@ impl Desk {
 fn configuration(file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<Config> {
     let wrong = |problems: crate::config::Problems| Usage(problems.to_string());
     if file.is_some() {
-        return Ok(Config::load(file, &surroundings.environment)
-            .map_err(wrong)?
-            .config);
+        return Ok(Config::load(file, &surroundings.environment).map_err(wrong)?.config);
     }
     let registered = surroundings.app.handler_names().next().map(|name| {
         format!("[[routes]]\nname = \"registered\"\non = [\"message.received\"]\nhandler = \"{name}\"\n")
     });
     // No environment: what is meant for a service elsewhere does not belong on the desk.
     let text = registered.as_deref().unwrap_or(EXAMPLE_ROUTE);
-    let mut config = Config::from_toml(text, &Environment::default())
-        .map_err(wrong)?
-        .config;
+    let mut config = Config::from_toml(text, &Environment::default()).map_err(wrong)?.config;
     config.public.listen = (Ipv4Addr::LOCALHOST, config.public.listen.port()).into();
     config.log.format = LogFormat::Text;
     "warn,switchboard::emulator=error".clone_into(&mut config.log.filter);
@@ -186,10 +171,7 @@ fn settle(
 ) {
     config.admin.token = Some(SecretString::from(secrets.token.as_str()));
     let database = format!("sqlite://{}", folder.join("switchboard.db").display());
-    config
-        .store
-        .url
-        .get_or_insert_with(|| SecretString::from(database));
+    config.store.url.get_or_insert_with(|| SecretString::from(database));
     let account = AccountConfig {
         business_id: BUSINESS_ID.to_owned(),
         api_key: api_key.clone(),
@@ -217,16 +199,13 @@ async fn start_emulator(mut settings: Settings, clock: &Clock) -> anyhow::Result
 async fn start(config: &mut Config, app: &App, clock: &Clock) -> Result<Running, StartError> {
     loop {
         let listener = match app.start(config, clock.clone(), true).await {
-            Err(StartError::Listen {
-                listener, ref source, ..
-            }) if source.kind() == ErrorKind::AddrInUse => listener,
+            Err(StartError::Listen { listener, ref source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+                listener
+            }
             other => return other,
         };
-        let listen = if listener == PUBLIC_LISTEN {
-            &mut config.public.listen
-        } else {
-            &mut config.admin.listen
-        };
+        let listen =
+            if listener == PUBLIC_LISTEN { &mut config.public.listen } else { &mut config.admin.listen };
         listen.set_port(0);
     }
 }

@@ -11,23 +11,14 @@ use super::terminal::{Terminal, clean};
 
 /// Prints one document, as the server's JSON or for people.
 pub fn show(document: &RawValue, json: bool, terminal: &mut Terminal<'_>) -> io::Result<()> {
-    if json {
-        terminal.json(document.get())
-    } else {
-        write(document, terminal)
-    }
+    if json { terminal.json(document.get()) } else { write(document, terminal) }
 }
 
 /// Prints a document for people: nested fields by their dotted names, lists of objects as tables below.
 fn write(document: &RawValue, terminal: &mut Terminal<'_>) -> io::Result<()> {
     let mut sheet = Sheet::default();
     sheet.add("", document);
-    let width = sheet
-        .lines
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = sheet.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &sheet.lines {
         terminal.line(&aligned(&[name, value], &[width, 0]))?;
     }
@@ -50,11 +41,7 @@ impl Sheet {
     fn add(&mut self, name: &str, value: &RawValue) {
         if let Some(fields) = Fields::of(name, value) {
             for (key, value) in &fields.0 {
-                let name = if name.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{name}.{key}")
-                };
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                 self.add(&name, value);
             }
         } else if let Some(rows) = rows(value) {
@@ -76,10 +63,7 @@ impl Fields {
     }
 
     fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| &**value)
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 }
 
@@ -107,9 +91,7 @@ impl<'de> Deserialize<'de> for Fields {
 
 /// The value as a list of objects, when it is one.
 fn rows(value: &RawValue) -> Option<Vec<Fields>> {
-    serde_json::from_str(value.get())
-        .ok()
-        .filter(|rows: &Vec<Fields>| !rows.is_empty())
+    serde_json::from_str(value.get()).ok().filter(|rows: &Vec<Fields>| !rows.is_empty())
 }
 
 /// A string's own text, or the JSON of anything else.
@@ -127,11 +109,7 @@ fn table(rows: &[Fields]) -> Table {
     }
     let mut table = Table::new(names.iter().copied());
     for row in rows {
-        table.row(
-            names
-                .iter()
-                .map(|name| row.get(name).map(text).unwrap_or_default()),
-        );
+        table.row(names.iter().map(|name| row.get(name).map(text).unwrap_or_default()));
     }
     table
 }

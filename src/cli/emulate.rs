@@ -37,17 +37,10 @@ pub(super) async fn run(
     let config = loaded.config;
     let account = config.accounts.get(DEFAULT_ACCOUNT);
     let filled = |text: &str, otherwise: &str| {
-        if text.is_empty() {
-            otherwise.to_owned()
-        } else {
-            text.to_owned()
-        }
+        if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
     };
     let business_id = filled(account.map_or("", |account| account.business_id.as_str()), "dev");
-    let key = filled(
-        account.map_or("", |account| account.api_key.expose_secret()),
-        "dev-api-key",
-    );
+    let key = filled(account.map_or("", |account| account.api_key.expose_secret()), "dev-api-key");
     let secret = filled(account.map_or("", first_secret), "dev-webhook-secret");
     let mut settings = Settings::new(business_id.clone(), key.clone().into(), secret.clone().into());
     settings.listen = args.listen.unwrap_or(config.emulator.listen);
@@ -69,8 +62,5 @@ pub(super) async fn run(
 }
 
 fn first_secret(account: &AccountConfig) -> &str {
-    account
-        .webhook_secrets
-        .first()
-        .map_or("", SecretString::expose_secret)
+    account.webhook_secrets.first().map_or("", SecretString::expose_secret)
 }

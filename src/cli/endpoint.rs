@@ -58,11 +58,7 @@ impl Given {
             None => value.filter(|value| !value.expose_secret().is_empty()).cloned(),
         };
         let url = url.filter(|url| !url.is_empty()).map(str::to_owned);
-        Ok(Self {
-            url,
-            secret,
-            from_file: file.is_some(),
-        })
+        Ok(Self { url, secret, from_file: file.is_some() })
     }
 
     /// Whether nothing needs to be looked up.
@@ -81,39 +77,17 @@ impl Given {
     ) -> Result<(Endpoint, Source), Missing> {
         if let Some(url) = self.url {
             let same = |known: &Endpoint| known.url.trim_end_matches('/') == url.trim_end_matches('/');
-            let known = || {
-                configured
-                    .into_iter()
-                    .chain(left)
-                    .find(same)
-                    .map(|known| known.secret)
-            };
-            let secret = self
-                .secret
-                .or_else(known)
-                .ok_or_else(|| Missing::Secret(url.clone()))?;
+            let known = || configured.into_iter().chain(left).find(same).map(|known| known.secret);
+            let secret = self.secret.or_else(known).ok_or_else(|| Missing::Secret(url.clone()))?;
             return Ok((Endpoint { url, secret }, Source::Told));
         }
         let known = configured.map(|known| (known, Source::Configuration));
-        match (
-            known.or(left.map(|known| (known, Source::Connection))),
-            self.secret,
-        ) {
-            (Some((known, _)), Some(secret)) if self.from_file => Ok((
-                Endpoint {
-                    url: known.url,
-                    secret,
-                },
-                Source::Told,
-            )),
+        match (known.or(left.map(|known| (known, Source::Connection))), self.secret) {
+            (Some((known, _)), Some(secret)) if self.from_file => {
+                Ok((Endpoint { url: known.url, secret }, Source::Told))
+            }
             (Some(found), _) => Ok(found),
-            (None, Some(secret)) => Ok((
-                Endpoint {
-                    url: default_url.to_owned(),
-                    secret,
-                },
-                Source::Told,
-            )),
+            (None, Some(secret)) => Ok((Endpoint { url: default_url.to_owned(), secret }, Source::Told)),
             (None, None) => Err(Missing::Everything),
         }
     }
@@ -125,10 +99,7 @@ fn secret_in(path: &Path) -> anyhow::Result<SecretString> {
     let text = std::fs::read_to_string(path).with_context(cannot)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    anyhow::ensure!(
-        !text.is_empty(),
-        Usage(format!("the secret in {} is empty", path.display()))
-    );
+    anyhow::ensure!(!text.is_empty(), Usage(format!("the secret in {} is empty", path.display())));
     Ok(SecretString::from(text))
 }
 
@@ -137,49 +108,26 @@ mod tests {
     use super::*;
 
     fn endpoint(url: &str, secret: &str) -> Endpoint {
-        Endpoint {
-            url: url.into(),
-            secret: secret.into(),
-        }
+        Endpoint { url: url.into(), secret: secret.into() }
     }
 
     fn given(url: Option<&str>, secret: Option<&str>) -> Given {
-        Given {
-            url: url.map(str::to_owned),
-            secret: secret.map(SecretString::from),
-            from_file: false,
-        }
+        Given { url: url.map(str::to_owned), secret: secret.map(SecretString::from), from_file: false }
     }
 
     fn chosen(given: Given, configured: bool, left: bool) -> Result<String, Missing> {
         let configured = configured.then(|| endpoint("http://conf", "of-conf"));
         let left = left.then(|| endpoint("http://dev", "of-dev"));
         let (found, source) = given.choose(configured, left, "http://default")?;
-        Ok(format!(
-            "{} {} {source:?}",
-            found.url,
-            found.secret.expose_secret()
-        ))
+        Ok(format!("{} {} {source:?}", found.url, found.secret.expose_secret()))
     }
 
     #[test]
     fn the_first_place_that_has_both_wins() {
-        assert_eq!(
-            chosen(given(Some("u"), Some("s")), true, true).unwrap(),
-            "u s Told"
-        );
-        assert_eq!(
-            chosen(given(None, None), true, true).unwrap(),
-            "http://conf of-conf Configuration"
-        );
-        assert_eq!(
-            chosen(given(None, None), false, true).unwrap(),
-            "http://dev of-dev Connection"
-        );
-        assert_eq!(
-            chosen(given(None, Some("s")), false, false).unwrap(),
-            "http://default s Told"
-        );
+        assert_eq!(chosen(given(Some("u"), Some("s")), true, true).unwrap(), "u s Told");
+        assert_eq!(chosen(given(None, None), true, true).unwrap(), "http://conf of-conf Configuration");
+        assert_eq!(chosen(given(None, None), false, true).unwrap(), "http://dev of-dev Connection");
+        assert_eq!(chosen(given(None, Some("s")), false, false).unwrap(), "http://default s Told");
         assert_eq!(chosen(given(None, None), false, false), Err(Missing::Everything));
     }
 
@@ -189,18 +137,9 @@ mod tests {
             chosen(given(Some("http://evil"), None), true, true),
             Err(Missing::Secret("http://evil".into()))
         );
-        assert_eq!(
-            chosen(given(Some("http://dev/"), None), true, true).unwrap(),
-            "http://dev/ of-dev Told"
-        );
-        assert_eq!(
-            chosen(given(None, Some("stray")), false, true).unwrap(),
-            "http://dev of-dev Connection"
-        );
-        let pinned = Given {
-            from_file: true,
-            ..given(None, Some("pinned"))
-        };
+        assert_eq!(chosen(given(Some("http://dev/"), None), true, true).unwrap(), "http://dev/ of-dev Told");
+        assert_eq!(chosen(given(None, Some("stray")), false, true).unwrap(), "http://dev of-dev Connection");
+        let pinned = Given { from_file: true, ..given(None, Some("pinned")) };
         assert_eq!(chosen(pinned, false, true).unwrap(), "http://dev pinned Told");
     }
 
@@ -212,10 +151,6 @@ mod tests {
         assert_eq!(secret_in(&path).unwrap().expose_secret(), "abc");
         std::fs::write(&path, "\n").unwrap();
         assert!(secret_in(&path).unwrap_err().is::<Usage>());
-        assert!(
-            secret_in(&folder.path().join("absent"))
-                .unwrap_err()
-                .is::<Usage>()
-        );
+        assert!(secret_in(&folder.path().join("absent")).unwrap_err().is::<Usage>());
     }
 }

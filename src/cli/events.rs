@@ -100,11 +100,7 @@ pub async fn run(
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<()> {
     match args.action {
-        Action::List {
-            filter,
-            period,
-            listing,
-        } => {
+        Action::List { filter, period, listing } => {
             let mut query = filter.query();
             period.add_to(&mut query, clock.now());
             let rows = admin.list(&["events"], &query, listing.limit).await?;
@@ -120,12 +116,7 @@ pub async fn run(
         }
         Action::Body { id } => terminal.bytes(&admin.bytes(&["events", &id.to_string(), "body"]).await?)?,
         Action::Tail { filter, json } => {
-            let tail = Tail {
-                admin,
-                query: filter.query(),
-                json,
-                first_pause: tail::FIRST_PAUSE,
-            };
+            let tail = Tail { admin, query: filter.query(), json, first_pause: tail::FIRST_PAUSE };
             let stop = async {
                 // Without the signal there is nothing to wait for: the process ends by the system's default.
                 if tokio::signal::ctrl_c().await.is_err() {
@@ -145,10 +136,7 @@ pub fn cells(event: &Value) -> [String; 6] {
         text(event, "/id"),
         text(event, "/received_at"),
         text(event, "/type"),
-        customer
-            .into_iter()
-            .find(|name| !name.is_empty())
-            .unwrap_or_default(),
+        customer.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
         text(event, "/business/id"),
         clip(&gist(event), TEXT_WIDTH),
     ]
@@ -164,11 +152,7 @@ fn gist(event: &Value) -> String {
         return format!("[{kind}]");
     }
     let (code, message) = (text(event, "/error/code"), text(event, "/provider_message_id"));
-    if code.is_empty() {
-        message
-    } else {
-        format!("{message} {code}")
-    }
+    if code.is_empty() { message } else { format!("{message} {code}") }
 }
 
 #[cfg(test)]
@@ -212,21 +196,9 @@ mod tests {
         let server = MockServer::start().await;
         let first: Vec<_> = (0..200).map(event).collect();
         let second: Vec<_> = (200..205).map(event).collect();
-        answers(
-            &server,
-            "/api/v1/events?limit=200",
-            &json!({"data": first, "next": "c1"}),
-        )
-        .await;
-        answers(
-            &server,
-            "/api/v1/events?limit=5&cursor=c1",
-            &json!({"data": second, "next": "c2"}),
-        )
-        .await;
-        let printed = run(&server, &["events", "list", "--limit", "205", "--json"])
-            .await
-            .unwrap();
+        answers(&server, "/api/v1/events?limit=200", &json!({"data": first, "next": "c1"})).await;
+        answers(&server, "/api/v1/events?limit=5&cursor=c1", &json!({"data": second, "next": "c2"})).await;
+        let printed = run(&server, &["events", "list", "--limit", "205", "--json"]).await.unwrap();
         let rows: Vec<Value> = serde_json::from_str(printed.out()).unwrap();
         assert_eq!(rows, [first, second].concat());
     }
@@ -262,9 +234,6 @@ mod tests {
         let server = MockServer::start().await;
         let response = ResponseTemplate::new(200).set_body_string("{\"a\": \u{1b}\n}");
         answer(&server, "GET", &format!("/api/v1/events/{ID}/body"), response).await;
-        assert_eq!(
-            run(&server, &["events", "body", ID]).await.unwrap().out(),
-            "{\"a\": \u{1b}\n}"
-        );
+        assert_eq!(run(&server, &["events", "body", ID]).await.unwrap().out(), "{\"a\": \u{1b}\n}");
     }
 }

@@ -72,9 +72,7 @@ pub fn add(query: &mut Query, name: &str, value: Option<&str>) {
 }
 
 fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (path, value) = text
-        .split_once('=')
-        .filter(|(path, _)| !path.is_empty())
-        .ok_or("expected PATH=VALUE")?;
+    let (path, value) =
+        text.split_once('=').filter(|(path, _)| !path.is_empty()).ok_or("expected PATH=VALUE")?;
     Ok((path.to_owned(), value.to_owned()))
 }

@@ -86,16 +86,7 @@ fn parse_id(text: &str) -> Result<JobId, &'static str> {
 }
 
 /// The columns of a table of jobs.
-const HEADINGS: [&str; 8] = [
-    "id",
-    "state",
-    "kind",
-    "route",
-    "attempts",
-    "due",
-    "of",
-    "last error",
-];
+const HEADINGS: [&str; 8] = ["id", "state", "kind", "route", "attempts", "due", "of", "last error"];
 /// What to say when no job was found.
 const NONE: &str = "no jobs found: nothing waits and nothing is parked (finished ones: --state done)";
 
@@ -112,9 +103,9 @@ pub async fn run(
             let job = admin.get(&["jobs", &one.id.to_string()], &Query::new()).await?;
             Ok(document::show(&job, one.json, terminal)?)
         }
-        Action::Retry(RetryArgs {
-            id: Some(id), json, ..
-        }) => act(&One { id, json }, "retry", admin, terminal).await,
+        Action::Retry(RetryArgs { id: Some(id), json, .. }) => {
+            act(&One { id, json }, "retry", admin, terminal).await
+        }
         Action::Retry(many) => retry_many(&many, admin, clock, terminal).await,
         Action::Discard(one) => act(&one, "discard", admin, terminal).await,
     }
@@ -141,9 +132,7 @@ async fn print_list(
 }
 
 async fn act(one: &One, action: &str, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
-    let job = admin
-        .post(&["jobs", &one.id.to_string(), action], &json!({}))
-        .await?;
+    let job = admin.post(&["jobs", &one.id.to_string(), action], &json!({})).await?;
     Ok(document::show(&job, one.json, terminal)?)
 }
 
@@ -231,21 +220,11 @@ mod tests {
         let server = MockServer::start().await;
         let response = ResponseTemplate::new(200).set_body_json(json!({"jobs": 3}));
         answer(&server, "POST", "/api/v1/jobs/retry", response).await;
-        let line = [
-            "jobs",
-            "retry",
-            "--route",
-            "front-desk",
-            "--since",
-            "2026-01-01T00:00:00Z",
-        ];
+        let line = ["jobs", "retry", "--route", "front-desk", "--since", "2026-01-01T00:00:00Z"];
         assert_eq!(run(&server, &line).await.unwrap().out(), "jobs queued again: 3\n");
         let asked = server.received_requests().await.unwrap();
         let body: serde_json::Value = asked[0].body_json().unwrap();
-        assert_eq!(
-            body,
-            json!({"route": "front-desk", "since": "2026-01-01T00:00:00Z"})
-        );
+        assert_eq!(body, json!({"route": "front-desk", "since": "2026-01-01T00:00:00Z"}));
     }
 
     #[tokio::test]

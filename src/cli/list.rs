@@ -23,10 +23,7 @@ pub struct Listing {
 }
 
 fn limit(text: &str) -> Result<usize, &'static str> {
-    text.parse()
-        .ok()
-        .filter(|limit| *limit > 0)
-        .ok_or("expected a number from 1 on")
+    text.parse().ok().filter(|limit| *limit > 0).ok_or("expected a number from 1 on")
 }
 
 /// Prints rows as an array, one a line.

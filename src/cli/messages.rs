@@ -35,17 +35,8 @@ enum Action {
 }
 
 /// Every state that a message can be in.
-const STATES: [&str; 9] = [
-    "queued",
-    "accepted",
-    "sent",
-    "delivered",
-    "read",
-    "failed",
-    "unconfirmed",
-    "expired",
-    "suppressed",
-];
+const STATES: [&str; 9] =
+    ["queued", "accepted", "sent", "delivered", "read", "failed", "unconfirmed", "expired", "suppressed"];
 /// Every place that a message can come from.
 const ORIGINS: [&str; 3] = ["reply", "api", "observed"];
 
@@ -68,11 +59,7 @@ struct ListArgs {
 /// Connectly's ids may be anything; dots alone would be read as a path.
 fn parse_id(text: &str) -> Result<String, &'static str> {
     let dots = text.chars().all(|character| character == '.');
-    if dots {
-        Err("expected a message's id")
-    } else {
-        Ok(text.to_owned())
-    }
+    if dots { Err("expected a message's id") } else { Ok(text.to_owned()) }
 }
 
 /// The columns of a table of messages.
@@ -132,11 +119,7 @@ fn gist(message: &Value) -> String {
     if !template.is_empty() {
         return format!("[template {template}]");
     }
-    content
-        .keys()
-        .next()
-        .map(|kind| format!("[{kind}]"))
-        .unwrap_or_default()
+    content.keys().next().map(|kind| format!("[{kind}]")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -146,9 +129,7 @@ mod tests {
     use wiremock::MockServer;
 
     async fn run(server: &MockServer, line: &[&str]) -> Captured {
-        crate::cli::testing::run(server, &[&["messages"], line].concat())
-            .await
-            .unwrap()
+        crate::cli::testing::run(server, &[&["messages"], line].concat()).await.unwrap()
     }
 
     #[tokio::test]
@@ -167,19 +148,8 @@ mod tests {
             &json!({"data": rows, "next": null}),
         )
         .await;
-        let printed = run(
-            &server,
-            &[
-                "list",
-                "--state",
-                "read",
-                "--origin",
-                "api",
-                "--customer",
-                "+1555",
-            ],
-        )
-        .await;
+        let printed =
+            run(&server, &["list", "--state", "read", "--origin", "api", "--customer", "+1555"]).await;
         insta::assert_snapshot!(printed.out(), @r"
         ID    CREATED               STATE   TO            FROM          TEXT
         01M2  2026-01-01T00:00:02Z  read    +15550100001  +15550100002  hello

@@ -18,10 +18,7 @@ pub(super) async fn run(
         Config::load(file, &surroundings.environment).map_err(|problems| Usage(problems.to_string()))?;
     let url = loaded.config.store.url.as_ref();
     let url = url.ok_or_else(|| Usage("store.url is not set (DATABASE_URL works too)".to_owned()))?;
-    let options = OpenOptions {
-        migrate: true,
-        connections: 1,
-    };
+    let options = OpenOptions { migrate: true, connections: 1 };
     let opened = store::open(url.expose_secret(), &options, surroundings.clock.clone()).await;
     let store = opened.context("the store cannot be opened")?;
     store.close().await;

@@ -121,10 +121,7 @@ impl App {
         let folder = PathBuf::from(".");
         match Surroundings::new(self, environment, folder, &cli) {
             Ok(surroundings) => run(cli, surroundings).await,
-            Err(error) => fail(
-                &error,
-                &mut Terminal::new(&mut io::stdout(), &mut io::stderr(), false),
-            ),
+            Err(error) => fail(&error, &mut Terminal::new(&mut io::stdout(), &mut io::stderr(), false)),
         }
     }
 }
@@ -144,13 +141,7 @@ impl Surroundings {
             }
             _ => None,
         };
-        Ok(Self {
-            clock: Clock::system(),
-            folder,
-            configured,
-            app,
-            environment,
-        })
+        Ok(Self { clock: Clock::system(), folder, configured, app, environment })
     }
 }
 
@@ -201,11 +192,7 @@ fn fail(error: &anyhow::Error, terminal: &mut Terminal<'_>) -> ExitCode {
     }
     // When stderr is closed as well, the exit code is all that can still be said.
     let _ = terminal.hint(&format!("error: {error:#}"));
-    ExitCode::from(if error.is::<Usage>() {
-        EXIT_USAGE
-    } else {
-        EXIT_FAILED
-    })
+    ExitCode::from(if error.is::<Usage>() { EXIT_USAGE } else { EXIT_FAILED })
 }
 
 #[cfg(test)]
@@ -226,10 +213,7 @@ mod tests {
         assert_eq!(fail(&usage, &mut captured.terminal()), ExitCode::from(2));
         let failed = anyhow::anyhow!("it broke\nbadly");
         assert_eq!(fail(&failed, &mut captured.terminal()), ExitCode::from(1));
-        assert_eq!(
-            captured.err(),
-            "error: while looking: no such thing\nerror: it broke badly\n"
-        );
+        assert_eq!(captured.err(), "error: while looking: no such thing\nerror: it broke badly\n");
     }
 
     #[test]

@@ -37,9 +37,7 @@ impl FromStr for Moment {
         }
         let span: Span = text.parse().map_err(|_| NoMoment)?;
         // Months have no fixed length, so they are refused here.
-        let duration = span
-            .to_duration(SpanRelativeTo::days_are_24_hours())
-            .map_err(|_| NoMoment)?;
+        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| NoMoment)?;
         Ok(Self::Ago(duration.abs()))
     }
 }

@@ -23,26 +23,15 @@ impl Problem {
     /// The problem in a document that was read already.
     pub fn of(status: StatusCode, document: &Value) -> Self {
         let text = |key| document.get(key).and_then(Value::as_str).map(str::to_owned);
-        let usual = || {
-            status
-                .canonical_reason()
-                .unwrap_or("unexpected answer")
-                .to_lowercase()
-        };
-        Self {
-            status,
-            title: text("title").unwrap_or_else(usual),
-            detail: text("detail"),
-        }
+        let usual = || status.canonical_reason().unwrap_or("unexpected answer").to_lowercase();
+        Self { status, title: text("title").unwrap_or_else(usual), detail: text("detail") }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.status.as_u16(), self.title)?;
-        self.detail
-            .as_ref()
-            .map_or(Ok(()), |detail| write!(formatter, ": {detail}"))
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(formatter, ": {detail}"))
     }
 }
 
@@ -87,9 +76,6 @@ mod tests {
         let body = br#"{"type": "about:blank", "title": "not found", "status": 404, "detail": "no event with this id"}"#;
         let problem = Problem::read(StatusCode::NOT_FOUND, body);
         assert_eq!(problem.to_string(), "404 not found: no event with this id");
-        assert_eq!(
-            Problem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string(),
-            "502 bad gateway"
-        );
+        assert_eq!(Problem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "502 bad gateway");
     }
 }

@@ -25,9 +25,7 @@ enum Action {
 }
 
 /// The columns of a table of routes.
-const HEADINGS: [&str; 8] = [
-    "name", "handler", "ordering", "ready", "running", "parked", "on", "when",
-];
+const HEADINGS: [&str; 8] = ["name", "handler", "ordering", "ready", "running", "parked", "on", "when"];
 /// What to say when there is no route.
 const NONE: &str =
     "no routes: events are stored, and nobody is told; add a [[routes]] section to the configuration";
@@ -51,13 +49,8 @@ struct Routes {
 }
 
 fn cells(route: &Value) -> [String; 8] {
-    let types: Vec<&str> = route
-        .get("on")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let types: Vec<&str> =
+        route.get("on").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     [
         text(route, "/name"),
         text(route, "/handler"),

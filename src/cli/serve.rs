@@ -29,9 +29,7 @@ pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroun
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let running = app
-        .start(&loaded.config, surroundings.clock.clone(), !args.no_migrate)
-        .await;
+    let running = app.start(&loaded.config, surroundings.clock.clone(), !args.no_migrate).await;
     let running = running.map_err(|error| match error {
         StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
         other => anyhow::Error::new(other),

@@ -20,12 +20,7 @@ pub struct ServerOptions {
     #[arg(long, global = true, env = "SWITCHBOARD_URL", value_name = "URL")]
     pub url: Option<String>,
     /// A file with the admin token; `SWITCHBOARD_ADMIN_TOKEN` may hold the token itself
-    #[arg(
-        long,
-        global = true,
-        env = "SWITCHBOARD_ADMIN_TOKEN_FILE",
-        value_name = "FILE"
-    )]
+    #[arg(long, global = true, env = "SWITCHBOARD_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The token itself. Meant for the environment: other users can read a command line.
     #[arg(
@@ -41,28 +36,12 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// The admin API's address and token, from the first place that has them.
     pub fn find(&self, surroundings: &Surroundings) -> anyhow::Result<Endpoint> {
-        let given = Given::read(
-            self.url.as_deref(),
-            self.token_file.as_deref(),
-            self.token.as_ref(),
-        )?;
-        let connection = if given.is_complete() {
-            None
-        } else {
-            surroundings.connection()?
-        };
-        let left = connection.map(|left| Endpoint {
-            url: left.admin_url,
-            secret: left.admin_token,
-        });
-        let configured = surroundings
-            .configured
-            .as_ref()
-            .map(|configured| configured.admin.clone());
+        let given = Given::read(self.url.as_deref(), self.token_file.as_deref(), self.token.as_ref())?;
+        let connection = if given.is_complete() { None } else { surroundings.connection()? };
+        let left = connection.map(|left| Endpoint { url: left.admin_url, secret: left.admin_token });
+        let configured = surroundings.configured.as_ref().map(|configured| configured.admin.clone());
         let chosen = given.choose(configured, left, ADMIN_URL);
-        chosen
-            .map(|(endpoint, _)| endpoint)
-            .map_err(|missing| Usage(advice(&missing)).into())
+        chosen.map(|(endpoint, _)| endpoint).map_err(|missing| Usage(advice(&missing)).into())
     }
 }
 
@@ -99,17 +78,11 @@ impl Configured {
             }
             format!("http://{address}")
         };
-        let admin = Endpoint {
-            url: url(config.admin.listen),
-            secret: config.admin.token.clone()?,
-        };
+        let admin = Endpoint { url: url(config.admin.listen), secret: config.admin.token.clone()? };
         let account = config.accounts.get(DEFAULT_ACCOUNT);
         let secret = account.and_then(|account| account.webhook_secrets.first().cloned());
         let address = format!("{}/webhooks/connectly", url(config.public.listen));
-        Some(Self {
-            admin,
-            webhook: secret.map(|secret| Endpoint { url: address, secret }),
-        })
+        Some(Self { admin, webhook: secret.map(|secret| Endpoint { url: address, secret }) })
     }
 }
 
@@ -131,12 +104,7 @@ mod tests {
         };
         let error = ServerOptions::default().find(&surroundings).unwrap_err();
         assert!(error.is::<Usage>());
-        for place in [
-            "--url",
-            "SWITCHBOARD_URL",
-            "--config",
-            ".switchboard/connection.json",
-        ] {
+        for place in ["--url", "SWITCHBOARD_URL", "--config", ".switchboard/connection.json"] {
             assert!(error.to_string().contains(place), "{error}");
         }
     }
@@ -154,19 +122,8 @@ mod tests {
             environment: crate::config::Environment::default(),
         };
         let url = Some("http://127.0.0.1:1".to_owned());
-        let told = ServerOptions {
-            url: url.clone(),
-            token: Some("t".into()),
-            token_file: None,
-        };
+        let told = ServerOptions { url: url.clone(), token: Some("t".into()), token_file: None };
         assert_eq!(told.find(&surroundings).unwrap().url, "http://127.0.0.1:1");
-        assert!(
-            ServerOptions {
-                url,
-                ..ServerOptions::default()
-            }
-            .find(&surroundings)
-            .is_err()
-        );
+        assert!(ServerOptions { url, ..ServerOptions::default() }.find(&surroundings).is_err());
     }
 }

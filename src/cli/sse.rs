@@ -77,16 +77,9 @@ mod tests {
 
     #[test]
     fn events_are_found_wherever_the_pieces_end() {
-        let first = Frame {
-            id: Some("1".into()),
-            name: Some("event".into()),
-            data: "{\"a\":\n\"é\"}".into(),
-        };
-        let second = Frame {
-            id: Some("2".into()),
-            name: None,
-            data: "x".into(),
-        };
+        let first =
+            Frame { id: Some("1".into()), name: Some("event".into()), data: "{\"a\":\n\"é\"}".into() };
+        let second = Frame { id: Some("2".into()), name: None, data: "x".into() };
         for size in [1, 2, 7, STREAM.len()] {
             let mut reader = Reader::default();
             let pieces = STREAM.as_bytes().chunks(size);

@@ -23,8 +23,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows
-            .push(cells.into_iter().map(|cell| clean(&cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| clean(&cell)).collect());
     }
 
     /// Prints the headings and every row.
@@ -35,9 +34,7 @@ impl Table {
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        self.rows
-            .iter()
-            .try_for_each(|row| terminal.line(&aligned(row, &widths)))
+        self.rows.iter().try_for_each(|row| terminal.line(&aligned(row, &widths)))
     }
 }
 

@@ -65,9 +65,7 @@ impl Tail<'_> {
                 }
                 Err(error) => return Err(error),
             }
-            let pause = self
-                .first_pause
-                .saturating_mul(2_u32.saturating_pow(progress.failures));
+            let pause = self.first_pause.saturating_mul(2_u32.saturating_pow(progress.failures));
             progress.failures = progress.failures.saturating_add(1);
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
         }
@@ -76,10 +74,7 @@ impl Tail<'_> {
     /// Prints what one connection brings.
     async fn follow(&self, progress: &mut Progress, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
         let path = ["events", "stream"];
-        let response = self
-            .admin
-            .stream(&path, &self.query, progress.last.as_deref())
-            .await?;
+        let response = self.admin.stream(&path, &self.query, progress.last.as_deref()).await?;
         progress.connected = true;
         let mut pieces = response.bytes_stream();
         let mut reader = Reader::default();
@@ -145,12 +140,7 @@ mod tests {
         let mock = Mock::given(path("/api/v1/events/stream")).and(header("authorization", "Bearer token-1"));
         mock.respond_with(answer).mount(&server).await;
         let admin = Admin::new(&server.uri(), "token-1".into()).unwrap();
-        let tail = Tail {
-            admin: &admin,
-            query: Query::new(),
-            json,
-            first_pause: Duration::ZERO,
-        };
+        let tail = Tail { admin: &admin, query: Query::new(), json, first_pause: Duration::ZERO };
         let mut captured = Captured::default();
         let ended = tail.run(done.notified(), &mut captured.terminal()).await;
         (ended, captured, server)
@@ -162,11 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_stream_goes_on_after_the_last_event() {
-        let first = format!(
-            ": hello\n\n{}{}",
-            event("01E1", "hi"),
-            event("01E2", "a\u{1b}[2Jb")
-        );
+        let first = format!(": hello\n\n{}{}", event("01E1", "hi"), event("01E2", "a\u{1b}[2Jb"));
         let (ended, printed, server) = watch(vec![stream(first), stream(event("01E3", "bye"))], false).await;
         ended.unwrap();
         insta::assert_snapshot!(printed.out(), @r"
@@ -175,11 +161,7 @@ mod tests {
         01E3                        2026-01-01T00:00:00Z      message.received   +15550100001      +15550100002      bye
         ");
         let asked = server.received_requests().await.unwrap();
-        let last: Vec<_> = asked
-            .iter()
-            .take(3)
-            .map(|request| request.headers.get("last-event-id"))
-            .collect();
+        let last: Vec<_> = asked.iter().take(3).map(|request| request.headers.get("last-event-id")).collect();
         assert_eq!(last[0], None);
         assert_eq!(last[1].unwrap(), "01E2");
         assert_eq!(last[2].unwrap(), "01E3");
@@ -189,14 +171,7 @@ mod tests {
     async fn json_is_one_event_a_line() {
         let (ended, printed, _) = watch(vec![stream(event("01E1", "hi"))], true).await;
         ended.unwrap();
-        assert_eq!(
-            printed.out(),
-            event("01E1", "hi")
-                .split_once("data: ")
-                .unwrap()
-                .1
-                .replace("\n\n", "\n")
-        );
+        assert_eq!(printed.out(), event("01E1", "hi").split_once("data: ").unwrap().1.replace("\n\n", "\n"));
     }
 
     #[tokio::test]
@@ -204,11 +179,7 @@ mod tests {
         let (ended, printed, _) = watch(vec![stream("event: refetch\ndata: {}\n\n")], false).await;
         ended.unwrap();
         assert_eq!(printed.out(), "");
-        assert!(
-            printed.err().starts_with("some events were left out here"),
-            "{}",
-            printed.err()
-        );
+        assert!(printed.err().starts_with("some events were left out here"), "{}", printed.err());
     }
 
     #[tokio::test]

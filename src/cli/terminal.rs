@@ -15,11 +15,7 @@ pub struct Terminal<'a> {
 impl<'a> Terminal<'a> {
     /// A terminal over two streams; `interactive` says that a person reads `out`, not a file or a pipe.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, interactive: bool) -> Self {
-        Self {
-            out,
-            err,
-            interactive,
-        }
+        Self { out, err, interactive }
     }
 
     /// Prints one line of the result, cleaned.
@@ -45,9 +41,7 @@ impl<'a> Terminal<'a> {
             self.out.write_all(bytes)?;
             return self.out.flush();
         }
-        String::from_utf8_lossy(bytes)
-            .lines()
-            .try_for_each(|line| self.line(line))
+        String::from_utf8_lossy(bytes).lines().try_for_each(|line| self.line(line))
     }
 }
 
@@ -91,10 +85,7 @@ mod tests {
 
     #[test]
     fn nothing_printed_can_steer_the_screen() {
-        assert_eq!(
-            clean("a\u{1b}[2Jb\nc\td\u{9b}1me\u{202e}f\u{0}\u{7f}"),
-            "a[2Jb c d1mef"
-        );
+        assert_eq!(clean("a\u{1b}[2Jb\nc\td\u{9b}1me\u{202e}f\u{0}\u{7f}"), "a[2Jb c d1mef");
         assert_eq!(clean("Olá, 你好 👋"), "Olá, 你好 👋");
     }
 
@@ -108,10 +99,7 @@ mod tests {
             "{   \"text\": \"a\\u009bb\\u202ec\", \"big\": 12345678901234567890123}\n"
         );
         let before: serde_json::Value = serde_json::from_str(json).unwrap();
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(captured.out()).unwrap(),
-            before
-        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(captured.out()).unwrap(), before);
     }
 
     #[test]

@@ -38,22 +38,12 @@ pub(crate) async fn answer(server: &MockServer, verb: &str, target: &str, respon
     for (name, value) in target.query_pairs() {
         mock = mock.and(query_param(name, value));
     }
-    mock.and(header("authorization", "Bearer token-1"))
-        .respond_with(response)
-        .expect(1)
-        .mount(server)
-        .await;
+    mock.and(header("authorization", "Bearer token-1")).respond_with(response).expect(1).mount(server).await;
 }
 
 /// A mocked JSON answer to a GET.
 pub(crate) async fn answers(server: &MockServer, target: &str, body: &Value) {
-    answer(
-        server,
-        "GET",
-        target,
-        ResponseTemplate::new(200).set_body_json(body),
-    )
-    .await;
+    answer(server, "GET", target, ResponseTemplate::new(200).set_body_json(body)).await;
 }
 
 /// Runs a command line against a server.

@@ -56,10 +56,7 @@ impl Default for AccountConfig {
 
 impl Default for RateConfig {
     fn default() -> Self {
-        Self {
-            per_second: 200,
-            burst: 1000,
-        }
+        Self { per_second: 200, burst: 1000 }
     }
 }
 
@@ -80,9 +77,7 @@ impl RateConfig {
     fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {
-            per_second: section
-                .integer("per_second", 1..=10_000)
-                .unwrap_or(default.per_second),
+            per_second: section.integer("per_second", 1..=10_000).unwrap_or(default.per_second),
             burst: section.integer("burst", 1..=100_000).unwrap_or(default.burst),
         }
     }
@@ -111,10 +106,7 @@ fn default_is_in_environment(section: &Section<'_>) -> bool {
     let mut names: Vec<&str> = identity.iter().filter_map(|path| alias(path)).collect();
     names.extend([WEBHOOK_SECRET, WEBHOOK_SECRET_PREVIOUS]);
     // Not short-circuited: each of these variables becomes a known one.
-    let given = names
-        .iter()
-        .filter(|name| section.reader.knows_secret(name))
-        .count();
+    let given = names.iter().filter(|name| section.reader.knows_secret(name)).count();
     given > 0 || section.has_variables(DEFAULT_ACCOUNT)
 }
 

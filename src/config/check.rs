@@ -24,10 +24,8 @@ impl Config {
         match &self.admin.token {
             None => missing(&mut problems, "admin.token"),
             Some(token) if token.expose_secret().chars().count() < TOKEN_LETTERS => {
-                problems.add(
-                    "admin.token",
-                    format!("too short, expected at least {TOKEN_LETTERS} characters"),
-                );
+                problems
+                    .add("admin.token", format!("too short, expected at least {TOKEN_LETTERS} characters"));
             }
             Some(_) => {}
         }

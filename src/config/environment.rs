@@ -74,10 +74,7 @@ impl std::fmt::Debug for Environment {
 
 /// The short name that also sets the key with this dotted path.
 pub(super) fn alias(path: &str) -> Option<&'static str> {
-    ALIASES
-        .iter()
-        .find(|(key, _)| *key == path)
-        .map(|(_, variable)| *variable)
+    ALIASES.iter().find(|(key, _)| *key == path).map(|(_, variable)| *variable)
 }
 
 #[cfg(test)]
@@ -92,15 +89,9 @@ mod tests {
     #[test]
     fn a_value_that_is_not_unicode_is_a_problem_where_it_is_read() {
         let unreadable = ["CONNECTLY_API_KEY", "LS_COLORS"].map(str::to_owned).into();
-        let environment = Environment {
-            values: BTreeMap::new(),
-            unreadable,
-        };
+        let environment = Environment { values: BTreeMap::new(), unreadable };
         let problems = super::super::Config::from_toml("", &environment).unwrap_err();
-        assert_eq!(
-            problems.to_string(),
-            "CONNECTLY_API_KEY: the value is not Unicode text"
-        );
+        assert_eq!(problems.to_string(), "CONNECTLY_API_KEY: the value is not Unicode text");
     }
 
     #[test]

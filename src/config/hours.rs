@@ -32,14 +32,10 @@ impl HoursConfig {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let expected = "a time zone such as \"America/Sao_Paulo\"";
         section.require("time_zone", expected);
-        let time_zone = section.parsed("time_zone", expected, |text| {
-            is_time_zone(text).then(|| text.to_owned())
-        });
+        let time_zone =
+            section.parsed("time_zone", expected, |text| is_time_zone(text).then(|| text.to_owned()));
         let open = read_open(section);
-        Some(Self {
-            time_zone: time_zone?,
-            open,
-        })
+        Some(Self { time_zone: time_zone?, open })
     }
 }
 
@@ -58,10 +54,7 @@ fn read_open(section: &mut Section<'_>) -> BTreeMap<String, String> {
     for (days, hours) in table {
         let key = format!("open.{days}");
         if !is_days(&days) {
-            section.problem(
-                &key,
-                "unknown day, expected one such as `sat` or some such as `mon-fri`",
-            );
+            section.problem(&key, "unknown day, expected one such as `sat` or some such as `mon-fri`");
         }
         match hours.as_str().filter(|hours| is_span(hours)) {
             Some(span) => drop(open.insert(days, span.to_owned())),

@@ -28,10 +28,7 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Auto,
-        }
+        Self { filter: "info".to_owned(), format: LogFormat::Auto }
     }
 }
 
@@ -39,16 +36,10 @@ impl LogConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         let expected = "log directives, such as \"info\" or \"info,switchboard::worker=debug\"";
-        let formats = [
-            ("auto", LogFormat::Auto),
-            ("text", LogFormat::Text),
-            ("json", LogFormat::Json),
-        ];
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
         Self {
             filter: section
-                .parsed("filter", expected, |text| {
-                    is_filter(text).then(|| text.to_owned())
-                })
+                .parsed("filter", expected, |text| is_filter(text).then(|| text.to_owned()))
                 .unwrap_or(default.filter),
             format: section.choice("format", &formats).unwrap_or(default.format),
         }

@@ -156,11 +156,7 @@ impl Config {
         let config = reader.document(table, Self::read_sections);
         let (mut problems, warnings) = reader.finish();
         problems.follow_up(check(&config));
-        if problems.is_empty() {
-            Ok(Loaded { config, warnings })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(problems) }
     }
 
     fn read_sections(root: &mut Section<'_>) -> Self {
@@ -180,10 +176,7 @@ impl Config {
             routes: route::read_all(root),
         };
         if config.listeners_collide() {
-            let message = format!(
-                "{} is taken by public.listen, expected another",
-                config.admin.listen
-            );
+            let message = format!("{} is taken by public.listen, expected another", config.admin.listen);
             root.problem("admin.listen", message);
         }
         config
@@ -201,10 +194,7 @@ impl Config {
 /// Parses TOML. The problem names the place, and does not quote the line, which may hold a secret.
 fn parse(name: &str, text: &str) -> Result<Table, Problems> {
     text.parse::<Table>().map_err(|error| {
-        let before = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .unwrap_or_default();
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         single(name, format!("not TOML at line {line}: {}", error.message()))
     })

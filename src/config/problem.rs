@@ -119,20 +119,10 @@ mod tests {
         let mut later = Problems::new();
         later.add("accounts.default.webhook_secrets", "missing");
         later.add("admin.token", "missing");
-        later.add(
-            "accounts.default",
-            "not covered by name alone, yet its part is known",
-        );
+        later.add("accounts.default", "not covered by name alone, yet its part is known");
         later.add("store.url", "missing");
         problems.follow_up(later);
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            [
-                "accounts.default.webhook_secrets[0]",
-                "admin.token_file",
-                "store.url"
-            ]
-        );
+        assert_eq!(keys, ["accounts.default.webhook_secrets[0]", "admin.token_file", "store.url"]);
     }
 }

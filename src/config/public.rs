@@ -53,31 +53,21 @@ impl PublicConfig {
         let default = Self::default();
         let config = Self {
             listen: section.address("listen").unwrap_or(default.listen),
-            body_limit: section
-                .size("body_limit", 1 << 10..=16 << 20)
-                .unwrap_or(default.body_limit),
+            body_limit: section.size("body_limit", 1 << 10..=16 << 20).unwrap_or(default.body_limit),
             bodies_in_flight: section
                 .size("bodies_in_flight", 1 << 20..=16 << 30)
                 .unwrap_or(default.bodies_in_flight),
             read_timeout: section
-                .duration(
-                    "read_timeout",
-                    Duration::from_millis(100)..=Duration::from_mins(5),
-                )
+                .duration("read_timeout", Duration::from_millis(100)..=Duration::from_mins(5))
                 .unwrap_or(default.read_timeout),
             tls: section.optional_section("tls", TlsConfig::read).flatten(),
         };
         if config.body_limit > config.bodies_in_flight {
-            section.problem(
-                "bodies_in_flight",
-                "is less than body_limit, expected room for one body at least",
-            );
+            section
+                .problem("bodies_in_flight", "is less than body_limit, expected room for one body at least");
         }
         if config.tls.is_some() {
-            section.warn(
-                "tls",
-                "not available in this release; the listener serves plain HTTP",
-            );
+            section.warn("tls", "not available in this release; the listener serves plain HTTP");
         }
         config
     }
@@ -89,9 +79,6 @@ impl TlsConfig {
             section.require(key, "the path of a PEM file");
             section.text(key)
         });
-        Some(Self {
-            certificate: certificate?.into(),
-            key: key?.into(),
-        })
+        Some(Self { certificate: certificate?.into(), key: key?.into() })
     }
 }

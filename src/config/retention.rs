@@ -23,10 +23,7 @@ pub struct RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self {
-            bodies: Duration::from_hours(90 * DAY),
-            events: Duration::from_hours(400 * DAY),
-        }
+        Self { bodies: Duration::from_hours(90 * DAY), events: Duration::from_hours(400 * DAY) }
     }
 }
 
@@ -38,10 +35,8 @@ impl RetentionConfig {
             bodies: section.duration("bodies", range()).unwrap_or(default.bodies),
             events: section.duration("events", range()).unwrap_or(default.events),
         };
-        let changed = [
-            ("bodies", config.bodies != default.bodies),
-            ("events", config.events != default.events),
-        ];
+        let changed =
+            [("bodies", config.bodies != default.bodies), ("events", config.events != default.events)];
         for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
             section.warn(key, "not available in this release; everything is kept");
         }

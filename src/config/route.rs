@@ -109,10 +109,7 @@ impl Default for RouteConfig {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self {
-            attempts: 8,
-            max_age: Duration::from_mins(10),
-        }
+        Self { attempts: 8, max_age: Duration::from_mins(10) }
     }
 }
 
@@ -128,10 +125,7 @@ impl RouteConfig {
         let on = read_on(section);
         let when = section.text("when");
         let handler = read_handler(section);
-        let orderings = [
-            ("conversation", RouteOrdering::Conversation),
-            ("none", RouteOrdering::None),
-        ];
+        let orderings = [("conversation", RouteOrdering::Conversation), ("none", RouteOrdering::None)];
         let timeouts = Duration::from_millis(100)..=Duration::from_hours(1);
         Self {
             name,
@@ -144,9 +138,7 @@ impl RouteConfig {
             allow_private: section.boolean("allow_private").unwrap_or(default.allow_private),
             ordering: section.choice("ordering", &orderings).unwrap_or(default.ordering),
             timeout: section.duration("timeout", timeouts).unwrap_or(default.timeout),
-            concurrency: section
-                .integer("concurrency", 1..=4096)
-                .unwrap_or(default.concurrency),
+            concurrency: section.integer("concurrency", 1..=4096).unwrap_or(default.concurrency),
             retry: section.section("retry", RetryConfig::read),
             rules: rule::read_all(section),
         }
@@ -170,10 +162,7 @@ pub(super) fn read_all(root: &mut Section<'_>) -> Vec<RouteConfig> {
     let mut seen = BTreeSet::new();
     for route in &routes {
         if !route.name.is_empty() && !seen.insert(&route.name) {
-            root.problem(
-                &route.key("name"),
-                "another route has this name, expected a unique one",
-            );
+            root.problem(&route.key("name"), "another route has this name, expected a unique one");
         }
     }
     routes
@@ -181,9 +170,7 @@ pub(super) fn read_all(root: &mut Section<'_>) -> Vec<RouteConfig> {
 
 fn read_name(section: &mut Section<'_>) -> String {
     section.require("name", NAME);
-    section
-        .parsed("name", NAME, |text| is_name(text).then(|| text.to_owned()))
-        .unwrap_or_default()
+    section.parsed("name", NAME, |text| is_name(text).then(|| text.to_owned())).unwrap_or_default()
 }
 
 fn read_on(section: &mut Section<'_>) -> Vec<String> {
@@ -195,10 +182,7 @@ fn read_on(section: &mut Section<'_>) -> Vec<String> {
     if on.is_empty() {
         section.problem("on", format!("found an empty list, expected {expected}"));
     }
-    for pattern in on
-        .iter()
-        .filter(|pattern| !EVENT_PATTERNS.contains(&pattern.as_str()))
-    {
+    for pattern in on.iter().filter(|pattern| !EVENT_PATTERNS.contains(&pattern.as_str())) {
         section.problem("on", format!("found {pattern:?}, expected {expected}"));
     }
     on
@@ -207,9 +191,8 @@ fn read_on(section: &mut Section<'_>) -> Vec<String> {
 /// The handler's name, and whether the route's other keys go with it.
 fn read_handler(section: &mut Section<'_>) -> String {
     section.require("handler", "`rules` or the name of a registered handler");
-    let has_rules = section
-        .peek("rules")
-        .is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty()));
+    let has_rules =
+        section.peek("rules").is_some_and(|rules| rules.as_array().is_none_or(|rules| !rules.is_empty()));
     let Some(handler) = section.text("handler") else {
         return String::new();
     };

@@ -68,9 +68,7 @@ impl RuleConfig {
     fn read(section: &mut Section<'_>) -> Self {
         let expected = "a name of 1 to 64 letters";
         let name = section.parsed("name", expected, |text| {
-            (1..=NAME_LETTERS)
-                .contains(&text.chars().count())
-                .then(|| text.to_owned())
+            (1..=NAME_LETTERS).contains(&text.chars().count()).then(|| text.to_owned())
         });
         section.require("match", CONDITIONS);
         let conditions = section.peek("match").and_then(Value::as_table);
@@ -83,10 +81,7 @@ impl RuleConfig {
                 section.problem(key, "means something beside `reply` only");
             }
         }
-        let once_per = section.duration(
-            "once_per",
-            Duration::from_secs(1)..=Duration::from_hours(365 * 24),
-        );
+        let once_per = section.duration("once_per", Duration::from_secs(1)..=Duration::from_hours(365 * 24));
         refuse(section, "once_per", once_per.is_some());
         Self {
             name,
@@ -131,10 +126,7 @@ pub(super) fn read_all(route: &mut Section<'_>) -> Vec<RuleConfig> {
     for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
         if !seen.insert(name) {
             let key = format!("rules.{name}.name");
-            route.problem(
-                &key,
-                "another rule of this route has this name, expected a unique one",
-            );
+            route.problem(&key, "another rule of this route has this name, expected a unique one");
         }
     }
     rules
@@ -160,10 +152,8 @@ fn read_reply(section: &mut Section<'_>) -> Option<Json> {
         Value::Table(table) if !table.is_empty() => Some(json(Value::Table(table))),
         other => {
             let found = describe(&other);
-            section.problem(
-                "reply",
-                format!("found {found}, expected a message such as {{ text = \"...\" }}"),
-            );
+            section
+                .problem("reply", format!("found {found}, expected a message such as {{ text = \"...\" }}"));
             None
         }
     }
@@ -172,20 +162,15 @@ fn read_reply(section: &mut Section<'_>) -> Option<Json> {
 fn read_callback_data(section: &mut Section<'_>) -> Option<Json> {
     let value = section.in_file("callback_data")?;
     if value.get(RESERVED).is_some() {
-        section.problem(
-            "callback_data",
-            format!("holds the key `{RESERVED}`, which is kept for our own mark"),
-        );
+        section
+            .problem("callback_data", format!("holds the key `{RESERVED}`, which is kept for our own mark"));
     }
     Some(json(value))
 }
 
 fn read_fallback(section: &mut Section<'_>) -> Json {
     let mut fallback = serde_json::Map::new();
-    for (key, expected) in [
-        ("template", "a template's name"),
-        ("language", "a language such as \"en\""),
-    ] {
+    for (key, expected) in [("template", "a template's name"), ("language", "a language such as \"en\"")] {
         section.require(key, expected);
         if let Some(text) = section.text(key) {
             fallback.insert(key.to_owned(), Json::from(text));

@@ -23,10 +23,7 @@ impl Section<'_> {
             Given::Value(Value::String(text)) => self.not_empty(key, "", text),
             Given::Value(other) => {
                 let found = describe(&other);
-                self.problem(
-                    key,
-                    format!("found {found}, expected a non-empty string in quotes"),
-                );
+                self.problem(key, format!("found {found}, expected a non-empty string in quotes"));
                 None
             }
         }
@@ -39,10 +36,7 @@ impl Section<'_> {
         let environment = self.reader.environment;
         match (environment.get(variable), environment.get(&file_variable)) {
             (Some(_), Some(_)) => {
-                self.problem(
-                    key,
-                    format!("given by both {variable} and {file_variable}; keep one"),
-                );
+                self.problem(key, format!("given by both {variable} and {file_variable}; keep one"));
                 None
             }
             (Some(text), None) => self.not_empty(key, variable, text.to_owned()),
@@ -68,18 +62,11 @@ impl Section<'_> {
                     self.problem(key, "found an empty list, expected at least one secret");
                 }
                 let items = items.into_iter().enumerate();
-                Some(
-                    items
-                        .filter_map(|(index, item)| self.list_item(key, index, item))
-                        .collect(),
-                )
+                Some(items.filter_map(|(index, item)| self.list_item(key, index, item)).collect())
             }
             Given::Value(other) => {
                 let found = describe(&other);
-                self.problem(
-                    key,
-                    format!("found {found}, expected a list of non-empty strings"),
-                );
+                self.problem(key, format!("found {found}, expected a list of non-empty strings"));
                 None
             }
         }
@@ -97,9 +84,7 @@ impl Section<'_> {
         };
         let header = |(name, value): (String, Value)| {
             let valid_name = HeaderName::try_from(&name).is_ok();
-            let text = value
-                .as_str()
-                .filter(|text| valid_name && HeaderValue::try_from(*text).is_ok());
+            let text = value.as_str().filter(|text| valid_name && HeaderValue::try_from(*text).is_ok());
             if text.is_none() {
                 self.problem(
                     &format!("{key}.{name}"),
@@ -163,11 +148,7 @@ impl Section<'_> {
 
     fn not_empty(&self, key: &str, place: &str, text: String) -> Option<SecretString> {
         if text.is_empty() {
-            let place = if place.is_empty() {
-                String::new()
-            } else {
-                format!(" in {place}")
-            };
+            let place = if place.is_empty() { String::new() } else { format!(" in {place}") };
             self.problem(key, format!("the secret{place} is empty"));
             return None;
         }

@@ -26,22 +26,12 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// The outermost section. Variables that begin with `prefix` reach it.
     pub(super) fn document(reader: &'a Reader<'a>, table: Table, prefix: &str) -> Self {
-        Self {
-            reader,
-            key: String::new(),
-            table,
-            known: Vec::new(),
-            variables: Some(prefix.to_owned()),
-        }
+        Self { reader, key: String::new(), table, known: Vec::new(), variables: Some(prefix.to_owned()) }
     }
 
     /// The dotted path of a key of this section.
     pub(super) fn path(&self, key: &str) -> String {
-        if self.key.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.key)
-        }
+        if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) }
     }
 
     /// Notes that a key's value is wrong.
@@ -130,10 +120,7 @@ impl<'a> Section<'a> {
             return false;
         };
         let prefix = format!("{prefix}{}__", key.to_uppercase());
-        self.reader
-            .environment
-            .names()
-            .any(|name| name.starts_with(&prefix))
+        self.reader.environment.names().any(|name| name.starts_with(&prefix))
     }
 
     /// The tables of an array, each with the path that names it. The environment does not reach them.
@@ -143,10 +130,7 @@ impl<'a> Section<'a> {
             Some(Value::Array(items)) => items,
             Some(value) => {
                 let found = describe(&value);
-                self.problem(
-                    key,
-                    format!("found {found}, expected tables under [[{}]]", self.path(key)),
-                );
+                self.problem(key, format!("found {found}, expected tables under [[{}]]", self.path(key)));
                 return Vec::new();
             }
         };
@@ -189,8 +173,7 @@ impl<'a> Section<'a> {
             Value::Table(table) => table,
             other => {
                 let found = describe(&other);
-                self.reader
-                    .problem(path, format!("found {found}, expected a table"));
+                self.reader.problem(path, format!("found {found}, expected a table"));
                 Table::new()
             }
         }
@@ -203,13 +186,7 @@ impl<'a> Section<'a> {
         variables: Option<String>,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
-        let mut section = Section {
-            reader: self.reader,
-            key,
-            table,
-            known: Vec::new(),
-            variables,
-        };
+        let mut section = Section { reader: self.reader, key, table, known: Vec::new(), variables };
         let value = read(&mut section);
         section.finish();
         value

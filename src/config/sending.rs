@@ -63,10 +63,6 @@ impl Default for RepliesConfig {
 impl RepliesConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
-        Self {
-            per_minute: section
-                .integer("per_minute", 1..=10_000)
-                .unwrap_or(default.per_minute),
-        }
+        Self { per_minute: section.integer("per_minute", 1..=10_000).unwrap_or(default.per_minute) }
     }
 }

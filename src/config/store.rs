@@ -21,10 +21,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self {
-            url: None,
-            connections: 8,
-        }
+        Self { url: None, connections: 8 }
     }
 }
 
@@ -32,26 +29,17 @@ impl StoreConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {
-            url: section
-                .secret("url", "url_file")
-                .filter(|url| accepted(section, url)),
-            connections: section
-                .integer("connections", 1..=1000)
-                .unwrap_or(default.connections),
+            url: section.secret("url", "url_file").filter(|url| accepted(section, url)),
+            connections: section.integer("connections", 1..=1000).unwrap_or(default.connections),
         }
     }
 }
 
 fn accepted(section: &Section<'_>, url: &SecretString) -> bool {
     let url = url.expose_secret();
-    let known = SCHEMES
-        .iter()
-        .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    let known = SCHEMES.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if !known {
-        section.problem(
-            "url",
-            "expected a URL that begins with postgres://, postgresql:// or sqlite:",
-        );
+        section.problem("url", "expected a URL that begins with postgres://, postgresql:// or sqlite:");
     }
     known
 }

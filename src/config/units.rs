@@ -3,13 +3,8 @@
 use std::time::Duration;
 
 /// Milliseconds in each unit of duration, the longest first.
-const DURATIONS: &[(&str, u64)] = &[
-    ("d", 24 * 60 * 60 * 1000),
-    ("h", 60 * 60 * 1000),
-    ("m", 60 * 1000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const DURATIONS: &[(&str, u64)] =
+    &[("d", 24 * 60 * 60 * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000), ("ms", 1)];
 
 /// Bytes in each unit of size, the largest first.
 const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -50,9 +45,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// The largest unit that divides a total other than zero without a rest.
 fn largest<'a>(total: u64, units: &[(&'a str, u64)]) -> Option<(u64, &'a str)> {
-    let (unit, factor) = units
-        .iter()
-        .find(|(_, factor)| total != 0 && total.is_multiple_of(*factor))?;
+    let (unit, factor) = units.iter().find(|(_, factor)| total != 0 && total.is_multiple_of(*factor))?;
     Some((total / factor, unit))
 }
 
@@ -72,19 +65,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "10",
-            "m",
-            "10 m",
-            "-1s",
-            "+1s",
-            "1.5h",
-            "1h30m",
-            "10M",
-            "1w",
-            "99999999999999999999s",
-        ] {
+        for text in
+            ["", "10", "m", "10 m", "-1s", "+1s", "1.5h", "1h30m", "10M", "1w", "99999999999999999999s"]
+        {
             assert_eq!(parse_duration(text), None, "{text}");
         }
         assert_eq!(parse_duration("9999999999999999d"), None, "too large to count");
@@ -92,12 +75,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written() {
-        for (text, bytes) in [
-            ("512KiB", 512 << 10),
-            ("64MiB", 64 << 20),
-            ("1GiB", 1 << 30),
-            ("1000", 1000),
-        ] {
+        for (text, bytes) in [("512KiB", 512 << 10), ("64MiB", 64 << 20), ("1GiB", 1 << 30), ("1000", 1000)] {
             assert_eq!(parse_size(text), Some(bytes));
             assert_eq!(show_size(bytes), text);
         }

@@ -60,9 +60,7 @@ fn cut(text: &str, show: impl Fn(&str) -> String) -> String {
 impl Section<'_> {
     /// A text, exactly as written, that is not empty.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, "a non-empty string in quotes", |text| {
-            (!text.is_empty()).then(|| text.to_owned())
-        })
+        self.parsed(key, "a non-empty string in quotes", |text| (!text.is_empty()).then(|| text.to_owned()))
     }
 
     /// A text that `parse` makes something of; `expected` says what that takes.
@@ -113,9 +111,7 @@ impl Section<'_> {
     ) -> Option<Duration> {
         let (from, to) = (show_duration(*range.start()), show_duration(*range.end()));
         let expected = format!("a duration from \"{from}\" to \"{to}\"");
-        self.parsed(key, &expected, |text| {
-            parse_duration(text).filter(|duration| range.contains(duration))
-        })
+        self.parsed(key, &expected, |text| parse_duration(text).filter(|duration| range.contains(duration)))
     }
 
     /// A number of bytes within a range.
@@ -145,10 +141,7 @@ impl Section<'_> {
                 return text.split(',').map(|item| non_empty(item.trim())).collect();
             }
             let items = raw.value.as_array()?;
-            items
-                .iter()
-                .map(|item| item.as_str().and_then(non_empty))
-                .collect()
+            items.iter().map(|item| item.as_str().and_then(non_empty)).collect()
         })
     }
 
@@ -164,10 +157,7 @@ impl Section<'_> {
             }
             _ => {
                 let found = raw.shown();
-                self.problem(
-                    key,
-                    format!("found {found}, expected a URL with https:// or http://"),
-                );
+                self.problem(key, format!("found {found}, expected a URL with https:// or http://"));
                 None
             }
         }
@@ -193,15 +183,9 @@ impl Section<'_> {
         match self.set_variable(key, Reader::knows) {
             Some(variable) => {
                 let text = self.reader.environment.get(&variable)?;
-                Some(Raw {
-                    value: Value::from(text),
-                    variable: Some(variable),
-                })
+                Some(Raw { value: Value::from(text), variable: Some(variable) })
             }
-            None => in_file.map(|value| Raw {
-                value,
-                variable: None,
-            }),
+            None => in_file.map(|value| Raw { value, variable: None }),
         }
     }
 }
@@ -216,9 +200,7 @@ pub(super) fn is_name(text: &str) -> bool {
 pub(super) const NAME: &str = "1 to 64 of the letters a-z, 0-9, - and _";
 
 fn http_url(text: &str) -> Option<String> {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let host_is_plain = !authority.is_empty() && !authority.starts_with(':') && !authority.contains('@');
     let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -242,35 +224,19 @@ mod tests {
     #[test]
     fn urls() {
         let accepted = |text| http_url(text);
-        assert_eq!(
-            accepted("https://a.example/b/"),
-            Some("https://a.example/b".to_owned())
-        );
+        assert_eq!(accepted("https://a.example/b/"), Some("https://a.example/b".to_owned()));
         assert_eq!(accepted("http://[::1]:80"), Some("http://[::1]:80".to_owned()));
-        assert!(
-            accepted("https://a/?q=@").is_some(),
-            "an @ behind the host is no password"
-        );
-        for text in [
-            "",
-            "a.example",
-            "ftp://a",
-            "https://",
-            "https://:80",
-            "https://u:p@a",
-            "https://a b",
-            "//a",
-        ] {
+        assert!(accepted("https://a/?q=@").is_some(), "an @ behind the host is no password");
+        for text in
+            ["", "a.example", "ftp://a", "https://", "https://:80", "https://u:p@a", "https://a b", "//a"]
+        {
             assert_eq!(accepted(text), None, "{text}");
         }
     }
 
     #[test]
     fn long_values_are_cut_at_a_letter() {
-        let raw = |text: String| Raw {
-            value: Value::from(text),
-            variable: None,
-        };
+        let raw = |text: String| Raw { value: Value::from(text), variable: None };
         assert_eq!(raw("é".repeat(60)).shown(), format!("\"{}\"", "é".repeat(60)));
         assert_eq!(raw("é".repeat(61)).shown(), format!("\"{}\"...", "é".repeat(60)));
     }

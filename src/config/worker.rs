@@ -38,9 +38,7 @@ impl WorkerConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {
-            concurrency: section
-                .integer("concurrency", 1..=4096)
-                .unwrap_or(default.concurrency),
+            concurrency: section.integer("concurrency", 1..=4096).unwrap_or(default.concurrency),
             lease: section
                 .duration("lease", Duration::from_secs(1)..=Duration::from_mins(10))
                 .unwrap_or(default.lease),

@@ -79,16 +79,10 @@ mod tests {
 
     #[test]
     fn other_ids_stay_as_they_came() {
-        assert_eq!(
-            ProviderMessageId::parse("wamid.X").unwrap().to_string(),
-            "wamid.X"
-        );
+        assert_eq!(ProviderMessageId::parse("wamid.X").unwrap().to_string(), "wamid.X");
         // 26 characters of Crockford's alphabet, but more than 128 bits.
         let too_big = "8ZZZZZZZZZZZZZZZZZZZZZZZZZ";
-        assert_eq!(
-            ProviderMessageId::parse(too_big).unwrap(),
-            ProviderMessageId::Opaque(too_big.into())
-        );
+        assert_eq!(ProviderMessageId::parse(too_big).unwrap(), ProviderMessageId::Opaque(too_big.into()));
         assert_eq!(ProviderMessageId::parse("  "), None);
     }
 }

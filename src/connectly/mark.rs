@@ -25,18 +25,10 @@ pub fn apply(callback_data: Option<&str>, message: Ulid) -> Option<String> {
         return Some(format!("{{{mark}}}"));
     };
     let marked = given.trim().strip_prefix('{').map(|rest| {
-        let comma = if rest.trim_start().starts_with('}') {
-            ""
-        } else {
-            ","
-        };
+        let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
         format!("{{{mark}{comma}{rest}")
     });
-    Some(
-        marked
-            .filter(|marked| marked.len() <= CALLBACK_DATA_LIMIT)
-            .unwrap_or_else(|| given.to_owned()),
-    )
+    Some(marked.filter(|marked| marked.len() <= CALLBACK_DATA_LIMIT).unwrap_or_else(|| given.to_owned()))
 }
 
 /// Takes the mark out of echoed callback data: what is left (nothing, when only the mark was there), and the message it

@@ -87,21 +87,13 @@ pub enum Rejection {
 /// White space around the header value is tolerated, since proxies add it.
 pub fn verify(keys: &[Key], header: Option<&[u8]>, body: Bytes) -> Result<Verified, Rejection> {
     let header = header.ok_or(Rejection::Missing)?;
-    let digest = STANDARD
-        .decode(header.trim_ascii())
-        .map_err(|_| Rejection::Malformed)?;
+    let digest = STANDARD.decode(header.trim_ascii()).map_err(|_| Rejection::Malformed)?;
     if digest.len() != DIGEST_BYTES {
         return Err(Rejection::Malformed);
     }
     // Every key is tried, so that the time taken does not tell which one matched.
-    let matched = keys
-        .iter()
-        .fold(false, |matched, key| key.matches(&body, &digest) | matched);
-    if matched {
-        Ok(Verified(body))
-    } else {
-        Err(Rejection::Mismatch)
-    }
+    let matched = keys.iter().fold(false, |matched, key| key.matches(&body, &digest) | matched);
+    if matched { Ok(Verified(body)) } else { Err(Rejection::Mismatch) }
 }
 
 #[cfg(test)]
@@ -121,14 +113,7 @@ mod tests {
         let header = key("new").sign(&body);
         assert_eq!(header.len(), 44);
         assert!(verify(&[key("old"), key("new")], Some(header.as_bytes()), body.clone()).is_ok());
-        assert!(
-            verify(
-                &[key("new"), key("old")],
-                Some(format!(" {header} ").as_bytes()),
-                body
-            )
-            .is_ok()
-        );
+        assert!(verify(&[key("new"), key("old")], Some(format!(" {header} ").as_bytes()), body).is_ok());
     }
 
     #[test]
@@ -140,14 +125,8 @@ mod tests {
         assert_eq!(reject(Some(b"")), Rejection::Malformed);
         assert_eq!(reject(Some(b"not base64!")), Rejection::Malformed);
         assert_eq!(reject(Some(b"AAAA")), Rejection::Malformed);
-        assert_eq!(
-            reject(Some(key("other").sign(&body).as_bytes())),
-            Rejection::Mismatch
-        );
-        assert_eq!(
-            reject(Some(key("secret").sign(b"{ }").as_bytes())),
-            Rejection::Mismatch
-        );
+        assert_eq!(reject(Some(key("other").sign(&body).as_bytes())), Rejection::Mismatch);
+        assert_eq!(reject(Some(key("secret").sign(b"{ }").as_bytes())), Rejection::Mismatch);
     }
 
     #[test]

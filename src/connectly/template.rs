@@ -14,11 +14,7 @@ pub struct Template {
     /// The code of the approved translation, as in `en` or `pt_BR`.
     pub language: String,
     /// What fills the gaps.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_as_default"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub parameters: Vec<Parameter>,
 }
 
@@ -37,21 +33,13 @@ pub struct Parameter {
 impl Template {
     /// A template without gaps.
     pub fn new(name: impl Into<String>, language: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            language: language.into(),
-            parameters: Vec::new(),
-        }
+        Self { name: name.into(), language: language.into(), parameters: Vec::new() }
     }
 
     /// The same with one more gap filled.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<Text>) -> Self {
-        self.parameters.push(Parameter {
-            name: name.into(),
-            value: value.into(),
-            filename: None,
-        });
+        self.parameters.push(Parameter { name: name.into(), value: value.into(), filename: None });
         self
     }
 
@@ -79,14 +67,8 @@ impl Template {
             if parameter.name.trim().is_empty() {
                 return missing(&field);
             }
-            if self.parameters[..index]
-                .iter()
-                .any(|earlier| earlier.name == parameter.name)
-            {
-                return Err(Invalid::new(
-                    format!("{path}.{field}"),
-                    Problem::Rule("is there twice"),
-                ));
+            if self.parameters[..index].iter().any(|earlier| earlier.name == parameter.name) {
+                return Err(Invalid::new(format!("{path}.{field}"), Problem::Rule("is there twice")));
             }
         }
         Ok(())
@@ -130,24 +112,15 @@ mod tests {
             assert_eq!(Template::from_value(&value, "fallback").unwrap(), template);
         }
         let written = serde_json::to_value(&template).unwrap();
-        assert_eq!(
-            written,
-            json!({"name": "reopen", "language": "en", "parameters": parameters})
-        );
+        assert_eq!(written, json!({"name": "reopen", "language": "en", "parameters": parameters}));
         let bare = json!({"name": "reopen", "language": "en", "parameters": null});
-        assert_eq!(
-            Template::from_value(&bare, "fallback").unwrap(),
-            Template::new("reopen", "en")
-        );
+        assert_eq!(Template::from_value(&bare, "fallback").unwrap(), Template::new("reopen", "en"));
     }
 
     #[test]
     fn what_is_missing_misspelt_or_doubled_is_named() {
         assert_eq!(problem(&json!({"language": "en"})), "fallback.name is required");
-        assert_eq!(
-            problem(&json!({"name": "a", "language": " "})),
-            "fallback.language is required"
-        );
+        assert_eq!(problem(&json!({"name": "a", "language": " "})), "fallback.language is required");
         assert_eq!(
             problem(&json!({"name": "a", "language": "en", "params": []})),
             "fallback.params is not a known key"

@@ -10,11 +10,7 @@ pub const MAX_BYTES: usize = 512;
 /// The text itself when it is at most [`MAX_BYTES`] long, else `sha256:` and its digest, so that equal values stay equal.
 /// PostgreSQL cannot store NUL, so it becomes U+FFFD.
 pub fn bounded(text: &str) -> String {
-    let text = if text.contains('\0') {
-        text.replace('\0', "\u{fffd}")
-    } else {
-        text.to_owned()
-    };
+    let text = without_nul(text);
     if text.len() <= MAX_BYTES {
         return text;
     }
@@ -23,6 +19,11 @@ pub fn bounded(text: &str) -> String {
         write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
         hex
     })
+}
+
+/// The text with every NUL, which PostgreSQL cannot store, replaced by U+FFFD.
+pub fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

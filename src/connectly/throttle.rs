@@ -47,10 +47,7 @@ pub const CLOCK_STEP_MS: i64 = 10_000;
 impl Bucket {
     /// A full bucket.
     pub fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            state: BucketState::default(),
-        }
+        Self { rate, state: BucketState::default() }
     }
 
     /// Takes one permit, or says how long to wait before asking again; a refusal costs nothing.
@@ -60,11 +57,7 @@ impl Bucket {
         if allowed > current {
             return Err(wait(allowed, nanoseconds(now_ms)));
         }
-        self.state.full_at_ns = self
-            .state
-            .full_at_ns
-            .max(current)
-            .saturating_add(self.interval_ns());
+        self.state.full_at_ns = self.state.full_at_ns.max(current).saturating_add(self.interval_ns());
         Ok(())
     }
 
@@ -118,16 +111,11 @@ mod tests {
 
     fn bucket(per_second: u32, burst: u32) -> Bucket {
         let number = |n| NonZeroU32::new(n).unwrap();
-        Bucket::new(Rate {
-            per_second: number(per_second),
-            burst: number(burst),
-        })
+        Bucket::new(Rate { per_second: number(per_second), burst: number(burst) })
     }
 
     fn taken(bucket: &mut Bucket, now_ms: i64) -> usize {
-        std::iter::repeat_with(|| bucket.take(now_ms))
-            .take_while(Result::is_ok)
-            .count()
+        std::iter::repeat_with(|| bucket.take(now_ms)).take_while(Result::is_ok).count()
     }
 
     #[test]
@@ -144,10 +132,7 @@ mod tests {
         let mut before = bucket(200, 10);
         assert_eq!(taken(&mut before, NOW), 10);
         let row = serde_json::to_string(&before.state).unwrap();
-        let mut after = Bucket {
-            state: serde_json::from_str(&row).unwrap(),
-            ..bucket(200, 10)
-        };
+        let mut after = Bucket { state: serde_json::from_str(&row).unwrap(), ..bucket(200, 10) };
         assert_eq!(taken(&mut after, NOW), 0);
     }
 

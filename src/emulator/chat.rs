@@ -13,34 +13,20 @@ use super::world::{Line, World};
 pub(super) fn render(world: &World) -> String {
     let mut conversations: BTreeMap<(&str, &str), Vec<&Line>> = BTreeMap::new();
     for line in &world.lines {
-        conversations
-            .entry((&line.customer, &line.number))
-            .or_default()
-            .push(line);
+        conversations.entry((&line.customer, &line.number)).or_default().push(line);
     }
     if conversations.is_empty() {
         return "Nobody has said anything yet.\n".to_owned();
     }
-    let sent: HashMap<Ulid, &SentMessage> = world
-        .messages
-        .iter()
-        .map(|message| (message.ulid, message))
-        .collect();
+    let sent: HashMap<Ulid, &SentMessage> =
+        world.messages.iter().map(|message| (message.ulid, message)).collect();
     let mut page = String::new();
     for ((customer, number), lines) in conversations {
         let name = world.name_of(customer).unwrap_or("somebody");
-        let _ = writeln!(
-            page,
-            "{name} ({customer}) with {} ({number})",
-            world.business.name
-        );
+        let _ = writeln!(page, "{name} ({customer}) with {} ({number})", world.business.name);
         for line in lines {
             let message = line.message.and_then(|id| sent.get(&id).copied());
-            let speaker = if line.message.is_some() {
-                &world.business.name
-            } else {
-                name
-            };
+            let speaker = if line.message.is_some() { &world.business.name } else { name };
             let words = line.words.replace('\n', " ");
             let time = line.at.strftime("%F %T");
             let _ = writeln!(page, "  {time}  {speaker}: {words}{}", progress(message));

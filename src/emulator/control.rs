@@ -106,9 +106,7 @@ struct Webhooks {
 }
 
 async fn webhooks(State(desk): State<Arc<Desk>>) -> Json<Webhooks> {
-    Json(Webhooks {
-        webhooks: desk.courier.delivered(),
-    })
+    Json(Webhooks { webhooks: desk.courier.delivered() })
 }
 
 #[derive(Deserialize)]
@@ -125,10 +123,7 @@ struct ClockShown {
 }
 
 async fn clock(State(desk): State<Arc<Desk>>) -> Json<ClockShown> {
-    Json(ClockShown {
-        now: desk.time.now(),
-        offset_seconds: desk.time.offset_seconds(),
-    })
+    Json(ClockShown { now: desk.time.now(), offset_seconds: desk.time.offset_seconds() })
 }
 
 async fn move_clock(

@@ -20,10 +20,7 @@ impl Default for Retry {
     /// Five attempts within about two seconds. Connectly documents neither number; an endpoint that restarts is found
     /// again, and a person at a desk does not wait long.
     fn default() -> Self {
-        Self {
-            attempts: 5,
-            pause: Duration::from_millis(100),
-        }
+        Self { attempts: 5, pause: Duration::from_millis(100) }
     }
 }
 

@@ -46,13 +46,7 @@ pub struct InboundAnswer {
 impl Desk {
     pub(super) fn new(settings: Settings, time: OwnTime, courier: Courier, stop: CancellationToken) -> Self {
         let world = Mutex::new(World::new(&settings));
-        Self {
-            settings,
-            time,
-            courier,
-            stop,
-            world,
-        }
+        Self { settings, time, courier, stop, world }
     }
 
     /// The world, for as long as no other request needs it: never across an await.
@@ -96,10 +90,7 @@ impl Desk {
         };
         // No answer comes when no address is set, and when the emulator stops.
         let webhook = self.stop.run_until_cancelled(answer).await.and_then(Result::ok);
-        Ok(InboundAnswer {
-            id: id.map(|id| id.to_string()),
-            webhook,
-        })
+        Ok(InboundAnswer { id: id.map(|id| id.to_string()), webhook })
     }
 
     /// Queues a fault for the next `count` sends, and answers how many wait now.

@@ -89,29 +89,19 @@ impl Refusal {
             Self::AttachmentsNumber => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENTS_NUMBER_INVALID"),
             Self::AttachmentEmpty => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY"),
             Self::AttachmentInvalid => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENT_INVALID"),
-            Self::Window => (
-                FAILED_PRECONDITION,
-                "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW",
-            ),
+            Self::Window => (FAILED_PRECONDITION, "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"),
         }
     }
 
     fn status(self) -> StatusCode {
-        if self == Self::Key {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::BAD_REQUEST
-        }
+        if self == Self::Key { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST }
     }
 }
 
 impl From<serde_json::Error> for Refusal {
     /// Says where the body is wrong and not what stands there.
     fn from(error: serde_json::Error) -> Self {
-        Self::Malformed {
-            line: error.line(),
-            column: error.column(),
-        }
+        Self::Malformed { line: error.line(), column: error.column() }
     }
 }
 
@@ -138,11 +128,7 @@ pub(super) struct ErrorBody {
 impl ErrorBody {
     /// The error with this code, and the type that Connectly uses when it names none.
     pub(super) fn of_code(code: &str, error_type: Option<&str>) -> Self {
-        Self::new(
-            "the message could not be delivered",
-            error_type.unwrap_or(TYPE_UNSPECIFIED),
-            code,
-        )
+        Self::new("the message could not be delivered", error_type.unwrap_or(TYPE_UNSPECIFIED), code)
     }
 
     fn new(message: &str, error_type: &str, code: &str) -> Self {

@@ -148,20 +148,12 @@ impl Faults {
         let copies = self.copies();
         let reversed = take_first(&mut self.webhooks, |fault| *fault == WebhookFault::Reordered).is_some();
         let withheld = take_first(&mut self.webhooks, |fault| *fault == WebhookFault::Withheld).is_some();
-        Treatment {
-            copies,
-            reversed,
-            withheld,
-        }
+        Treatment { copies, reversed, withheld }
     }
 
     /// Takes the faults that one inbound message suffers: there is nothing to reorder, and only statuses are withheld.
     pub(super) fn for_inbound(&mut self) -> Treatment {
-        Treatment {
-            copies: self.copies(),
-            reversed: false,
-            withheld: false,
-        }
+        Treatment { copies: self.copies(), reversed: false, withheld: false }
     }
 
     fn copies(&mut self) -> u32 {
@@ -188,11 +180,7 @@ fn take_first<F: Clone>(queue: &mut VecDeque<(F, u32)>, wanted: impl Fn(&F) -> b
 mod tests {
     use super::*;
 
-    const PLAIN: Treatment = Treatment {
-        copies: 1,
-        reversed: false,
-        withheld: false,
-    };
+    const PLAIN: Treatment = Treatment { copies: 1, reversed: false, withheld: false };
 
     #[test]
     fn sends_take_faults_in_turn() {
@@ -211,11 +199,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.push(WebhookFault::Reordered.into(), 1);
         faults.push(WebhookFault::Duplicate { times: 3 }.into(), 2);
-        let both = Treatment {
-            copies: 3,
-            reversed: true,
-            withheld: false,
-        };
+        let both = Treatment { copies: 3, reversed: true, withheld: false };
         assert_eq!(faults.for_statuses(), both);
         assert_eq!(faults.for_inbound().copies, 3);
         assert_eq!(faults.for_statuses(), PLAIN);
@@ -244,19 +228,10 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Fault>(text).unwrap();
         assert_eq!(
             read(r#"{"kind":"rate_limited","retry_after_seconds":2}"#),
-            SendFault::RateLimited {
-                retry_after_seconds: Some(2)
-            }
-            .into()
+            SendFault::RateLimited { retry_after_seconds: Some(2) }.into()
         );
-        assert_eq!(
-            read(r#"{"kind":"server_error"}"#),
-            SendFault::ServerError { status: 500 }.into()
-        );
-        assert_eq!(
-            read(r#"{"kind":"duplicate","times":2}"#),
-            WebhookFault::Duplicate { times: 2 }.into()
-        );
+        assert_eq!(read(r#"{"kind":"server_error"}"#), SendFault::ServerError { status: 500 }.into());
+        assert_eq!(read(r#"{"kind":"duplicate","times":2}"#), WebhookFault::Duplicate { times: 2 }.into());
         assert_eq!(read(r#"{"kind":"withheld"}"#), WebhookFault::Withheld.into());
     }
 }

@@ -29,10 +29,7 @@ fn is_served(header: &str, hosts: &[String]) -> bool {
         return false;
     };
     let host = authority.host();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address| address.is_loopback())
         || hosts.iter().any(|served| served.eq_ignore_ascii_case(host))
@@ -45,27 +42,16 @@ mod tests {
     #[test]
     fn loopback_and_listed_hosts_are_served() {
         let hosts = ["emulator".to_owned()];
-        for host in [
-            "localhost",
-            "LOCALHOST:8082",
-            "127.0.0.1:8082",
-            "127.9.9.9",
-            "[::1]:8082",
-            "Emulator:80",
-        ] {
+        for host in
+            ["localhost", "LOCALHOST:8082", "127.0.0.1:8082", "127.9.9.9", "[::1]:8082", "Emulator:80"]
+        {
             assert!(is_served(host, &hosts), "{host}");
         }
     }
 
     #[test]
     fn other_hosts_are_not() {
-        for host in [
-            "evil.example",
-            "localhost.evil.example",
-            "10.0.0.1",
-            "",
-            "127.0.0.1.evil.example",
-        ] {
+        for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.1.evil.example"] {
             assert!(!is_served(host, &[]), "{host}");
         }
     }

@@ -37,10 +37,7 @@ pub struct Inbound {
 impl Inbound {
     /// The default customer saying this.
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: Some(text.into()),
-            ..Self::default()
-        }
+        Self { text: Some(text.into()), ..Self::default() }
     }
 
     /// The same, said by this customer.
@@ -151,11 +148,7 @@ impl Speech {
 
 fn number(given: Option<String>, default: &str, field: &'static str) -> Result<String, InboundError> {
     let number = given.unwrap_or_else(|| default.to_owned());
-    if is_e164(&number) {
-        Ok(number)
-    } else {
-        Err(InboundError::Number(field))
-    }
+    if is_e164(&number) { Ok(number) } else { Err(InboundError::Number(field)) }
 }
 
 /// The one thing that is said, in a few words; none when it is not one thing.
@@ -188,10 +181,7 @@ mod tests {
     #[test]
     fn defaults_name_the_customer_and_the_business() {
         let speech = read(json!({"text": "hi"})).ok().unwrap();
-        assert_eq!(
-            (speech.customer.as_str(), speech.number.as_str()),
-            ("+15550100001", "+15550100002")
-        );
+        assert_eq!((speech.customer.as_str(), speech.number.as_str()), ("+15550100001", "+15550100002"));
         assert_eq!(speech.words, "hi");
     }
 

@@ -94,12 +94,7 @@ impl Emulator {
             }
         });
         tracing::info!(%address, "the emulator listens");
-        Ok(Self {
-            desk,
-            address,
-            server,
-            _stop: stop.drop_guard(),
-        })
+        Ok(Self { desk, address, server, _stop: stop.drop_guard() })
     }
 
     /// Where it listens; with port 0 in the settings, the port it was given.

@@ -108,11 +108,7 @@ fn check(content: &Content) -> Result<String, Refusal> {
     }
     if let Some(location) = &content.location {
         let degrees = location.latitude.abs() <= 90.0 && location.longitude.abs() <= 180.0;
-        kinds.push(
-            degrees
-                .then_some("[location]")
-                .ok_or(Refusal::Invalid("message.location"))?,
-        );
+        kinds.push(degrees.then_some("[location]").ok_or(Refusal::Invalid("message.location"))?);
     }
     let standalone = kinds.len();
     kinds.extend(interactive(content)?);
@@ -143,11 +139,7 @@ fn interactive(content: &Content) -> Result<Vec<&'static str>, Refusal> {
     let mut kinds = Vec::new();
     if let Some(list) = &content.list_message {
         let filled = !list.sections.is_empty();
-        kinds.push(
-            filled
-                .then_some("[list]")
-                .ok_or(Refusal::Invalid("message.listMessage.sections"))?,
-        );
+        kinds.push(filled.then_some("[list]").ok_or(Refusal::Invalid("message.listMessage.sections"))?);
     }
     if let Some(message) = &content.reply_button_message {
         let counted = (1..=BUTTONS).contains(&message.buttons.len());
@@ -190,11 +182,7 @@ mod tests {
     use super::*;
 
     fn to(recipient: &Value, message: &Value) -> Result<Outbound, Refusal> {
-        Outbound::read(
-            json!({"recipient": recipient, "message": message})
-                .to_string()
-                .as_bytes(),
-        )
+        Outbound::read(json!({"recipient": recipient, "message": message}).to_string().as_bytes())
     }
 
     fn content(message: &Value) -> Result<String, Refusal> {
@@ -212,22 +200,13 @@ mod tests {
         let pin = json!({"latitude": 37.7, "longitude": -122.4, "name": "HQ", "address": "Main St"});
         assert_eq!(content(&json!({"text": "hi"})), Ok("hi".into()));
         assert_eq!(content(&json!({"attachments": image})), Ok("[attachment]".into()));
-        assert_eq!(
-            content(&json!({"location": pin, "attachments": []})),
-            Ok("[location]".into())
-        );
-        assert_eq!(
-            content(&json!({"listMessage": {"sections": [{}]}})),
-            Ok("[list]".into())
-        );
+        assert_eq!(content(&json!({"location": pin, "attachments": []})), Ok("[location]".into()));
+        assert_eq!(content(&json!({"listMessage": {"sections": [{}]}})), Ok("[list]".into()));
         assert_eq!(
             content(&json!({"text": "Yes?", "replyButtonMessage": {"buttons": [{}]}})),
             Ok("Yes? [buttons]".into())
         );
-        assert_eq!(
-            content(&json!({"singleProductMessage": {}})),
-            Ok("[product]".into())
-        );
+        assert_eq!(content(&json!({"singleProductMessage": {}})), Ok("[product]".into()));
     }
 
     #[test]
@@ -240,21 +219,12 @@ mod tests {
             (json!({"sticker": {}}), Refusal::TextEmpty),
             (json!({"multiProductMessage": {}}), Refusal::TextEmpty),
             (json!({"text": "hi", "attachments": [image]}), Refusal::Ambiguous),
-            (
-                json!({"listMessage": {"sections": [1]}, "singleProductMessage": {}}),
-                Refusal::Ambiguous,
-            ),
+            (json!({"listMessage": {"sections": [1]}, "singleProductMessage": {}}), Refusal::Ambiguous),
             (json!({"attachments": [image, image]}), Refusal::AttachmentsNumber),
             (attachment("image", ""), Refusal::AttachmentEmpty),
             (attachment("image", "nowhere"), Refusal::AttachmentInvalid),
-            (
-                attachment("sticker", "https://example.com/a"),
-                Refusal::AttachmentInvalid,
-            ),
-            (
-                json!({"listMessage": {}}),
-                Refusal::Invalid("message.listMessage.sections"),
-            ),
+            (attachment("sticker", "https://example.com/a"), Refusal::AttachmentInvalid),
+            (json!({"listMessage": {}}), Refusal::Invalid("message.listMessage.sections")),
             (
                 json!({"replyButtonMessage": {"buttons": [1, 2, 3, 4]}}),
                 Refusal::Invalid("message.replyButtonMessage.buttons"),
@@ -269,23 +239,14 @@ mod tests {
         let whatsapp = |id: &str| json!({"id": id, "channelType": "whatsapp"});
         assert_eq!(recipient(&whatsapp("+15550100001")), Ok("+15550100001".into()));
         assert_eq!(recipient(&whatsapp("5550100001")), Err(Refusal::NumberFormat));
-        assert_eq!(
-            recipient(&whatsapp("US.13491208655302741918")),
-            Err(Refusal::Phoneless)
-        );
+        assert_eq!(recipient(&whatsapp("US.13491208655302741918")), Err(Refusal::Phoneless));
         assert_eq!(
             recipient(&json!({"userId": "US.1349", "channelType": "whatsapp"})),
             Err(Refusal::Phoneless)
         );
         assert_eq!(recipient(&whatsapp("")), Err(Refusal::Missing("recipient.id")));
-        assert_eq!(
-            recipient(&json!({"id": "+15550100001"})),
-            Err(Refusal::Missing("recipient.channelType"))
-        );
-        assert_eq!(
-            recipient(&json!({"id": "+15550100001", "channelType": "sms"})),
-            Err(Refusal::Channel)
-        );
+        assert_eq!(recipient(&json!({"id": "+15550100001"})), Err(Refusal::Missing("recipient.channelType")));
+        assert_eq!(recipient(&json!({"id": "+15550100001", "channelType": "sms"})), Err(Refusal::Channel));
     }
 
     #[test]
@@ -295,10 +256,7 @@ mod tests {
         let no_message = r#"{"recipient":{"id":"+15550100001","channelType":"whatsapp"}}"#;
         assert_eq!(refusal(no_message), Some(Refusal::Missing("message")));
         assert!(matches!(refusal("[1"), Some(Refusal::Malformed { .. })));
-        assert!(matches!(
-            refusal(r#"{"message":{"text":1}}"#),
-            Some(Refusal::Malformed { .. })
-        ));
+        assert!(matches!(refusal(r#"{"message":{"text":1}}"#), Some(Refusal::Malformed { .. })));
     }
 
     #[test]
@@ -311,13 +269,7 @@ mod tests {
         let fits = format!("   \"{}\"\n", "x".repeat(1_022));
         assert!(Outbound::read(body(&fits).as_bytes()).is_ok());
         let exceeds = format!("\"{}\"", "x".repeat(1_023));
-        assert_eq!(
-            Outbound::read(body(&exceeds).as_bytes()).err(),
-            Some(Refusal::CallbackData)
-        );
-        assert_eq!(
-            compact_length(r#"{ "a b" : "c\" d" }"#),
-            r#"{"a b":"c\" d"}"#.len()
-        );
+        assert_eq!(Outbound::read(body(&exceeds).as_bytes()).err(), Some(Refusal::CallbackData));
+        assert_eq!(compact_length(r#"{ "a b" : "c\" d" }"#), r#"{"a b":"c\" d"}"#.len());
     }
 }

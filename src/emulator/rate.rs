@@ -14,10 +14,7 @@ pub struct Rate {
 impl Default for Rate {
     /// What Connectly documents for its messaging endpoints.
     fn default() -> Self {
-        Self {
-            per_second: 200,
-            burst: 1_000,
-        }
+        Self { per_second: 200, burst: 1_000 }
     }
 }
 
@@ -31,18 +28,12 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            tokens: f64::from(rate.burst),
-            filled_at: None,
-        }
+        Self { rate, tokens: f64::from(rate.burst), filled_at: None }
     }
 
     /// Whether a request may pass now; it takes its token when it may.
     pub(super) fn take(&mut self, now: Timestamp) -> bool {
-        let rested = self
-            .filled_at
-            .map_or(0.0, |filled| now.duration_since(filled).as_secs_f64());
+        let rested = self.filled_at.map_or(0.0, |filled| now.duration_since(filled).as_secs_f64());
         self.filled_at = Some(now);
         self.tokens =
             (self.tokens + rested.max(0.0) * f64::from(self.rate.per_second)).min(f64::from(self.rate.burst));
@@ -64,10 +55,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_only_the_rate() {
-        let mut bucket = Bucket::new(Rate {
-            per_second: 10,
-            burst: 3,
-        });
+        let mut bucket = Bucket::new(Rate { per_second: 10, burst: 3 });
         let passed = (0..5).filter(|_| bucket.take(at(0))).count();
         assert_eq!(passed, 3);
         assert!(!bucket.take(at(50)));
@@ -77,10 +65,7 @@ mod tests {
 
     #[test]
     fn time_that_runs_backwards_fills_nothing() {
-        let mut bucket = Bucket::new(Rate {
-            per_second: 1,
-            burst: 1,
-        });
+        let mut bucket = Bucket::new(Rate { per_second: 1, burst: 1 });
         assert!(bucket.take(at(10_000)));
         assert!(!bucket.take(at(0)));
         assert!(bucket.take(at(1_000)));

@@ -21,14 +21,8 @@ use super::outbound::Outbound;
 use super::world::Arrival;
 
 /// The headers worth showing beside a message: who sent it, and what could tell one try from the next.
-const HEADERS_OF_INTEREST: [&str; 6] = [
-    "user-agent",
-    "content-type",
-    "accept",
-    "idempotency-key",
-    "x-request-id",
-    "traceparent",
-];
+const HEADERS_OF_INTEREST: [&str; 6] =
+    ["user-agent", "content-type", "accept", "idempotency-key", "x-request-id", "traceparent"];
 
 /// Accepts a message or refuses it as Connectly would, unless a fault has it otherwise.
 pub(super) async fn send(
@@ -88,10 +82,7 @@ fn accept(
     fault: Option<&SendFault>,
 ) -> Result<Response, Refusal> {
     let outbound = Outbound::read(body)?;
-    let arrival = Arrival {
-        body: serde_json::from_slice(body)?,
-        headers: of_interest(headers),
-    };
+    let arrival = Arrival { body: serde_json::from_slice(body)?, headers: of_interest(headers) };
     let id = desk.accept(outbound, arrival, fault)?;
     tracing::info!(message.id = %id, "accepted a send");
     Ok(Json(json!({"id": id.to_string()})).into_response())

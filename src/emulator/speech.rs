@@ -65,12 +65,7 @@ impl World {
             button_response: None,
         };
         match &speech.content {
-            Content::Message {
-                text,
-                attachment,
-                location,
-                referral,
-            } => {
+            Content::Message { text, attachment, location, referral } => {
                 webhook.message = Some(InboundMessage::Live {
                     id: id.to_string(),
                     text: text.clone(),
@@ -91,10 +86,7 @@ impl World {
             return (Party::nameless(&speech.customer), Party::nameless(digits));
         }
         let name = self.name_of(&speech.customer);
-        (
-            Party::named(&speech.customer, name),
-            Party::named(&speech.number, Some(&self.business.name)),
-        )
+        (Party::named(&speech.customer, name), Party::named(&speech.number, Some(&self.business.name)))
     }
 
     /// The message that was named; in the two shapes that always have a context, else the newest message to the customer.
@@ -138,25 +130,14 @@ fn tap(webhook: &mut InboundWebhook<'_>, button: &Button, id: Ulid) {
     let payload = button.payload.clone();
     match button.shape {
         Shape::Flag | Shape::Context => {
-            webhook.message = Some(InboundMessage::Button {
-                text,
-                is_button_response: true,
-            });
+            webhook.message = Some(InboundMessage::Button { text, is_button_response: true });
         }
         Shape::Response => {
-            webhook.button_response = Some(ButtonResponse {
-                id: None,
-                text,
-                payload,
-            });
+            webhook.button_response = Some(ButtonResponse { id: None, text, payload });
         }
         Shape::Topic => {
             webhook.topic = Some("messages");
-            webhook.button_response = Some(ButtonResponse {
-                id: Some(id.to_string()),
-                text,
-                payload,
-            });
+            webhook.button_response = Some(ButtonResponse { id: Some(id.to_string()), text, payload });
         }
     }
 }

@@ -23,10 +23,7 @@ impl Step {
     }
 
     fn failed(error: ErrorBody) -> Self {
-        Self {
-            status: "delivery_failed",
-            error: Some(error),
-        }
+        Self { status: "delivery_failed", error: Some(error) }
     }
 }
 
@@ -67,10 +64,7 @@ pub(super) fn body(message: &SentMessage, step: Step, at: Timestamp, world: &Wor
             id: message.id.clone(),
             status: step.status,
             error: step.error,
-            metadata: message
-                .campaign_name
-                .as_ref()
-                .map(|name| json!({"campaignName": name})),
+            metadata: message.campaign_name.as_ref().map(|name| json!({"campaignName": name})),
         },
     };
     to_json(&webhook)

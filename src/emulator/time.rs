@@ -24,10 +24,7 @@ pub(super) struct OwnTime {
 impl OwnTime {
     /// A time that shows what `clock` shows, until it is moved.
     pub(super) fn over(clock: Clock) -> Self {
-        Self {
-            clock,
-            offset_ms: Arc::default(),
-        }
+        Self { clock, offset_ms: Arc::default() }
     }
 
     /// The emulator's time now.
@@ -48,8 +45,7 @@ impl OwnTime {
 
     /// Sets how far the emulator is ahead of the service's clock; behind it, when negative.
     pub(super) fn set_offset_seconds(&self, seconds: i64) {
-        self.offset_ms
-            .store(seconds.saturating_mul(MILLIS_PER_SECOND), Ordering::Relaxed);
+        self.offset_ms.store(seconds.saturating_mul(MILLIS_PER_SECOND), Ordering::Relaxed);
     }
 
     /// Moves the time on, or back when negative.

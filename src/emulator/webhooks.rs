@@ -57,11 +57,7 @@ impl Courier {
         time: OwnTime,
         stop: CancellationToken,
     ) -> reqwest::Result<Self> {
-        let board = Board {
-            address,
-            lanes: HashMap::new(),
-            delivered: VecDeque::new(),
-        };
+        let board = Board { address, lanes: HashMap::new(), delivered: VecDeque::new() };
         let shared = Shared {
             client: client::build()?,
             key: Key::new(secret),
@@ -71,9 +67,7 @@ impl Courier {
             waiting: watch::Sender::new(0),
             stop,
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Delivers to this address from now on.
@@ -87,20 +81,10 @@ impl Courier {
         let (sender, receiver) = oneshot::channel();
         let mut sender = Some(sender);
         let copies = usize::try_from(batch.copies).unwrap_or(usize::MAX);
-        let bodies = batch
-            .bodies
-            .iter()
-            .flat_map(|body| std::iter::repeat_n(body, copies));
-        let parcels: VecDeque<Parcel> = bodies
-            .map(|body| Parcel {
-                body: body.clone(),
-                lag,
-                answer: sender.take(),
-            })
-            .collect();
-        self.shared
-            .waiting
-            .send_modify(|waiting| *waiting += parcels.len());
+        let bodies = batch.bodies.iter().flat_map(|body| std::iter::repeat_n(body, copies));
+        let parcels: VecDeque<Parcel> =
+            bodies.map(|body| Parcel { body: body.clone(), lag, answer: sender.take() }).collect();
+        self.shared.waiting.send_modify(|waiting| *waiting += parcels.len());
         let mut board = self.board();
         if let Some(lane) = board.lanes.get_mut(&batch.customer) {
             lane.extend(parcels);
@@ -157,12 +141,7 @@ impl Courier {
         };
         let answer = attempts.last().map(|attempt| attempt.answer.clone());
         if let Ok(body) = RawValue::from_string(parcel.body) {
-            let webhook = Webhook {
-                at,
-                address,
-                body,
-                attempts,
-            };
+            let webhook = Webhook { at, address, body, attempts };
             push_bounded(&mut self.board().delivered, webhook);
         }
         if let (Some(waits), Some(answer)) = (parcel.answer, answer) {
@@ -181,15 +160,8 @@ impl Courier {
             }
             let answer = self.post(address, body).await;
             let accepted = answer.is_accepted();
-            tracing::debug!(
-                webhook.attempt = number,
-                webhook.accepted = accepted,
-                "delivered a webhook"
-            );
-            attempts.push(Attempt {
-                at: self.shared.time.now(),
-                answer,
-            });
+            tracing::debug!(webhook.attempt = number, webhook.accepted = accepted, "delivered a webhook");
+            attempts.push(Attempt { at: self.shared.time.now(), answer });
             if accepted {
                 break;
             }

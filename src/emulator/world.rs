@@ -173,10 +173,7 @@ impl World {
 
     /// The newest message to a customer from this number.
     pub(super) fn newest_to(&self, customer: &str, number: &str) -> Option<&SentMessage> {
-        self.messages
-            .iter()
-            .rev()
-            .find(|message| message.to == customer && message.from == number)
+        self.messages.iter().rev().find(|message| message.to == customer && message.from == number)
     }
 
     /// Lets go of the statuses that were withheld, in the order of their messages.
@@ -217,20 +214,13 @@ impl World {
         let mut at = message.at;
         for step in steps {
             at = at.checked_add(self.business.status_lag).unwrap_or(Timestamp::MAX);
-            message.statuses.push(EmittedStatus {
-                status: step.status,
-                at,
-            });
+            message.statuses.push(EmittedStatus { status: step.status, at });
             bodies.push(status::body(&message, step, at, self));
         }
         if treatment.reversed {
             bodies.reverse();
         }
-        let batch = Batch {
-            customer: message.to.clone(),
-            bodies,
-            copies: treatment.copies,
-        };
+        let batch = Batch { customer: message.to.clone(), bodies, copies: treatment.copies };
         push_bounded(&mut self.messages, message);
         if treatment.withheld {
             self.withheld.push(batch);

@@ -21,10 +21,7 @@ pub fn check_one(reply: &mut Reply) -> Result<(), String> {
     if let Some(data) = &reply.callback_data {
         let value = data.value();
         if value.get(mark::KEY).is_some() {
-            return Err(format!(
-                "callback_data.{}: this key is Switchboard's own",
-                mark::KEY
-            ));
+            return Err(format!("callback_data.{}: this key is Switchboard's own", mark::KEY));
         }
         callback_data::validate(&value, "callback_data").map_err(|invalid| invalid.to_string())?;
     }

@@ -52,36 +52,22 @@ impl Rules {
                 ("fallback", &config.fallback),
             ];
             for (part, value) in values {
-                let added = value
-                    .as_ref()
-                    .map_or(Ok(()), |value| add_templates(&mut templates, value));
+                let added = value.as_ref().map_or(Ok(()), |value| add_templates(&mut templates, value));
                 added.unwrap_or_else(|message| problems.add(key(part), message));
             }
             if let Err(message) = check_plain(config) {
                 problems.add(key("reply"), message);
             }
-            match config
-                .effects
-                .iter()
-                .map(|effect| effect_of(effect))
-                .collect::<Result<Vec<_>, _>>()
-            {
+            match config.effects.iter().map(|effect| effect_of(effect)).collect::<Result<Vec<_>, _>>() {
                 Ok(effects) => rules.push(Rule::new(config, effects)),
                 Err(message) => problems.add(key("effects"), message),
             }
         }
-        if problems.is_empty() {
-            Ok(Self { rules, templates })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { rules, templates }) } else { Err(problems) }
     }
 
     fn outcome(&self, rule: &Rule, event: &Event, context: &Context) -> HandlerResult {
-        let mut outcome = Outcome {
-            effects: rule.effects.clone(),
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { effects: rule.effects.clone(), ..Outcome::default() };
         let Some(message) = &rule.reply else {
             return Ok(outcome);
         };
@@ -94,13 +80,7 @@ impl Rules {
         let render = |value: &Value| self.render(value, &data).map_err(HandlerError::fail);
         outcome.replies.push(Reply {
             message: render(message)?,
-            callback_data: rule
-                .callback_data
-                .as_ref()
-                .map(render)
-                .transpose()?
-                .as_ref()
-                .map(JsonText::of),
+            callback_data: rule.callback_data.as_ref().map(render).transpose()?.as_ref().map(JsonText::of),
             from: None,
             fallback: rule.fallback.as_ref().map(render).transpose()?,
         });
@@ -111,10 +91,8 @@ impl Rules {
     fn render(&self, value: &Value, data: &minijinja::Value) -> Result<Value, String> {
         Ok(match value {
             Value::String(source) => {
-                let template = self
-                    .templates
-                    .get_template(source)
-                    .map_err(|error| template::reason(&error))?;
+                let template =
+                    self.templates.get_template(source).map_err(|error| template::reason(&error))?;
                 let text = template
                     .render(data)
                     .map_err(|error| format!("the template failed: {}", template::reason(&error)))?;
@@ -126,14 +104,12 @@ impl Rules {
                 }
                 Value::String(text)
             }
-            Value::Array(items) => items
-                .iter()
-                .map(|item| self.render(item, data))
-                .collect::<Result<_, _>>()?,
+            Value::Array(items) => {
+                items.iter().map(|item| self.render(item, data)).collect::<Result<_, _>>()?
+            }
             Value::Object(members) => {
-                let rendered = members
-                    .iter()
-                    .map(|(key, value)| Ok((key.clone(), self.render(value, data)?)));
+                let rendered =
+                    members.iter().map(|(key, value)| Ok((key.clone(), self.render(value, data)?)));
                 Value::Object(rendered.collect::<Result<_, String>>()?)
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
@@ -143,10 +119,7 @@ impl Rules {
 
 impl Handler for Rules {
     async fn handle(&self, event: &Event, context: &Context) -> HandlerResult {
-        let text = event
-            .content()
-            .and_then(|content| content.text.as_deref())
-            .unwrap_or_default();
+        let text = event.content().and_then(|content| content.text.as_deref()).unwrap_or_default();
         match self.rules.iter().find(|rule| rule.matches.holds(text)) {
             Some(rule) => self.outcome(rule, event, context),
             None => Ok(Outcome::ignored()),
@@ -169,11 +142,7 @@ impl Rule {
 impl Condition {
     fn new(config: &MatchConfig) -> Self {
         let fold = |texts: &[String]| texts.iter().map(|text| fold(text)).collect();
-        Self {
-            any: config.any,
-            texts: fold(&config.text),
-            keywords: fold(&config.keyword),
-        }
+        Self { any: config.any, texts: fold(&config.text), keywords: fold(&config.keyword) }
     }
 
     fn holds(&self, text: &str) -> bool {
@@ -207,9 +176,7 @@ fn add_templates(templates: &mut Environment<'static>, value: &Value) -> Result<
             .add_template_owned(source.clone(), source.clone())
             .map_err(|error| format!("the template does not parse: {}", template::reason(&error))),
         Value::Array(items) => items.iter().try_for_each(|item| add_templates(templates, item)),
-        Value::Object(members) => members
-            .values()
-            .try_for_each(|value| add_templates(templates, value)),
+        Value::Object(members) => members.values().try_for_each(|value| add_templates(templates, value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
@@ -224,12 +191,8 @@ fn check_plain(config: &RuleConfig) -> Result<(), String> {
         return Ok(());
     }
     let callback_data = config.callback_data.as_ref().map(JsonText::of);
-    let mut reply = Reply {
-        message: message.clone(),
-        callback_data,
-        from: None,
-        fallback: config.fallback.clone(),
-    };
+    let mut reply =
+        Reply { message: message.clone(), callback_data, from: None, fallback: config.fallback.clone() };
     reply::check_one(&mut reply)
 }
 
@@ -248,11 +211,7 @@ mod tests {
 
     fn condition(texts: &[&str], keywords: &[&str]) -> Condition {
         let fold = |list: &[&str]| list.iter().map(|text| fold(text)).collect();
-        Condition {
-            any: false,
-            texts: fold(texts),
-            keywords: fold(keywords),
-        }
+        Condition { any: false, texts: fold(texts), keywords: fold(keywords) }
     }
 
     #[test]
@@ -265,12 +224,7 @@ mod tests {
     #[test]
     fn a_keyword_is_a_whole_word_anywhere() {
         let price = condition(&[], &["price", "how much"]);
-        for text in [
-            "price",
-            "The PRICE?",
-            "what is the price, please",
-            "how much is it",
-        ] {
+        for text in ["price", "The PRICE?", "what is the price, please", "how much is it"] {
             assert!(price.holds(text), "{text}");
         }
         for text in ["priceless", "enterprice", "how  much", ""] {

@@ -13,10 +13,7 @@ use super::problem::Problem;
 
 /// The router with `/livez`, and with problem documents for unknown paths and methods.
 pub(super) fn framed(router: Router) -> Router {
-    router
-        .route("/livez", get(livez))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
+    router.route("/livez", get(livez)).method_not_allowed_fallback(method_not_allowed).fallback(not_found)
 }
 
 /// A panic becomes a 500 without its message, which may quote anything (P11). Goes around everything else.

@@ -56,15 +56,8 @@ impl Listener {
 /// Plain HTTP/1.1: without TLS nobody negotiates HTTP/2, and waiting for its preface has no time limit. TLS is another
 /// acceptor in place of this one (its handshakes run off the accept loop), with HTTP/2 allowed.
 fn server(tcp: TcpListener, handle: Handle<SocketAddr>) -> Server<SocketAddr, NoDelayAcceptor> {
-    let mut server = Server::from_listener(tcp)
-        .handle(handle)
-        .acceptor(NoDelayAcceptor::new())
-        .http1_only();
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT);
+    let mut server = Server::from_listener(tcp).handle(handle).acceptor(NoDelayAcceptor::new()).http1_only();
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
     server
 }
 
@@ -103,13 +96,7 @@ mod tests {
         let (address, shutdown) = (listener.address(), CancellationToken::new());
         let router = Router::new().route("/", get(slow));
         let task = tokio::spawn(listener.serve(router, shutdown.clone(), drain));
-        Running {
-            address,
-            shutdown,
-            begun,
-            finish,
-            task,
-        }
+        Running { address, shutdown, begun, finish, task }
     }
 
     async fn rest(mut stream: TcpStream) -> String {

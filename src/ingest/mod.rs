@@ -80,31 +80,17 @@ impl Ingest {
         let budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
         let writer = Writer::new(store, clock.clone(), metrics, signals);
         let task = tokio::spawn(writer.run(waiting));
-        (
-            Self {
-                queue,
-                budget,
-                routes,
-                clock,
-            },
-            task,
-        )
+        (Self { queue, budget, routes, clock }, task)
     }
 
     /// Keeps a delivery: after `Ok` it is committed. Dropping the future changes nothing of that.
     pub async fn accept(&self, account: &str, body: Verified) -> Result<Receipt, IngestError> {
         let size = u32::try_from(body.bytes().len() + OVERHEAD).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
-        let share = budget
-            .try_acquire_many_owned(size)
-            .map_err(|_| IngestError::Full)?;
+        let share = budget.try_acquire_many_owned(size).map_err(|_| IngestError::Full)?;
         let arrival = self.read(account, &body);
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting {
-            arrival,
-            answer,
-            share,
-        };
+        let waiting = Waiting { arrival, answer, share };
         self.queue.try_send(waiting).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => IngestError::Full,
             mpsc::error::TrySendError::Closed(_) => IngestError::Unavailable,

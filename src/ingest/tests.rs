@@ -26,9 +26,7 @@ struct Groups(Arc<Mutex<Vec<Vec<String>>>>);
 
 impl Groups {
     fn note(&self, group: &[Arrival]) {
-        let texts = group
-            .iter()
-            .map(|arrival| String::from_utf8_lossy(&arrival.body).into_owned());
+        let texts = group.iter().map(|arrival| String::from_utf8_lossy(&arrival.body).into_owned());
         self.0.lock().unwrap().push(texts.collect());
     }
 
@@ -38,14 +36,7 @@ impl Groups {
 }
 
 fn kept(group: &[Arrival]) -> Vec<Receipt> {
-    group
-        .iter()
-        .map(|arrival| Receipt {
-            id: arrival.id,
-            duplicate: false,
-            jobs: 0,
-        })
-        .collect()
+    group.iter().map(|arrival| Receipt { id: arrival.id, duplicate: false, jobs: 0 }).collect()
 }
 
 /// An ingest over a store that notes its groups and refuses what `refuse` names.
@@ -60,15 +51,8 @@ fn ingest(
         noted.note(group);
         group.iter().find_map(refuse).map_or_else(|| Ok(kept(group)), Err)
     };
-    let store = Arc::new(FakeStore {
-        commits: Some(Box::new(commit)),
-        gate,
-        ..FakeStore::default()
-    });
-    let signals = Signals {
-        committed: watch::Sender::new(0),
-        work: Arc::new(Notify::new()),
-    };
+    let store = Arc::new(FakeStore { commits: Some(Box::new(commit)), gate, ..FakeStore::default() });
+    let signals = Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()) };
     let metrics = Arc::new(Metrics::new());
     let (ingest, _writer) = Ingest::start(
         Arc::clone(&store) as Arc<dyn Store>,
@@ -130,10 +114,7 @@ async fn what_does_not_fit_is_refused_and_room_comes_back() {
     while ingest.budget.available_permits() == 2 * OVERHEAD {
         tokio::task::yield_now().await;
     }
-    assert_eq!(
-        ingest.accept("default", verified("two")).await,
-        Err(IngestError::Full)
-    );
+    assert_eq!(ingest.accept("default", verified("two")).await, Err(IngestError::Full));
     store.gate.as_ref().unwrap().add_permits(10);
     assert!(held.await.unwrap().is_ok());
     assert!(ingest.accept("default", verified("three")).await.is_ok());
@@ -169,30 +150,17 @@ async fn one_bad_delivery_harms_no_other_and_is_kept_as_unknown() {
     for task in waiting {
         assert!(task.await.unwrap().is_ok());
     }
-    let last = groups
-        .all()
-        .iter()
-        .filter(|group| group.iter().any(|text| text == poison))
-        .count();
-    assert!(
-        last >= 2,
-        "it was tried with the others, alone, and at last as unknown"
-    );
+    let last = groups.all().iter().filter(|group| group.iter().any(|text| text == poison)).count();
+    assert!(last >= 2, "it was tried with the others, alone, and at last as unknown");
 }
 
 #[tokio::test]
 async fn a_store_that_is_away_is_told_and_the_next_delivery_may_succeed() {
     fn away(arrival: &Arrival) -> Option<StoreError> {
-        arrival
-            .body
-            .starts_with(b"away")
-            .then(|| StoreError::Unavailable("a test's outage".to_owned()))
+        arrival.body.starts_with(b"away").then(|| StoreError::Unavailable("a test's outage".to_owned()))
     }
     let groups = Groups::default();
     let (ingest, _store) = ingest(&groups, None, PLENTY, away);
-    assert_eq!(
-        ingest.accept("default", verified("away")).await,
-        Err(IngestError::Unavailable)
-    );
+    assert_eq!(ingest.accept("default", verified("away")).await, Err(IngestError::Unavailable));
     assert!(ingest.accept("default", verified("back")).await.is_ok());
 }

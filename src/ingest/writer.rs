@@ -28,12 +28,7 @@ type Receipts = Vec<Result<Receipt, IngestError>>;
 
 impl Writer {
     pub(super) fn new(store: Arc<dyn Store>, clock: Clock, metrics: Arc<Metrics>, signals: Signals) -> Self {
-        Self {
-            store,
-            clock,
-            metrics,
-            signals,
-        }
+        Self { store, clock, metrics, signals }
     }
 
     /// Commits until nobody is left who could bring something.
@@ -48,10 +43,8 @@ impl Writer {
     }
 
     async fn commit_group(&self, group: Vec<Waiting>) {
-        let (arrivals, answers): (Vec<Arrival>, Vec<_>) = group
-            .into_iter()
-            .map(|waiting| (waiting.arrival, (waiting.answer, waiting.share)))
-            .unzip();
+        let (arrivals, answers): (Vec<Arrival>, Vec<_>) =
+            group.into_iter().map(|waiting| (waiting.arrival, (waiting.answer, waiting.share))).unzip();
         let watch = self.clock.stopwatch();
         let receipts = self.commit(&arrivals).await;
         self.metrics.group_committed(arrivals.len(), watch.elapsed());
@@ -103,8 +96,7 @@ impl Writer {
         let mut fresh = 0;
         for (arrival, receipt) in arrivals.iter().zip(receipts) {
             let Ok(receipt) = receipt else { continue };
-            self.metrics
-                .event(EventType::of(&arrival.decoded.kind).as_str(), receipt.duplicate);
+            self.metrics.event(EventType::of(&arrival.decoded.kind).as_str(), receipt.duplicate);
             jobs += receipt.jobs;
             fresh += u64::from(receipt.id == arrival.id);
         }

@@ -49,25 +49,19 @@ pub struct WindowView {
 impl Window {
     /// When it closes, or closed.
     pub fn closes_at(&self) -> Option<Timestamp> {
-        let by_time = self
-            .last_inbound_at
-            .map(|at| at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX))?;
+        let by_time = self.last_inbound_at.map(|at| at.saturating_add(WINDOW).unwrap_or(Timestamp::MAX))?;
         Some(self.closed_at.map_or(by_time, |closed| closed.min(by_time)))
     }
 
     /// Whether a free-form message may leave now. The margin keeps a message that is under way from arriving too late.
     pub fn is_open(&self, now: Timestamp, margin: Duration) -> bool {
         let margin = SignedDuration::try_from(margin).unwrap_or(SignedDuration::MAX);
-        self.closes_at()
-            .is_some_and(|closes| now.saturating_add(margin).unwrap_or(Timestamp::MAX) < closes)
+        self.closes_at().is_some_and(|closes| now.saturating_add(margin).unwrap_or(Timestamp::MAX) < closes)
     }
 
     /// The window as the API shows it.
     pub fn view(&self, now: Timestamp, margin: Duration) -> WindowView {
-        WindowView {
-            open: self.is_open(now, margin),
-            closes_at: self.closes_at(),
-        }
+        WindowView { open: self.is_open(now, margin), closes_at: self.closes_at() }
     }
 }
 
@@ -89,10 +83,7 @@ mod tests {
 
     #[test]
     fn a_window_lasts_a_day_less_the_margin() {
-        let window = Window {
-            last_inbound_at: Some(at("2026-01-01T00:00:00Z")),
-            closed_at: None,
-        };
+        let window = Window { last_inbound_at: Some(at("2026-01-01T00:00:00Z")), closed_at: None };
         assert_eq!(window.closes_at(), Some(at("2026-01-02T00:00:00Z")));
         assert!(window.is_open(at("2026-01-01T23:58:59Z"), MARGIN));
         assert!(!window.is_open(at("2026-01-01T23:59:00Z"), MARGIN));
@@ -108,10 +99,7 @@ mod tests {
     #[test]
     fn a_refusal_closes_it_at_once() {
         let closed_at = Some(at("2026-01-01T01:00:00Z"));
-        let window = Window {
-            last_inbound_at: Some(at("2026-01-01T00:00:00Z")),
-            closed_at,
-        };
+        let window = Window { last_inbound_at: Some(at("2026-01-01T00:00:00Z")), closed_at };
         assert_eq!(window.closes_at(), closed_at);
         assert!(!window.is_open(at("2026-01-01T01:00:00Z"), Duration::ZERO));
     }
@@ -120,10 +108,7 @@ mod tests {
     fn a_time_in_the_future_counts_as_the_time_of_receipt() {
         let received = at("2026-01-01T00:00:00Z");
         assert_eq!(inbound_at(Some(at("2027-01-01T00:00:00Z")), received), received);
-        assert_eq!(
-            inbound_at(Some(at("2025-12-31T23:00:00Z")), received),
-            at("2025-12-31T23:00:00Z")
-        );
+        assert_eq!(inbound_at(Some(at("2025-12-31T23:00:00Z")), received), at("2025-12-31T23:00:00Z"));
         assert_eq!(inbound_at(None, received), received);
     }
 }

@@ -107,27 +107,16 @@ mod tests {
     }
 
     fn status(id: &str, status: &str, at: u64) -> DedupeKey {
-        key(&format!(
-            r#"{{"timestamp":"{at}","statusUpdate":{{"id":"{id}","status":"{status}"}}}}"#
-        ))
+        key(&format!(r#"{{"timestamp":"{at}","statusUpdate":{{"id":"{id}","status":"{status}"}}}}"#))
     }
 
     const ULID: &str = "01K00000000000000000000001";
 
     #[test]
     fn a_status_is_its_message_and_its_name() {
-        assert_eq!(
-            status(ULID, "sent", 1_767_225_600),
-            status(ULID, "sent", 1_767_225_601)
-        );
-        assert_ne!(
-            status(ULID, "sent", 1_767_225_600),
-            status(ULID, "read", 1_767_225_600)
-        );
-        assert_eq!(
-            status(ULID, "delivery_failed", 1),
-            status(ULID, "delivery_failure", 1)
-        );
+        assert_eq!(status(ULID, "sent", 1_767_225_600), status(ULID, "sent", 1_767_225_601));
+        assert_ne!(status(ULID, "sent", 1_767_225_600), status(ULID, "read", 1_767_225_600));
+        assert_eq!(status(ULID, "delivery_failed", 1), status(ULID, "delivery_failure", 1));
     }
 
     #[test]

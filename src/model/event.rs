@@ -138,13 +138,19 @@ pub struct Event {
 }
 
 /// A number of the business.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct BusinessNumber {
     /// The number as `+` and digits.
     pub id: String,
     /// Its name, when Connectly gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+impl fmt::Debug for BusinessNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BusinessNumber(..)")
+    }
 }
 
 /// A customer as an event shows them.
@@ -241,9 +247,7 @@ impl EventKind {
 
     /// What is left to say when retention has dropped the body.
     pub fn purged(event_type: EventType) -> Self {
-        let nothing = || ReceivedMessage {
-            content: Content::empty(ContentKind::Other),
-        };
+        let nothing = || ReceivedMessage { content: Content::empty(ContentKind::Other) };
         match event_type {
             EventType::MessageReceived => Self::MessageReceived(nothing()),
             EventType::MessageEcho => Self::MessageEcho(nothing()),
@@ -267,10 +271,10 @@ impl Event {
             occurred_at: decoded.occurred_at,
             received_at,
             conversation_id: None,
-            business: decoded.business.as_ref().map(|business| BusinessNumber {
-                id: business.id.clone(),
-                name: business.name.clone(),
-            }),
+            business: decoded
+                .business
+                .as_ref()
+                .map(|business| BusinessNumber { id: business.id.clone(), name: business.name.clone() }),
             customer: decoded.customer.as_ref().map(|party| Customer {
                 id: None,
                 phone: party.phone.clone(),
@@ -296,10 +300,7 @@ impl Event {
     /// lone surrogate) is left out.
     pub fn to_value(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_else(|_| {
-            let plain = Self {
-                callback_data: None,
-                ..self.clone()
-            };
+            let plain = Self { callback_data: None, ..self.clone() };
             serde_json::to_value(plain).unwrap_or_default()
         })
     }
@@ -326,11 +327,7 @@ impl Serialize for Event {
         entry(&mut map, "customer", self.customer.as_ref())?;
         entry(&mut map, "provider_message_id", self.provider_message_id.as_ref())?;
         entry(&mut map, "in_reply_to", self.in_reply_to.as_ref())?;
-        entry(
-            &mut map,
-            "status",
-            self.event_type().status().map(Status::as_str).as_ref(),
-        )?;
+        entry(&mut map, "status", self.event_type().status().map(Status::as_str).as_ref())?;
         entry(&mut map, "message_id", self.message_id.as_ref())?;
         entry(&mut map, "callback_data", self.callback_data.as_ref())?;
         entry(&mut map, "campaign", self.campaign.as_ref())?;
@@ -338,7 +335,7 @@ impl Serialize for Event {
             EventKind::MessageReceived(message) | EventKind::MessageEcho(message) if !self.body_purged => {
                 map.serialize_entry("content", &message.content)?;
             }
-            EventKind::MessageFailed(error) => map.serialize_entry("error", error)?,
+            EventKind::MessageFailed(error) => map.serialize_entry("error", &error.shown())?,
             EventKind::ReportCompleted(Some(report)) => map.serialize_entry("report", report)?,
             _ => {}
         }

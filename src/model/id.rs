@@ -39,10 +39,7 @@ pub type JobId = Id<JobTag>;
 impl<Of> Id<Of> {
     /// Takes a ULID that was made for this kind of thing.
     pub const fn new(ulid: Ulid) -> Self {
-        Self {
-            ulid,
-            of: PhantomData,
-        }
+        Self { ulid, of: PhantomData }
     }
 
     /// The 128 bits.
@@ -52,9 +49,7 @@ impl<Of> Id<Of> {
 
     /// Reads what [`fmt::Display`] prints.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 26)
-            .then(|| Ulid::from_string(text).ok().map(Self::new))
-            .flatten()
+        (text.len() == 26).then(|| Ulid::from_string(text).ok().map(Self::new)).flatten()
     }
 }
 

@@ -30,9 +30,7 @@ impl JobKind {
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deliver, Self::Send]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [Self::Deliver, Self::Send].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -54,13 +52,7 @@ pub enum JobState {
 
 impl JobState {
     /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Ready,
-        Self::Running,
-        Self::Done,
-        Self::Parked,
-        Self::Discarded,
-    ];
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Running, Self::Done, Self::Parked, Self::Discarded];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
@@ -168,10 +160,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// 8 attempts within 10 minutes: a waiting retry holds its lane, so an ordered route must not wait for hours.
     fn default() -> Self {
-        Self {
-            attempts: 8,
-            max_age: Duration::from_mins(10),
-        }
+        Self { attempts: 8, max_age: Duration::from_mins(10) }
     }
 }
 
@@ -189,9 +178,8 @@ impl RetryPolicy {
         if tried >= self.attempts {
             return None;
         }
-        let step = FIRST_DELAY
-            .saturating_mul(2_u32.saturating_pow(tried.saturating_sub(1)))
-            .min(LONGEST_DELAY);
+        let step =
+            FIRST_DELAY.saturating_mul(2_u32.saturating_pow(tried.saturating_sub(1))).min(LONGEST_DELAY);
         let delay = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         let delay = asked.map_or(delay, |asked| asked.max(delay));
         (age.saturating_add(delay) <= self.max_age).then_some(delay)
@@ -212,39 +200,18 @@ mod tests {
     #[test]
     fn delays_double_until_the_chances_are_used_up() {
         let policy = RetryPolicy::default();
-        let delays: Vec<_> = (1..=8)
-            .map(|tried| policy.next(tried, Duration::ZERO, None, 1.0))
-            .collect();
-        let seconds: Vec<_> = delays
-            .iter()
-            .map(|delay| delay.map(|delay| delay.as_secs()))
-            .collect();
-        let expected = [
-            Some(1),
-            Some(2),
-            Some(4),
-            Some(8),
-            Some(16),
-            Some(32),
-            Some(64),
-            None,
-        ];
+        let delays: Vec<_> = (1..=8).map(|tried| policy.next(tried, Duration::ZERO, None, 1.0)).collect();
+        let seconds: Vec<_> = delays.iter().map(|delay| delay.map(|delay| delay.as_secs())).collect();
+        let expected = [Some(1), Some(2), Some(4), Some(8), Some(16), Some(32), Some(64), None];
         assert_eq!(seconds, expected);
     }
 
     #[test]
     fn a_job_too_old_is_not_tried_again() {
-        let policy = RetryPolicy {
-            attempts: 100,
-            max_age: Duration::from_secs(10),
-        };
+        let policy = RetryPolicy { attempts: 100, max_age: Duration::from_secs(10) };
         assert!(policy.next(1, Duration::from_secs(9), None, 1.0).is_some());
         assert!(policy.next(1, Duration::from_secs(10), None, 1.0).is_none());
-        assert!(
-            policy
-                .next(1, Duration::ZERO, Some(Duration::from_secs(11)), 1.0)
-                .is_none()
-        );
+        assert!(policy.next(1, Duration::ZERO, Some(Duration::from_secs(11)), 1.0).is_none());
     }
 
     proptest! {

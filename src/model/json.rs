@@ -13,9 +13,7 @@ pub struct JsonText(String);
 impl JsonText {
     /// Takes a text that is JSON.
     pub fn parse(text: String) -> Option<Self> {
-        serde_json::from_str::<&RawValue>(&text)
-            .is_ok()
-            .then_some(Self(text))
+        serde_json::from_str::<&RawValue>(&text).is_ok().then_some(Self(text))
     }
 
     /// The JSON text of a value.

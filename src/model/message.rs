@@ -6,7 +6,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::id::{ConversationId, EventId, MessageId};
@@ -38,9 +38,7 @@ impl Origin {
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Reply, Self::Api, Self::Observed]
-            .into_iter()
-            .find(|origin| origin.as_str() == text)
+        [Self::Reply, Self::Api, Self::Observed].into_iter().find(|origin| origin.as_str() == text)
     }
 }
 
@@ -62,14 +60,8 @@ pub enum OwnState {
 }
 
 impl OwnState {
-    const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Accepted,
-        Self::Unconfirmed,
-        Self::Failed,
-        Self::Expired,
-        Self::Suppressed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Queued, Self::Accepted, Self::Unconfirmed, Self::Failed, Self::Expired, Self::Suppressed];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
@@ -90,17 +82,8 @@ impl OwnState {
 }
 
 /// The names a message's derived state can have: those of [`OwnState`] and of the statuses.
-pub const STATES: [&str; 9] = [
-    "queued",
-    "accepted",
-    "unconfirmed",
-    "sent",
-    "delivered",
-    "read",
-    "failed",
-    "expired",
-    "suppressed",
-];
+pub const STATES: [&str; 9] =
+    ["queued", "accepted", "unconfirmed", "sent", "delivered", "read", "failed", "expired", "suppressed"];
 
 /// Whether a send carries free-form content or a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -140,11 +123,7 @@ pub struct Statuses {
 impl fmt::Debug for Statuses {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reached = Status::ALL.map(|status| self.at(status).map(|_| status.as_str()));
-        write!(
-            formatter,
-            "Statuses({:?})",
-            reached.into_iter().flatten().collect::<Vec<_>>()
-        )
+        write!(formatter, "Statuses({:?})", reached.into_iter().flatten().collect::<Vec<_>>())
     }
 }
 
@@ -168,13 +147,7 @@ impl Statuses {
 
     /// Takes in everything another send's record holds, when both turn out to be one.
     pub fn merge(&mut self, other: Self) {
-        let Self {
-            sent_at,
-            delivered_at,
-            read_at,
-            failed_at,
-            error,
-        } = other;
+        let Self { sent_at, delivered_at, read_at, failed_at, error } = other;
         let times = [sent_at, delivered_at, read_at, failed_at];
         for (status, at) in Status::ALL.into_iter().zip(times) {
             if let Some(at) = at {
@@ -251,13 +224,17 @@ pub struct Message {
     /// The campaign's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why it failed; shown with what we make of its code.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub error: Option<ErrorDetail>,
     /// When it was queued, or first seen.
     pub created_at: Timestamp,
     /// When we last learned something of it.
     pub updated_at: Timestamp,
+}
+
+fn shown<S: Serializer>(error: &Option<ErrorDetail>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ErrorDetail::shown).serialize(serializer)
 }
 
 /// One line of a message's timeline.
@@ -283,10 +260,7 @@ mod tests {
 
     fn window_refusal() -> ErrorDetail {
         let code = Some("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW".to_owned());
-        ErrorDetail {
-            code,
-            ..ErrorDetail::default()
-        }
+        ErrorDetail { code, ..ErrorDetail::default() }
     }
 
     #[test]

@@ -65,12 +65,7 @@ impl Reply {
 
     /// Any message, as Connectly's documentation writes it.
     pub fn message(message: Value) -> Self {
-        Self {
-            message,
-            callback_data: None,
-            from: None,
-            fallback: None,
-        }
+        Self { message, callback_data: None, from: None, fallback: None }
     }
 
     /// Sets what is echoed with every event about the message.
@@ -130,10 +125,7 @@ impl From<Reply> for Outcome {
 
 impl From<Vec<Reply>> for Outcome {
     fn from(replies: Vec<Reply>) -> Self {
-        Self {
-            replies,
-            ..Self::default()
-        }
+        Self { replies, ..Self::default() }
     }
 }
 
@@ -160,26 +152,17 @@ pub enum Retry {
 impl HandlerError {
     /// Try again by the route's policy.
     pub fn retry(reason: impl fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-            retry: Retry::Backoff,
-        }
+        Self { reason: reason.to_string(), retry: Retry::Backoff }
     }
 
     /// Try again, but not before this delay has passed.
     pub fn retry_after(delay: Duration, reason: impl fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-            retry: Retry::After(delay),
-        }
+        Self { reason: reason.to_string(), retry: Retry::After(delay) }
     }
 
     /// Do not try again: the job is parked for a person.
     pub fn fail(reason: impl fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-            retry: Retry::Never,
-        }
+        Self { reason: reason.to_string(), retry: Retry::Never }
     }
 }
 

@@ -76,8 +76,7 @@ pub fn decide(facts: &Facts, policy: &SendPolicy) -> Verdict {
 
 /// The start of the minute in which replies are counted.
 pub fn minute_before(now: Timestamp) -> Timestamp {
-    now.saturating_sub(SignedDuration::from_mins(1))
-        .unwrap_or(Timestamp::MIN)
+    now.saturating_sub(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]
@@ -88,10 +87,7 @@ mod tests {
     const POLICY: SendPolicy = SendPolicy {
         window_margin: Duration::from_mins(1),
         replies_per_minute: 20,
-        rate: Rate {
-            per_second: NonZeroU32::MIN,
-            burst: NonZeroU32::MIN,
-        },
+        rate: Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
     };
 
     fn facts() -> Facts {
@@ -102,10 +98,7 @@ mod tests {
             kind: SendKind::Session,
             own: OwnState::Queued,
             seen: false,
-            window: Window {
-                last_inbound_at: Some(now),
-                closed_at: None,
-            },
+            window: Window { last_inbound_at: Some(now), closed_at: None },
             opted_out_at: None,
             confirms_opt_out: false,
             replies_last_minute: 0,
@@ -119,89 +112,30 @@ mod tests {
 
     #[test]
     fn a_closed_window_stops_free_form_and_lets_templates_pass() {
-        let closed = Facts {
-            window: Window::default(),
-            ..facts()
-        };
+        let closed = Facts { window: Window::default(), ..facts() };
         assert_eq!(decide(&closed, &POLICY), Verdict::Expire);
-        assert_eq!(
-            decide(
-                &Facts {
-                    kind: SendKind::Template,
-                    ..closed
-                },
-                &POLICY
-            ),
-            Verdict::Leave
-        );
+        assert_eq!(decide(&Facts { kind: SendKind::Template, ..closed }, &POLICY), Verdict::Leave);
     }
 
     #[test]
     fn an_opt_out_stops_everything_but_its_confirmation() {
-        let opted_out = Facts {
-            opted_out_at: Some(facts().now),
-            ..facts()
-        };
+        let opted_out = Facts { opted_out_at: Some(facts().now), ..facts() };
         assert_eq!(decide(&opted_out, &POLICY), Verdict::Suppress);
-        assert_eq!(
-            decide(
-                &Facts {
-                    confirms_opt_out: true,
-                    ..opted_out
-                },
-                &POLICY
-            ),
-            Verdict::Leave
-        );
+        assert_eq!(decide(&Facts { confirms_opt_out: true, ..opted_out }, &POLICY), Verdict::Leave);
     }
 
     #[test]
     fn the_twenty_first_reply_of_a_minute_is_parked() {
-        assert_eq!(
-            decide(
-                &Facts {
-                    replies_last_minute: 19,
-                    ..facts()
-                },
-                &POLICY
-            ),
-            Verdict::Leave
-        );
-        let over = Facts {
-            replies_last_minute: 20,
-            ..facts()
-        };
+        assert_eq!(decide(&Facts { replies_last_minute: 19, ..facts() }, &POLICY), Verdict::Leave);
+        let over = Facts { replies_last_minute: 20, ..facts() };
         assert_eq!(decide(&over, &POLICY), Verdict::Park);
-        assert_eq!(
-            decide(
-                &Facts {
-                    origin: Origin::Api,
-                    ..over
-                },
-                &POLICY
-            ),
-            Verdict::Leave
-        );
+        assert_eq!(decide(&Facts { origin: Origin::Api, ..over }, &POLICY), Verdict::Leave);
     }
 
     #[test]
     fn what_is_settled_never_leaves_again() {
-        assert_eq!(
-            decide(
-                &Facts {
-                    seen: true,
-                    ..facts()
-                },
-                &POLICY
-            ),
-            Verdict::Settled
-        );
-        for own in [
-            OwnState::Accepted,
-            OwnState::Unconfirmed,
-            OwnState::Expired,
-            OwnState::Suppressed,
-        ] {
+        assert_eq!(decide(&Facts { seen: true, ..facts() }, &POLICY), Verdict::Settled);
+        for own in [OwnState::Accepted, OwnState::Unconfirmed, OwnState::Expired, OwnState::Suppressed] {
             assert_eq!(decide(&Facts { own, ..facts() }, &POLICY), Verdict::Settled);
         }
     }

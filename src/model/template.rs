@@ -24,9 +24,6 @@ pub fn value_of(value: serde_json::Value) -> Value {
 
 /// What went wrong, in a line that quotes nothing of the data it went wrong on.
 pub fn reason(error: &minijinja::Error) -> String {
-    let line = error
-        .line()
-        .map(|line| format!(" in line {line}"))
-        .unwrap_or_default();
+    let line = error.line().map(|line| format!(" in line {line}")).unwrap_or_default();
     format!("{}{line}", error.kind())
 }

@@ -56,16 +56,7 @@ impl Arrival {
         let decoded = decode(&body);
         let body_hash = body_hash(&body);
         let key = DedupeKey::of(&decoded, &body_hash);
-        Self {
-            id,
-            account,
-            received_at,
-            body,
-            body_hash,
-            key,
-            decoded,
-            routes: Vec::new(),
-        }
+        Self { id, account, received_at, body, body_hash, key, decoded, routes: Vec::new() }
     }
 
     /// The same delivery with nothing read from it: how a body that the store refuses is kept all the same.
@@ -73,11 +64,6 @@ impl Arrival {
     pub fn opaque(&self) -> Self {
         let decoded = decode(b"");
         let key = DedupeKey::of(&decoded, &self.body_hash);
-        Self {
-            key,
-            decoded,
-            routes: Vec::new(),
-            ..self.clone()
-        }
+        Self { key, decoded, routes: Vec::new(), ..self.clone() }
     }
 }

@@ -153,9 +153,7 @@ pub trait Store: Send + Sync + 'static {
 /// Opens the store a URL names, `postgres://` or `sqlite:`, applies migrations if asked, and makes it ready.
 pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Arc<dyn Store>> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Arc::new(
-            postgres::PostgresStore::open(url, options, clock).await?,
-        ));
+        return Ok(Arc::new(postgres::PostgresStore::open(url, options, clock).await?));
     }
     if url.starts_with("sqlite:") {
         return Ok(Arc::new(sqlite::SqliteStore::open(url, options, clock).await?));

@@ -115,11 +115,6 @@ impl<T> Page<T> {
 impl JobCount {
     /// Reads a row of kind, route, state and count.
     pub fn of((kind, route, state, count): (String, String, String, i64)) -> Option<Self> {
-        Some(Self {
-            kind: JobKind::parse(&kind)?,
-            route,
-            state: JobState::parse(&state)?,
-            count,
-        })
+        Some(Self { kind: JobKind::parse(&kind)?, route, state: JobState::parse(&state)?, count })
     }
 }

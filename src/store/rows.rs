@@ -123,18 +123,12 @@ impl EventRow {
         let event_type = EventType::parse(&self.event_type).unwrap_or(EventType::Unknown);
         let decoded = self.body.as_deref().map(decode);
         // The stored type stands: an upgrade that decodes better shows it when the event is replayed.
-        let kind = decoded
-            .as_ref()
-            .map(|decoded| EventKind::of(decoded.kind.clone()));
+        let kind = decoded.as_ref().map(|decoded| EventKind::of(decoded.kind.clone()));
         let kind = kind
             .filter(|kind| kind.event_type() == event_type)
             .unwrap_or_else(|| EventKind::purged(event_type));
-        let shown_name = decoded
-            .as_ref()
-            .and_then(|decoded| decoded.customer.as_ref()?.name.clone());
-        let named_business = decoded
-            .as_ref()
-            .and_then(|decoded| decoded.business.as_ref()?.name.clone());
+        let shown_name = decoded.as_ref().and_then(|decoded| decoded.customer.as_ref()?.name.clone());
+        let named_business = decoded.as_ref().and_then(|decoded| decoded.business.as_ref()?.name.clone());
         let business_name = named_business.or(self.business_name);
         Event {
             id: self.id,
@@ -143,10 +137,7 @@ impl EventRow {
             occurred_at: self.occurred_at.map(timestamp),
             received_at: timestamp(self.received_at),
             conversation_id: self.conversation_id,
-            business: self.business.map(|id| BusinessNumber {
-                id,
-                name: business_name,
-            }),
+            business: self.business.map(|id| BusinessNumber { id, name: business_name }),
             customer: self.customer_id.map(|id| Customer {
                 id: Some(id),
                 phone: self.phone,
@@ -199,10 +190,7 @@ impl ConversationRow {
         Conversation {
             id: self.id,
             account: self.account,
-            business: BusinessNumber {
-                id: self.business,
-                name: self.business_name,
-            },
+            business: BusinessNumber { id: self.business, name: self.business_name },
             customer: Customer {
                 id: Some(self.customer_id),
                 phone: self.phone,
@@ -327,8 +315,7 @@ impl JobRow {
 
 /// A job's log.
 pub fn attempts(log: Option<&str>) -> Vec<Attempt> {
-    log.and_then(|log| serde_json::from_str(log).ok())
-        .unwrap_or_default()
+    log.and_then(|log| serde_json::from_str(log).ok()).unwrap_or_default()
 }
 
 /// A stored failure.
@@ -338,11 +325,7 @@ pub fn error_detail(text: Option<String>) -> Option<ErrorDetail> {
 
 /// A stored kind of send.
 pub fn send_kind(text: &str) -> SendKind {
-    if text == SendKind::Template.as_str() {
-        SendKind::Template
-    } else {
-        SendKind::Session
-    }
+    if text == SendKind::Template.as_str() { SendKind::Template } else { SendKind::Session }
 }
 
 /// A message as it is settled: what is known of it, without its neighbours.

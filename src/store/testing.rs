@@ -91,10 +91,7 @@ fn unused<T>() -> Result<T> {
 }
 
 fn page<T: Clone, Of>(rows: &[T], request: PageRequest<Id<Of>>, id: impl Fn(&T) -> Id<Of>) -> Page<T> {
-    let older = rows
-        .iter()
-        .rev()
-        .filter(|row| request.before.is_none_or(|before| id(row) < before));
+    let older = rows.iter().rev().filter(|row| request.before.is_none_or(|before| id(row) < before));
     let mut data: Vec<_> = older.cloned().collect();
     let limit = request.limit as usize;
     let more = data.len() > limit;
@@ -142,11 +139,7 @@ impl Store for FakeStore {
     async fn resolve(&self, id: MessageId, resolution: Resolution) -> Result<Message> {
         fail(self.fails_to_change)?;
         *self.resolved.lock().unwrap() = Some((id, resolution));
-        self.messages
-            .iter()
-            .find(|message| message.id == id)
-            .cloned()
-            .map_or_else(unused, Ok)
+        self.messages.iter().find(|message| message.id == id).cloned().map_or_else(unused, Ok)
     }
 
     async fn sweep(&self, _known: &RouteKnowledge) -> Result<Swept> {
@@ -186,11 +179,7 @@ impl Store for FakeStore {
     }
 
     async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>> {
-        Ok(self
-            .bodies
-            .iter()
-            .find(|(event, _)| *event == id)
-            .map(|(_, body)| body.clone()))
+        Ok(self.bodies.iter().find(|(event, _)| *event == id).map(|(_, body)| body.clone()))
     }
 
     async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {

@@ -27,17 +27,10 @@ pub enum LoggingError {
 /// error is not a terminal.
 pub fn init_logging(config: &LogConfig) -> Result<(), LoggingError> {
     let filter = EnvFilter::builder().parse(&config.filter)?;
-    let builder = SubscriberBuilder::default()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let builder = SubscriberBuilder::default().with_env_filter(filter).with_writer(io::stderr);
     let terminal = io::stderr().is_terminal();
     if is_json(config.format, terminal) {
-        builder
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .finish()
-            .try_init()?;
+        builder.json().flatten_event(true).with_span_list(false).finish().try_init()?;
     } else if terminal {
         builder.finish().try_init()?;
     } else {
@@ -67,10 +60,7 @@ mod tests {
 
     #[test]
     fn a_broken_filter_is_an_error() {
-        let broken = LogConfig {
-            filter: "a=b=c".to_owned(),
-            ..LogConfig::default()
-        };
+        let broken = LogConfig { filter: "a=b=c".to_owned(), ..LogConfig::default() };
         assert!(matches!(init_logging(&broken), Err(LoggingError::Filter(_))));
     }
 }

@@ -69,21 +69,13 @@ impl Metrics {
                 "events",
                 "Events committed, by type, and whether each repeated an earlier one",
             ),
-            webhook_answers: counters(
-                it,
-                "webhook_answers",
-                "Answers to webhook deliveries, by status code",
-            ),
+            webhook_answers: counters(it, "webhook_answers", "Answers to webhook deliveries, by status code"),
             rejected_signatures: counters(
                 it,
                 "rejected_signatures",
                 "Deliveries that were not believed, by reason",
             ),
-            deliveries: counters(
-                it,
-                "deliveries",
-                "Attempts to deliver an event to a route, by outcome",
-            ),
+            deliveries: counters(it, "deliveries", "Attempts to deliver an event to a route, by outcome"),
             sends: counters(it, "sends", "Attempts to send a message, by outcome"),
             group_size: group_size(it),
             webhook: timer(it, "webhook", "From a delivery's headers to its answer"),
@@ -97,9 +89,7 @@ impl Metrics {
     /// An event was committed; `kind` is its type's name.
     pub fn event(&self, kind: &'static str, duplicate: bool) {
         let duplicate = if duplicate { "true" } else { "false" };
-        self.events
-            .get_or_create(&[label("type", kind), label("duplicate", duplicate)])
-            .inc();
+        self.events.get_or_create(&[label("type", kind), label("duplicate", duplicate)]).inc();
     }
 
     /// A webhook delivery was answered with this status code, so long after its headers came.
@@ -111,33 +101,24 @@ impl Metrics {
 
     /// A delivery was not believed: `missing`, `malformed`, `mismatch` or `unknown_account`.
     pub fn rejected_signature(&self, reason: &'static str) {
-        self.rejected_signatures
-            .get_or_create(&[label("reason", reason)])
-            .inc();
+        self.rejected_signatures.get_or_create(&[label("reason", reason)]).inc();
     }
 
     /// A group of deliveries was committed.
     pub fn group_committed(&self, size: usize, took: Duration) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a group has far fewer than 2^52 deliveries"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "a group has far fewer than 2^52 deliveries")]
         self.group_size.observe(size as f64);
         self.commit.observe(took.as_secs_f64());
     }
 
     /// A route's handler ran for this long.
     pub fn handler_ran(&self, route: &str, took: Duration) {
-        self.handler
-            .get_or_create(&[named("route", route)])
-            .observe(took.as_secs_f64());
+        self.handler.get_or_create(&[named("route", route)]).observe(took.as_secs_f64());
     }
 
     /// A try to deliver an event to a route came to this outcome.
     pub fn delivery(&self, route: &str, outcome: &'static str) {
-        self.deliveries
-            .get_or_create(&[named("route", route), label("outcome", outcome)])
-            .inc();
+        self.deliveries.get_or_create(&[named("route", route), label("outcome", outcome)]).inc();
     }
 
     /// A try to send a message came to this outcome.
@@ -176,11 +157,7 @@ impl fmt::Debug for Metrics {
 fn job_gauges(jobs: &[JobGauge<'_>]) -> Registry {
     let gauges = Family::<Labels<3>, Gauge>::default();
     for job in jobs {
-        let labels = [
-            label("kind", job.kind),
-            named("route", job.route),
-            label("state", job.state),
-        ];
+        let labels = [label("kind", job.kind), named("route", job.route), label("state", job.state)];
         gauges.get_or_create(&labels).set(job.count);
     }
     let mut registry = Registry::with_prefix(PREFIX);
@@ -240,12 +217,7 @@ mod tests {
         metrics.delivery("greeter", "done");
         metrics.send("accepted");
         metrics.send_request(Duration::from_millis(80));
-        let job = JobGauge {
-            kind: "deliver",
-            route: "greeter",
-            state: "parked",
-            count: 4,
-        };
+        let job = JobGauge { kind: "deliver", route: "greeter", state: "parked", count: 4 };
         let text = metrics.render(&[job]).unwrap();
         for line in [
             "switchboard_events_total{type=\"message.received\",duplicate=\"true\"} 1",
@@ -260,10 +232,7 @@ mod tests {
             "switchboard_send_seconds_count 1",
             "switchboard_jobs{kind=\"deliver\",route=\"greeter\",state=\"parked\"} 4",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is not in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
     }
@@ -271,14 +240,7 @@ mod tests {
     #[test]
     fn jobs_that_are_gone_leave_no_gauge() {
         let metrics = Metrics::new();
-        metrics
-            .render(&[JobGauge {
-                kind: "send",
-                route: "",
-                state: "ready",
-                count: 1,
-            }])
-            .unwrap();
+        metrics.render(&[JobGauge { kind: "send", route: "", state: "ready", count: 1 }]).unwrap();
         assert!(!metrics.render(&[]).unwrap().contains("switchboard_jobs{"));
     }
 }

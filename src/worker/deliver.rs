@@ -55,14 +55,7 @@ impl Deliverer {
         let routes = routes.into_iter().map(with_slots).collect();
         // One at a time: if a job kills the process, only that one uses up its attempts.
         let reclaiming = Arc::new(Semaphore::new(1));
-        Self {
-            shared,
-            routes,
-            slots,
-            reclaiming,
-            settler,
-            tasks,
-        }
+        Self { shared, routes, slots, reclaiming, settler, tasks }
     }
 
     /// Claims whenever there may be work, until stopped.
@@ -107,19 +100,10 @@ impl Deliverer {
             (slots > 0).then(|| (name.clone(), slots))
         };
         let routes: Vec<_> = self.routes.iter().filter_map(free).collect();
-        let limit = if reclaim {
-            self.reclaiming.available_permits()
-        } else {
-            LARGEST_CLAIM
-        };
+        let limit = if reclaim { self.reclaiming.available_permits() } else { LARGEST_CLAIM };
         let limit = u32::try_from(self.slots.available_permits().min(limit)).unwrap_or(u32::MAX);
         let lease = self.shared.settings.lease;
-        (limit > 0 && !routes.is_empty()).then_some(ClaimDeliveries {
-            routes,
-            limit,
-            lease,
-            reclaim,
-        })
+        (limit > 0 && !routes.is_empty()).then_some(ClaimDeliveries { routes, limit, lease, reclaim })
     }
 
     async fn begin(&self, delivery: Delivery, reclaimed: bool) {
@@ -127,22 +111,14 @@ impl Deliverer {
             return;
         };
         // Only this loop takes permits, and it claimed no more than were free.
-        let (Ok(of_route), Ok(of_all)) = (
-            Arc::clone(&route.slots).acquire_owned().await,
-            Arc::clone(&self.slots).acquire_owned().await,
-        ) else {
+        let (Ok(of_route), Ok(of_all)) =
+            (Arc::clone(&route.slots).acquire_owned().await, Arc::clone(&self.slots).acquire_owned().await)
+        else {
             return;
         };
-        let of_reclaim = if reclaimed {
-            Arc::clone(&self.reclaiming).acquire_owned().await.ok()
-        } else {
-            None
-        };
-        let slot = Slot {
-            _route: of_route,
-            _any: of_all,
-            _reclaim: of_reclaim,
-        };
+        let of_reclaim =
+            if reclaimed { Arc::clone(&self.reclaiming).acquire_owned().await.ok() } else { None };
+        let slot = Slot { _route: of_route, _any: of_all, _reclaim: of_reclaim };
         self.shared.pulse.begin();
         let (shared, settler) = (Arc::clone(&self.shared), self.settler.clone());
         self.tasks.spawn(async move {
@@ -158,11 +134,7 @@ impl Deliverer {
 async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Settlement {
     let at = shared.clock.now();
     let watch = shared.clock.stopwatch();
-    let (lease, attempt, first) = (
-        delivery.lease,
-        delivery.context.attempt,
-        delivery.first_attempt_at,
-    );
+    let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
     let result = if attempt > route.retry.attempts {
         let reason = "its worker was lost at every attempt";
         Err(HandlerError::fail(reason))
@@ -180,11 +152,7 @@ async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Settlem
         outcome: outcome.to_owned(),
         detail,
     };
-    Settlement {
-        lease,
-        attempt,
-        resolution,
-    }
+    Settlement { lease, attempt, resolution }
 }
 
 /// Runs the handler in a task of its own, so that a panic or a hang harms nobody else.
@@ -200,10 +168,7 @@ async fn run(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> HandlerR
         Ok(Err(_)) => Err(HandlerError::retry("the lease was lost while the handler ran")),
         Err(_) => {
             abort.abort();
-            Err(HandlerError::retry(format!(
-                "the handler ran longer than {:?}",
-                route.timeout
-            )))
+            Err(HandlerError::retry(format!("the handler ran longer than {:?}", route.timeout)))
         }
     }
 }
@@ -221,20 +186,8 @@ fn resolve(
     age: Duration,
 ) -> (Settled, &'static str, Option<String>) {
     let error = match result {
-        Ok(Outcome {
-            replies,
-            state,
-            effects,
-        }) => {
-            return (
-                Settled::Done {
-                    replies,
-                    state,
-                    effects,
-                },
-                "done",
-                None,
-            );
+        Ok(Outcome { replies, state, effects }) => {
+            return (Settled::Done { replies, state, effects }, "done", None);
         }
         Err(error) => error,
     };

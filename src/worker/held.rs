@@ -84,10 +84,7 @@ async fn renew_all(shared: &Shared) {
     match shared.store.renew(&leases, shared.settings.lease).await {
         Ok(renewed) => {
             let still_held = shared.held.all();
-            for lost in leases
-                .iter()
-                .filter(|lease| !renewed.contains(lease) && still_held.contains(lease))
-            {
+            for lost in leases.iter().filter(|lease| !renewed.contains(lease) && still_held.contains(lease)) {
                 tracing::warn!(job.id = %lost.job, "a lease was lost; its work is stopped");
                 shared.held.lose(*lost);
             }

@@ -147,10 +147,7 @@ impl Worker {
     pub async fn stop(self) {
         self.shared.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.shared.settings.drain, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.shared.settings.drain, self.tasks.wait()).await.is_err() {
             tracing::warn!("work was cut off at the drain limit; its leases end by themselves");
             self.shared.held.abort_all();
         }

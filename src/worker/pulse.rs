@@ -28,10 +28,7 @@ pub(super) enum Loop {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self {
-            running: AtomicUsize::new(0),
-            passes: watch::Sender::new([Passes::default(); 2]),
-        }
+        Self { running: AtomicUsize::new(0), passes: watch::Sender::new([Passes::default(); 2]) }
     }
 }
 

@@ -28,10 +28,7 @@ const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
 /// How long to wait after a 429 that does not say.
 const RATE_LIMITED_PAUSE: Duration = Duration::from_secs(1);
 /// Retries of what surely was not processed: until the window closes, or for a template a day.
-const NOT_PROCESSED: RetryPolicy = RetryPolicy {
-    attempts: u32::MAX,
-    max_age: Duration::MAX,
-};
+const NOT_PROCESSED: RetryPolicy = RetryPolicy { attempts: u32::MAX, max_age: Duration::MAX };
 
 /// Claims sends and makes their requests.
 pub(super) struct Sender {
@@ -53,16 +50,8 @@ impl Sender {
         accounts: HashMap<String, WorkAccount>,
         tasks: TaskTracker,
     ) -> Self {
-        let work = Arc::new(Sends {
-            shared,
-            accounts,
-            waiting: Mutex::default(),
-        });
-        Self {
-            work,
-            slots: Arc::new(Semaphore::new(CONCURRENCY)),
-            tasks,
-        }
+        let work = Arc::new(Sends { shared, accounts, waiting: Mutex::default() });
+        Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), tasks }
     }
 
     /// Claims whenever there may be work, until stopped.
@@ -88,11 +77,7 @@ impl Sender {
         if accounts.is_empty() || limit == 0 {
             return 0;
         }
-        let claim = ClaimSends {
-            limit,
-            lease: self.work.shared.settings.lease,
-            accounts,
-        };
+        let claim = ClaimSends { limit, lease: self.work.shared.settings.lease, accounts };
         let claimed = match self.work.shared.store.claim_sends(&claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -159,11 +144,7 @@ impl Sends {
             outcome: outcome.to_owned(),
             detail,
         };
-        let answered = SendAnswered {
-            dispatched_at,
-            attempt,
-            answer,
-        };
+        let answered = SendAnswered { dispatched_at, attempt, answer };
         // An answer in hand is held until the store has it, also past the lease.
         if let Err(error) = until_available(|| self.shared.store.settle_send(sending, &answered)).await {
             tracing::error!(message.id = %sending.message, error = %error, "an answer could not be settled");
@@ -178,28 +159,16 @@ impl Sends {
             SendAnswer::Accepted { provider_message_id } => {
                 // In the spelling under which statuses are kept.
                 let id = ProviderMessageId::parse(&provider_message_id).map(|id| id.to_string());
-                (
-                    Answer::Accepted(id.unwrap_or(provider_message_id)),
-                    "accepted",
-                    None,
-                )
+                (Answer::Accepted(id.unwrap_or(provider_message_id)), "accepted", None)
             }
             SendAnswer::RateLimited { retry_after } => {
                 let after = retry_after.unwrap_or(RATE_LIMITED_PAUSE);
                 self.wait(&sending.account, after);
-                (
-                    again(after, true),
-                    "rate_limited",
-                    Some("Connectly's rate limit".to_owned()),
-                )
+                (again(after, true), "rate_limited", Some("Connectly's rate limit".to_owned()))
             }
             SendAnswer::NotSent { why } => {
                 let after = NOT_PROCESSED.next(tried, Duration::ZERO, None, rand::random());
-                (
-                    again(after.unwrap_or(UNAUTHORIZED_PAUSE), false),
-                    "not_sent",
-                    Some(why.to_string()),
-                )
+                (again(after.unwrap_or(UNAUTHORIZED_PAUSE), false), "not_sent", Some(why.to_string()))
             }
             SendAnswer::Unauthorized(_) => {
                 tracing::error!(
@@ -226,12 +195,7 @@ impl Sends {
     }
 
     fn wait(&self, account: &str, delay: Duration) {
-        let until = self
-            .shared
-            .clock
-            .now()
-            .saturating_add(delay)
-            .unwrap_or(Timestamp::MAX);
+        let until = self.shared.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX);
         let mut waiting = self.lock();
         let known = waiting.entry(account.to_owned()).or_insert(until);
         *known = until.max(*known);
@@ -241,11 +205,7 @@ impl Sends {
         let now = self.shared.clock.now();
         let mut waiting = self.lock();
         waiting.retain(|_, until| *until > now);
-        self.accounts
-            .keys()
-            .filter(|account| !waiting.contains_key(*account))
-            .cloned()
-            .collect()
+        self.accounts.keys().filter(|account| !waiting.contains_key(*account)).cloned().collect()
     }
 
     /// How long until somebody waits no more, at most one poll.
@@ -278,9 +238,8 @@ async fn ask(account: &WorkAccount, sending: &Sending) -> SendAnswer {
         }
     };
     let given = sending.callback_data.as_ref().map(JsonText::as_str);
-    let callback_data = mark::apply(given, sending.message.ulid())
-        .and_then(JsonText::parse)
-        .map(|data| data.value());
+    let callback_data =
+        mark::apply(given, sending.message.ulid()).and_then(JsonText::parse).map(|data| data.value());
     let request = SessionRequest {
         sender: &sending.from,
         recipient,

@@ -30,14 +30,7 @@ pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>) {
 }
 
 pub(super) async fn sweep(shared: &Shared, routes: Vec<String>) {
-    match shared
-        .store
-        .sweep(&RouteKnowledge {
-            routes,
-            patience: ROUTE_PATIENCE,
-        })
-        .await
-    {
+    match shared.store.sweep(&RouteKnowledge { routes, patience: ROUTE_PATIENCE }).await {
         Ok(swept) => {
             if swept.unconfirmed > 0 {
                 tracing::warn!(

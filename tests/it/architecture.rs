@@ -10,41 +10,11 @@ const LEAVES: &[&str] = &["clock", "config", "telemetry"];
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
-        &[
-            "app",
-            "http",
-            "worker",
-            "emulator",
-            "ingest",
-            "store",
-            "routing",
-            "handler",
-            "model",
-            "connectly",
-        ],
+        &["app", "http", "worker", "emulator", "ingest", "store", "routing", "handler", "model", "connectly"],
     ),
-    (
-        "app",
-        &[
-            "http",
-            "worker",
-            "emulator",
-            "ingest",
-            "store",
-            "routing",
-            "handler",
-            "model",
-            "connectly",
-        ],
-    ),
-    (
-        "http",
-        &["ingest", "store", "routing", "handler", "model", "connectly"],
-    ),
-    (
-        "worker",
-        &["ingest", "store", "routing", "handler", "model", "connectly"],
-    ),
+    ("app", &["http", "worker", "emulator", "ingest", "store", "routing", "handler", "model", "connectly"]),
+    ("http", &["ingest", "store", "routing", "handler", "model", "connectly"]),
+    ("worker", &["ingest", "store", "routing", "handler", "model", "connectly"]),
     ("emulator", &["connectly"]),
     ("ingest", &["store", "routing", "handler", "model", "connectly"]),
     ("store", &["model", "connectly"]),
@@ -75,14 +45,9 @@ fn arrows_point_down() {
 #[test]
 fn every_module_stands_in_the_table() {
     let lib = fs::read_to_string("src/lib.rs").unwrap();
-    let declared = lib
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let declared = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     for module in declared {
-        assert!(
-            ARROWS.iter().any(|(name, _)| *name == module),
-            "`{module}` has no row in ARROWS"
-        );
+        assert!(ARROWS.iter().any(|(name, _)| *name == module), "`{module}` has no row in ARROWS");
     }
 }
 
@@ -91,11 +56,7 @@ fn the_emulator_shares_only_the_signature() {
     for file in rust_files(Path::new("src/emulator")) {
         let text = fs::read_to_string(&file).unwrap();
         for line in text.lines().filter(|line| line.contains("connectly::")) {
-            assert!(
-                line.contains("connectly::signature"),
-                "{}: {line}",
-                file.display()
-            );
+            assert!(line.contains("connectly::signature"), "{}: {line}", file.display());
         }
     }
 }
@@ -104,19 +65,15 @@ fn the_emulator_shares_only_the_signature() {
 fn both_stores_have_the_same_migrations() {
     let names = |folder: &str| -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     };
     assert_eq!(names("migrations/postgres"), names("migrations/sqlite"));
 }
 
 fn may_import(module: &str, imported: &str) -> bool {
     let known = ARROWS.iter().any(|(name, _)| *name == imported);
-    let allowed = ARROWS
-        .iter()
-        .find(|(name, _)| *name == module)
-        .is_some_and(|(_, to)| to.contains(&imported));
+    let allowed =
+        ARROWS.iter().find(|(name, _)| *name == module).is_some_and(|(_, to)| to.contains(&imported));
     !known || LEAVES.contains(&imported) || allowed
 }
 
@@ -130,11 +87,8 @@ fn module_of(file: &Path) -> Option<String> {
 
 /// The names after every `crate::`, comments left out; `crate::{a, b}` counts as both.
 fn imports(text: &str) -> BTreeSet<String> {
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
     for (position, _) in code.match_indices("crate::") {
         let rest = &code[position + "crate::".len()..];
@@ -158,9 +112,7 @@ fn imports(text: &str) -> BTreeSet<String> {
 }
 
 fn first_word(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -25,34 +25,20 @@ impl Dev {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        assert!(
-            lines.any(|line| line.contains("messages list")),
-            "it did not start"
-        );
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("messages list")), "it did not start");
         Self { child, folder }
     }
 
     /// Runs another command in the same folder.
     fn run(&self, line: &[&str]) -> Output {
         let program = env!("CARGO_BIN_EXE_switchboard");
-        Command::new(program)
-            .args(line)
-            .current_dir(&self.folder)
-            .env_clear()
-            .output()
-            .unwrap()
+        Command::new(program).args(line).current_dir(&self.folder).env_clear().output().unwrap()
     }
 
     fn prints(&self, line: &[&str]) -> String {
         let output = self.run(line);
-        assert!(
-            output.status.success(),
-            "{line:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -69,21 +55,12 @@ impl Dev {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!(
-            "no message was read within ten seconds: {}",
-            self.prints(&["messages", "list"])
-        );
+        panic!("no message was read within ten seconds: {}", self.prints(&["messages", "list"]));
     }
 
     fn stop(mut self) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         assert!(self.child.wait().unwrap().success());
         assert!(
             !self.folder.path().join(".switchboard/connection.json").exists(),
@@ -120,40 +97,19 @@ fn dev_answers_the_first_message(#[case] program: PathBuf, #[case] answer: &str)
 
     assert_eq!(dev.json(&["events", "show", &id])["content"]["text"], "hi");
     let timeline = dev.json(&["messages", "show", message["id"].as_str().unwrap()])["timeline"].clone();
-    let states: Vec<_> = timeline
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["state"].clone())
-        .collect();
+    let states: Vec<_> = timeline.as_array().unwrap().iter().map(|entry| entry["state"].clone()).collect();
     assert_eq!(states, ["queued", "accepted", "sent", "delivered", "read"]);
     assert_eq!(dev.json(&["events", "list"]).as_array().unwrap().len(), 4);
-    assert_eq!(
-        dev.json(&["jobs", "list", "--state", "done"])
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(dev.json(&["jobs", "list", "--state", "done"]).as_array().unwrap().len(), 2);
     dev.stop();
 }
 
 #[test]
 fn statuses_and_files_can_be_simulated() {
     let dev = Dev::start(&binary());
-    dev.prints(&[
-        "simulate",
-        "status",
-        "--id",
-        "01K00000000000000000000001",
-        "--status",
-        "read",
-    ]);
+    dev.prints(&["simulate", "status", "--id", "01K00000000000000000000001", "--status", "read"]);
     let message = dev.json(&["messages", "show", "01K00000000000000000000001"]);
-    assert_eq!(
-        (message["state"].clone(), message["origin"].clone()),
-        ("read".into(), "observed".into())
-    );
+    assert_eq!((message["state"].clone(), message["origin"].clone()), ("read".into(), "observed".into()));
     let body = dev.folder.path().join("body.json");
     std::fs::write(&body, r#"{"topic":"weather"}"#).unwrap();
     let twice = || dev.prints(&["simulate", "file", body.to_str().unwrap(), "--exact"]);
@@ -179,12 +135,7 @@ fn a_second_dev_in_the_same_folder_is_refused() {
 #[case::no_server(&["events", "list"], "no running server is known")]
 fn wrong_usage_ends_with_2_and_says_what_to_do(#[case] line: &[&str], #[case] says: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let run = Command::new(binary())
-        .args(line)
-        .current_dir(&folder)
-        .env_clear()
-        .output()
-        .unwrap();
+    let run = Command::new(binary()).args(line).current_dir(&folder).env_clear().output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     let said = String::from_utf8_lossy(&run.stderr);
     assert!(said.contains(says), "{said}");
@@ -196,21 +147,10 @@ fn serve_says_every_problem_at_once() {
     let file = folder.path().join("switchboard.toml");
     let config = "[admin]\ntoken = \"\"\n[[routes]]\nname = \"a\"\non = [\"message.*\"]\nhandler = \"nobody\"\nwhen = \"event.\"\n";
     std::fs::write(&file, config).unwrap();
-    let run = Command::new(binary())
-        .args(["serve", "--config"])
-        .arg(&file)
-        .env_clear()
-        .output()
-        .unwrap();
+    let run = Command::new(binary()).args(["serve", "--config"]).arg(&file).env_clear().output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     let said = String::from_utf8_lossy(&run.stderr);
-    for key in [
-        "admin.token",
-        "store.url",
-        "accounts.default",
-        "routes.a.handler",
-        "routes.a.when",
-    ] {
+    for key in ["admin.token", "store.url", "accounts.default", "routes.a.handler", "routes.a.when"] {
         assert!(said.contains(key), "{key}: {said}");
     }
 }

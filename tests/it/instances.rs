@@ -15,21 +15,9 @@ struct Notes(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Handler for Notes {
     async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
-        let phone = event
-            .customer
-            .as_ref()
-            .and_then(|customer| customer.phone.clone())
-            .unwrap_or_default();
-        let text = event
-            .content()
-            .and_then(|content| content.text.clone())
-            .unwrap_or_default();
-        self.0
-            .lock()
-            .unwrap()
-            .entry(phone)
-            .or_default()
-            .push(text.clone());
+        let phone = event.customer.as_ref().and_then(|customer| customer.phone.clone()).unwrap_or_default();
+        let text = event.content().and_then(|content| content.text.clone()).unwrap_or_default();
+        self.0.lock().unwrap().entry(phone).or_default().push(text.clone());
         Ok(Reply::text(text).into())
     }
 }
@@ -42,34 +30,18 @@ async fn two_instances_share_the_work() {
     const MESSAGES: usize = 10;
     let notes = Notes::default();
     let route = "[[routes]]\nname = \"note\"\non = [\"message.received\"]\nhandler = \"notes\"\n";
-    let desk = Desk::with(
-        Backend::Postgres,
-        App::new().handler("notes", notes.clone()),
-        route,
-    )
-    .await;
+    let desk = Desk::with(Backend::Postgres, App::new().handler("notes", notes.clone()), route).await;
     let second = desk.second_instance().await;
-    let urls = [
-        desk.webhook_url(),
-        format!("http://{}/webhooks/connectly", second.public_address()),
-    ];
+    let urls = [desk.webhook_url(), format!("http://{}/webhooks/connectly", second.public_address())];
     let now = desk.clock.now();
     let customers = (0..CUSTOMERS).map(async |customer| {
         let phone = format!("+1555020{customer:04}");
         // The first comes from the emulator, whose own window opens by it.
         desk.says(Inbound::text("0").by(&phone)).await;
         for message in 1..MESSAGES {
-            let body = inbound(
-                &phone,
-                &format!("id-{customer}-{message}"),
-                now,
-                &message.to_string(),
-            );
+            let body = inbound(&phone, &format!("id-{customer}-{message}"), now, &message.to_string());
             let posts = urls.iter().map(|url| {
-                let signed = desk
-                    .http
-                    .post(url)
-                    .header("x-connectly-hmac-sha256", sign(body.as_bytes()));
+                let signed = desk.http.post(url).header("x-connectly-hmac-sha256", sign(body.as_bytes()));
                 signed.body(body.clone()).send()
             });
             for answer in futures_util::future::join_all(posts).await {
@@ -87,10 +59,7 @@ async fn two_instances_share_the_work() {
     assert!(notes.values().all(|texts| *texts == order), "{notes:?}");
     let mut answered: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in desk.sent() {
-        let text = message.body["message"]["text"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let text = message.body["message"]["text"].as_str().unwrap_or_default().to_owned();
         answered.entry(message.to).or_default().push(text);
     }
     assert_eq!(answered, notes);

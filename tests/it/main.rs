@@ -5,6 +5,7 @@
 
 mod architecture;
 mod five_minutes;
+mod fixtures;
 mod instances;
 mod promises;
 mod support;

@@ -30,21 +30,13 @@ impl Delivery {
     /// A body for the webhook, signed.
     pub fn signed(webhook: &Endpoint, body: Vec<u8>) -> Self {
         let signature = Key::new(&webhook.secret).sign(&body);
-        Self {
-            url: webhook.url.clone(),
-            body,
-            by: Sender::Us { signature },
-        }
+        Self { url: webhook.url.clone(), body, by: Sender::Us { signature } }
     }
 
     /// A request to the emulator to let a customer act.
     pub fn through_emulator(emulator: &str, request: &Value) -> Self {
         let url = format!("{}/_emulator/inbound", emulator.trim_end_matches('/'));
-        Self {
-            url,
-            body: super::json(request),
-            by: Sender::Emulator,
-        }
+        Self { url, body: super::json(request), by: Sender::Emulator }
     }
 
     /// Sends it and prints the event's id; an answer other than 200 is an error.
@@ -56,27 +48,20 @@ impl Delivery {
             true => anyhow::bail!("the emulator answered {}", Problem::of(status, &answer)),
             false => (status, answer),
         };
-        anyhow::ensure!(
-            status == StatusCode::OK,
-            "the webhook answered {}",
-            Problem::of(status, &answer)
-        );
+        anyhow::ensure!(status == StatusCode::OK, "the webhook answered {}", Problem::of(status, &answer));
         let Some(id) = answer.get("id").and_then(Value::as_str) else {
             anyhow::bail!("the webhook answered 200 without an event's id: is it a Switchboard?");
         };
         let duplicate = answer.get("duplicate").and_then(Value::as_bool).unwrap_or(false);
-        Ok(terminal.line(&format!(
-            "event {id}{}",
-            if duplicate { " (duplicate)" } else { "" }
-        ))?)
+        Ok(terminal.line(&format!("event {id}{}", if duplicate { " (duplicate)" } else { "" }))?)
     }
 
     async fn exchange(self) -> anyhow::Result<(StatusCode, Value)> {
         let request = client()?.post(&self.url).timeout(REQUEST_TIMEOUT).body(self.body);
         let request = match self.by {
-            Sender::Us { signature } => request
-                .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
-                .header(HEADER, signature),
+            Sender::Us { signature } => {
+                request.header(header::CONTENT_TYPE, "text/plain; charset=utf-8").header(HEADER, signature)
+            }
             Sender::Emulator => request.header(header::CONTENT_TYPE, "application/json"),
         };
         let url = self.url;
@@ -105,8 +90,6 @@ fn relayed(answer: &Value) -> anyhow::Result<(StatusCode, Value)> {
         anyhow::bail!("the emulator could not reach the webhook");
     };
     let body = answer.pointer("/webhook/body").cloned().unwrap_or_default();
-    let parsed = body
-        .as_str()
-        .map(|text| serde_json::from_str(text).unwrap_or_default());
+    let parsed = body.as_str().map(|text| serde_json::from_str(text).unwrap_or_default());
     Ok((status, parsed.unwrap_or(body)))
 }

@@ -44,11 +44,7 @@ impl Args {
 fn renew(body: &mut Value, now: Timestamp, id: Ulid) {
     if let Some(timestamp) = body.get_mut("timestamp") {
         let report = timestamp.as_str().is_some_and(|text| text.contains('T'));
-        *timestamp = json!(if report {
-            now.to_string()
-        } else {
-            now.as_second().to_string()
-        });
+        *timestamp = json!(if report { now.to_string() } else { now.as_second().to_string() });
     }
     for pointer in ["/message/id", "/buttonResponse/id"] {
         if let Some(old) = body.pointer_mut(pointer) {
@@ -63,11 +59,7 @@ mod tests {
 
     fn renewed(mut body: Value) -> Value {
         let now = Timestamp::from_second(1_767_225_600).unwrap();
-        renew(
-            &mut body,
-            now,
-            Ulid::from_string("01K00000000000000000000009").unwrap(),
-        );
+        renew(&mut body, now, Ulid::from_string("01K00000000000000000000009").unwrap());
         body
     }
 
@@ -93,13 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.json");
         std::fs::write(&path, "{ \"a\": ").unwrap();
-        let body = |exact| {
-            Args {
-                path: path.clone(),
-                exact,
-            }
-            .body(Timestamp::UNIX_EPOCH, Ulid::nil())
-        };
+        let body = |exact| Args { path: path.clone(), exact }.body(Timestamp::UNIX_EPOCH, Ulid::nil());
         assert_eq!(body(true).unwrap(), b"{ \"a\": ");
         assert!(body(false).unwrap_err().is::<Usage>());
     }

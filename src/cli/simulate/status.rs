@@ -44,15 +44,8 @@ impl Args {
     /// The body that Connectly would send.
     pub fn body(&self, now: Timestamp) -> anyhow::Result<Value> {
         let failed = Status::parse(&self.status) == Some(Status::Failed);
-        anyhow::ensure!(
-            failed || self.code.is_none(),
-            Usage("--code goes with --status failed only".into())
-        );
-        let status = if failed {
-            "delivery_failed"
-        } else {
-            self.status.as_str()
-        };
+        anyhow::ensure!(failed || self.code.is_none(), Usage("--code goes with --status failed only".into()));
+        let status = if failed { "delivery_failed" } else { self.status.as_str() };
         let error = failed.then(|| failure(self.code.as_deref().unwrap_or(NO_CODE)));
         let mut body = json!({
             "topic": "delivery_status",

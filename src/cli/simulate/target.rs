@@ -18,12 +18,7 @@ pub struct TargetOptions {
     #[arg(long, global = true, env = "SWITCHBOARD_WEBHOOK_URL", value_name = "URL")]
     webhook_url: Option<String>,
     /// A file with the webhook secret; `CONNECTLY_WEBHOOK_SECRET` may hold the secret itself
-    #[arg(
-        long,
-        global = true,
-        env = "CONNECTLY_WEBHOOK_SECRET_FILE",
-        value_name = "FILE"
-    )]
+    #[arg(long, global = true, env = "CONNECTLY_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     secret_file: Option<PathBuf>,
     /// The secret itself. Meant for the environment: other users can read a command line.
     #[arg(
@@ -48,31 +43,17 @@ pub struct Target {
 impl TargetOptions {
     /// The webhook, from the first place that has it. The emulator counts only if the webhook is the one beside it.
     pub fn find(&self, surroundings: &Surroundings) -> anyhow::Result<Target> {
-        let given = Given::read(
-            self.webhook_url.as_deref(),
-            self.secret_file.as_deref(),
-            self.secret.as_ref(),
-        )?;
-        let connection = if given.is_complete() {
-            None
-        } else {
-            surroundings.connection()?
-        };
-        let left = connection.as_ref().map(|left| Endpoint {
-            url: left.webhook_url.clone(),
-            secret: left.webhook_secret.clone(),
-        });
-        let configured = surroundings
-            .configured
+        let given =
+            Given::read(self.webhook_url.as_deref(), self.secret_file.as_deref(), self.secret.as_ref())?;
+        let connection = if given.is_complete() { None } else { surroundings.connection()? };
+        let left = connection
             .as_ref()
-            .and_then(|configured| configured.webhook.clone());
+            .map(|left| Endpoint { url: left.webhook_url.clone(), secret: left.webhook_secret.clone() });
+        let configured = surroundings.configured.as_ref().and_then(|configured| configured.webhook.clone());
         let chosen = given.choose(configured, left, WEBHOOK_URL);
         let (webhook, source) = chosen.map_err(|missing| Usage(advice(&missing)))?;
         let beside = connection.filter(|_| source == Source::Connection);
-        Ok(Target {
-            webhook,
-            emulator: beside.and_then(|connection| connection.emulator_url),
-        })
+        Ok(Target { webhook, emulator: beside.and_then(|connection| connection.emulator_url) })
     }
 }
 

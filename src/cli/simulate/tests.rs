@@ -38,10 +38,7 @@ impl Desk {
 
     async fn answers(self, at: &str, status: u16, body: &Value) -> Self {
         let response = ResponseTemplate::new(status).set_body_json(body);
-        Mock::given(path(at))
-            .respond_with(response)
-            .mount(&self.server)
-            .await;
+        Mock::given(path(at)).respond_with(response).mount(&self.server).await;
         self
     }
 
@@ -63,20 +60,10 @@ impl Desk {
     /// The body of the only request, whose signature must be right.
     async fn delivered(&self) -> Value {
         let requests = self.server.received_requests().await.unwrap();
-        let [request] = requests.as_slice() else {
-            panic!("{} requests", requests.len())
-        };
+        let [request] = requests.as_slice() else { panic!("{} requests", requests.len()) };
         assert_eq!(request.headers["content-type"], "text/plain; charset=utf-8");
-        let signature = request
-            .headers
-            .get(HEADER)
-            .map(reqwest::header::HeaderValue::as_bytes);
-        verify(
-            &[Key::new(&"secret-1".into())],
-            signature,
-            Bytes::from(request.body.clone()),
-        )
-        .unwrap();
+        let signature = request.headers.get(HEADER).map(reqwest::header::HeaderValue::as_bytes);
+        verify(&[Key::new(&"secret-1".into())], signature, Bytes::from(request.body.clone())).unwrap();
         request.body_json().unwrap()
     }
 }
@@ -85,19 +72,13 @@ const WEBHOOK: &str = "/webhooks/connectly";
 const INBOUND: &str = "/_emulator/inbound";
 
 async fn webhook() -> Desk {
-    Desk::new(false)
-        .await
-        .answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": false}))
-        .await
+    Desk::new(false).await.answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": false})).await
 }
 
 #[tokio::test]
 async fn a_text_arrives_in_the_live_shape() {
     let desk = webhook().await;
-    assert_eq!(
-        desk.simulate(&["inbound", "--text", "hi"]).await.unwrap().out(),
-        "event 01K9\n"
-    );
+    assert_eq!(desk.simulate(&["inbound", "--text", "hi"]).await.unwrap().out(), "event 01K9\n");
     let mut body = desk.delivered().await;
     let taken = |value: &mut Value| value.take().as_str().unwrap().to_owned();
     assert_eq!(taken(&mut body["timestamp"]).len(), 10);
@@ -128,23 +109,11 @@ async fn a_text_arrives_in_the_live_shape() {
 #[tokio::test]
 async fn a_button_arrives_without_a_message() {
     let desk = webhook().await;
-    let line = [
-        "inbound",
-        "--button",
-        "Yes",
-        "--payload",
-        "confirm",
-        "--from",
-        "+15550100009",
-        "--name",
-        "Bo",
-    ];
+    let line =
+        ["inbound", "--button", "Yes", "--payload", "confirm", "--from", "+15550100009", "--name", "Bo"];
     desk.simulate(&line).await.unwrap();
     let body = desk.delivered().await;
-    assert_eq!(
-        body["sender"],
-        json!({"id": "+15550100009", "channelType": "whatsapp", "name": "Bo"})
-    );
+    assert_eq!(body["sender"], json!({"id": "+15550100009", "channelType": "whatsapp", "name": "Bo"}));
     assert_eq!(body["buttonResponse"]["text"], "Yes");
     assert_eq!(body["buttonResponse"]["payload"], "confirm");
     assert_eq!(body.get("message"), None);
@@ -155,15 +124,7 @@ async fn every_status_is_one_that_we_decode() {
     for status in Status::ALL {
         let desk = webhook().await;
         let id = "01K00000000000000000000001";
-        let line = [
-            "status",
-            "--id",
-            id,
-            "--status",
-            status.as_str(),
-            "--callback",
-            r#"{"order": 1}"#,
-        ];
+        let line = ["status", "--id", id, "--status", status.as_str(), "--callback", r#"{"order": 1}"#];
         desk.simulate(&line).await.unwrap();
         let body = desk.delivered().await;
         assert_eq!(body["callbackData"], json!({"order": 1}));
@@ -177,29 +138,10 @@ async fn every_status_is_one_that_we_decode() {
 #[tokio::test]
 async fn only_a_failure_has_a_code() {
     let desk = webhook().await;
-    let line = [
-        "status",
-        "--id",
-        "x",
-        "--status",
-        "failed",
-        "--code",
-        "ERROR_CODE_X",
-    ];
+    let line = ["status", "--id", "x", "--status", "failed", "--code", "ERROR_CODE_X"];
     desk.simulate(&line).await.unwrap();
-    assert_eq!(
-        desk.delivered().await["statusUpdate"]["error"]["code"],
-        "ERROR_CODE_X"
-    );
-    let line = [
-        "status",
-        "--id",
-        "x",
-        "--status",
-        "read",
-        "--code",
-        "ERROR_CODE_X",
-    ];
+    assert_eq!(desk.delivered().await["statusUpdate"]["error"]["code"], "ERROR_CODE_X");
+    let line = ["status", "--id", "x", "--status", "read", "--code", "ERROR_CODE_X"];
     assert!(desk.simulate(&line).await.err().unwrap().is::<Usage>());
     let line = ["status", "--id", "x", "--status", "read", "--callback", "{"];
     assert!(desk.simulate(&line).await.err().unwrap().is::<Usage>());
@@ -207,19 +149,10 @@ async fn only_a_failure_has_a_code() {
 
 #[tokio::test]
 async fn a_duplicate_is_told_and_a_refusal_is_an_error() {
-    let desk = Desk::new(false)
-        .await
-        .answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": true}))
-        .await;
+    let desk = Desk::new(false).await.answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": true})).await;
     let line = ["inbound", "--text", "hi"];
-    assert_eq!(
-        desk.simulate(&line).await.unwrap().out(),
-        "event 01K9 (duplicate)\n"
-    );
-    let desk = Desk::new(false)
-        .await
-        .answers(WEBHOOK, 401, &json!({"title": "unauthorized"}))
-        .await;
+    assert_eq!(desk.simulate(&line).await.unwrap().out(), "event 01K9 (duplicate)\n");
+    let desk = Desk::new(false).await.answers(WEBHOOK, 401, &json!({"title": "unauthorized"})).await;
     let error = desk.simulate(&line).await.err().unwrap();
     assert_eq!(error.to_string(), "the webhook answered 401 unauthorized");
 }
@@ -229,16 +162,10 @@ async fn beside_an_emulator_the_customer_writes_there() {
     let answer =
         json!({"id": "01P1", "webhook": {"status": 200, "body": {"id": "01K9", "duplicate": false}}});
     let desk = Desk::new(true).await.answers(INBOUND, 200, &answer).await;
-    assert_eq!(
-        desk.simulate(&["inbound", "--text", "hi"]).await.unwrap().out(),
-        "event 01K9\n"
-    );
+    assert_eq!(desk.simulate(&["inbound", "--text", "hi"]).await.unwrap().out(), "event 01K9\n");
     let requests = desk.server.received_requests().await.unwrap();
     let body: Value = requests[0].body_json().unwrap();
-    assert_eq!(
-        body,
-        json!({"from": "+15550100001", "to": "+15550100002", "name": "Ana", "text": "hi"})
-    );
+    assert_eq!(body, json!({"from": "+15550100001", "to": "+15550100002", "name": "Ana", "text": "hi"}));
 
     let answer = json!({"webhook": {"status": 200, "body": "{\"id\": \"01K8\"}"}});
     let desk = Desk::new(true).await.answers(INBOUND, 202, &answer).await;
@@ -254,30 +181,19 @@ async fn what_the_webhook_told_the_emulator_decides() {
     let refused = json!({"webhook": {"status": 503, "body": {"title": "queue full"}}});
     let desk = Desk::new(true).await.answers(INBOUND, 200, &refused).await;
     let line = ["inbound", "--text", "hi"];
-    assert_eq!(
-        desk.simulate(&line).await.err().unwrap().to_string(),
-        "the webhook answered 503 queue full"
-    );
-    let desk = Desk::new(true)
-        .await
-        .answers(INBOUND, 200, &json!({"webhook": null}))
-        .await;
+    assert_eq!(desk.simulate(&line).await.err().unwrap().to_string(), "the webhook answered 503 queue full");
+    let desk = Desk::new(true).await.answers(INBOUND, 200, &json!({"webhook": null})).await;
     let error = desk.simulate(&line).await.err().unwrap();
     assert_eq!(error.to_string(), "the emulator could not reach the webhook");
-    let desk = Desk::new(true)
-        .await
-        .answers(INBOUND, 422, &json!({"title": "invalid", "detail": "from"}))
-        .await;
+    let desk =
+        Desk::new(true).await.answers(INBOUND, 422, &json!({"title": "invalid", "detail": "from"})).await;
     let error = desk.simulate(&line).await.err().unwrap();
     assert_eq!(error.to_string(), "the emulator answered 422 invalid: from");
 }
 
 #[tokio::test]
 async fn who_names_a_webhook_goes_around_the_emulator() {
-    let desk = Desk::new(true)
-        .await
-        .answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": false}))
-        .await;
+    let desk = Desk::new(true).await.answers(WEBHOOK, 200, &json!({"id": "01K9", "duplicate": false})).await;
     let url = format!("{}{WEBHOOK}", desk.server.uri());
     let line = ["inbound", "--text", "hi", "--webhook-url", &url];
     assert_eq!(desk.simulate(&line).await.unwrap().out(), "event 01K9\n");
@@ -289,8 +205,6 @@ async fn a_file_is_sent_anew_or_exactly() {
     let desk = webhook().await;
     let file = desk.folder.path().join("event.json");
     std::fs::write(&file, r#"{"timestamp": "1"}"#).unwrap();
-    desk.simulate(&["file", file.to_str().unwrap(), "--exact"])
-        .await
-        .unwrap();
+    desk.simulate(&["file", file.to_str().unwrap(), "--exact"]).await.unwrap();
     assert_eq!(desk.delivered().await, json!({"timestamp": "1"}));
 }

@@ -43,10 +43,7 @@ fn nested_settings_follow_the_pattern() {
 #[test]
 fn the_default_account_exists_when_the_environment_says_who_it_is() {
     let config = |variables: &[(&str, &str)]| config("[accounts.brazil]\nbusiness_id = \"b\"", variables);
-    let both = config(&[
-        ("CONNECTLY_BUSINESS_ID", "id"),
-        ("CONNECTLY_BASE_URL", "http://127.0.0.1:8082/"),
-    ]);
+    let both = config(&[("CONNECTLY_BUSINESS_ID", "id"), ("CONNECTLY_BASE_URL", "http://127.0.0.1:8082/")]);
     assert_eq!(both.accounts.keys().collect::<Vec<_>>(), ["brazil", "default"]);
     assert_eq!(both.accounts["default"].business_id, "id");
     assert_eq!(both.accounts["default"].base_url, "http://127.0.0.1:8082");
@@ -116,8 +113,5 @@ fn the_file_is_named_by_argument_or_variable() {
     assert_eq!(concurrency(Some(one.as_path()), &named), 1);
     let missing = folder.path().join("missing");
     let problems = Config::load(Some(&missing), &named).unwrap_err().to_string();
-    assert!(
-        problems.contains("missing: cannot read the configuration file: "),
-        "{problems}"
-    );
+    assert!(problems.contains("missing: cannot read the configuration file: "), "{problems}");
 }

@@ -105,10 +105,7 @@ fn serve_says_what_is_missing_and_where_to_set_it() {
     admin.token: missing; set it in the configuration file or as SWITCHBOARD_ADMIN_TOKEN
     store.url: missing; set it in the configuration file or as DATABASE_URL
     ");
-    let named = config(
-        "[accounts.brazil]\nbusiness_id = \"b\"\n[admin]\ntoken = \"short\"",
-        &[],
-    );
+    let named = config("[accounts.brazil]\nbusiness_id = \"b\"\n[admin]\ntoken = \"short\"", &[]);
     insta::assert_snapshot!(named.check_for_serve(), @r"
     accounts.brazil.api_key: missing; set it in the configuration file
     accounts.brazil.webhook_secrets: missing; set it in the configuration file

@@ -34,22 +34,14 @@ fn a_route_with_rules() {
     "#;
     let routes = config(text, &[]).routes;
     let route = &routes[0];
-    assert_eq!(
-        (route.name.as_str(), route.handler.as_str()),
-        ("front-desk", "rules")
-    );
+    assert_eq!((route.name.as_str(), route.handler.as_str()), ("front-desk", "rules"));
     assert_eq!(route.on, ["message.received", "message.*", "*"]);
     assert_eq!(route.when.as_deref(), Some("true"));
     assert_eq!(route.ordering, RouteOrdering::None);
     assert_eq!((route.timeout, route.concurrency), (Duration::from_secs(5), 2));
-    assert_eq!(
-        (route.retry.attempts, route.retry.max_age),
-        (3, Duration::from_mins(10))
-    );
+    assert_eq!((route.retry.attempts, route.retry.max_age), (3, Duration::from_mins(10)));
     assert_eq!(route.key("when"), "routes.front-desk.when");
-    let [stop, any] = route.rules.as_slice() else {
-        panic!("two rules")
-    };
+    let [stop, any] = route.rules.as_slice() else { panic!("two rules") };
     assert_eq!(stop.name.as_deref(), Some("stop"));
     assert_eq!((stop.matches.text.len(), stop.matches.keyword.len()), (2, 1));
     assert_eq!(stop.effects, ["opt_out", "opt_in", "mute:2h"]);

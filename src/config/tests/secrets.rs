@@ -29,10 +29,7 @@ fn secrets_survive_as_they_are_written() {
         assert_eq!(token(&format!("[admin]\ntoken = \"{text}\""), &[]), text);
         assert_eq!(token("", &[("SWITCHBOARD_ADMIN_TOKEN", text)]), text);
         let (_folder, path) = file(text);
-        assert_eq!(
-            token("", &[("SWITCHBOARD_ADMIN_TOKEN_FILE", path.to_str().unwrap())]),
-            text
-        );
+        assert_eq!(token("", &[("SWITCHBOARD_ADMIN_TOKEN_FILE", path.to_str().unwrap())]), text);
     }
 }
 
@@ -49,19 +46,10 @@ fn the_environment_wins_in_any_spelling_and_the_pattern_over_the_short_name() {
     let (_folder, path) = file("from a file");
     let path = path.to_str().unwrap();
     let text = "[admin]\ntoken_file = \"/nowhere\"";
-    assert_eq!(
-        token(text, &[("SWITCHBOARD_ADMIN__TOKEN_FILE", path)]),
-        "from a file"
-    );
-    let both = [
-        ("SWITCHBOARD_ADMIN__TOKEN", "pattern"),
-        ("SWITCHBOARD_ADMIN_TOKEN", "short"),
-    ];
+    assert_eq!(token(text, &[("SWITCHBOARD_ADMIN__TOKEN_FILE", path)]), "from a file");
+    let both = [("SWITCHBOARD_ADMIN__TOKEN", "pattern"), ("SWITCHBOARD_ADMIN_TOKEN", "short")];
     assert_eq!(token(text, &both), "pattern");
-    let url = config(
-        "[store]\nurl = \"postgres://file\"",
-        &[("DATABASE_URL", "postgres://env")],
-    );
+    let url = config("[store]\nurl = \"postgres://file\"", &[("DATABASE_URL", "postgres://env")]);
     assert_eq!(url.store.url.unwrap().expose_secret(), "postgres://env");
 }
 
@@ -78,18 +66,9 @@ fn webhook_secrets_are_rotated_in_either_place() {
     assert_eq!(secrets("", &[(current, "c"), (previous, "p")]), "c,p");
     assert_eq!(secrets(text, &[(previous, "p")]), "a,b,p");
     let (_folder, path) = file("one\n\ntwo\r\n");
-    assert_eq!(
-        secrets(
-            &format!("[accounts.default]\nwebhook_secrets_file = {path:?}"),
-            &[]
-        ),
-        "one,two"
-    );
+    assert_eq!(secrets(&format!("[accounts.default]\nwebhook_secrets_file = {path:?}"), &[]), "one,two");
     let (_folder, path) = file("one\n");
-    assert_eq!(
-        secrets("", &[("CONNECTLY_WEBHOOK_SECRET_FILE", path.to_str().unwrap())]),
-        "one"
-    );
+    assert_eq!(secrets("", &[("CONNECTLY_WEBHOOK_SECRET_FILE", path.to_str().unwrap())]), "one");
 }
 
 #[test]
@@ -148,16 +127,11 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
 
 #[test]
 fn a_syntax_error_does_not_quote_its_line() {
-    for text in [
-        "[admin]\ntoken = hunter2hunter2",
-        "[admin]\ntoken = \"hunter2",
-        "[admin]\n\"token\" \"hunter2\"",
-    ] {
+    for text in
+        ["[admin]\ntoken = hunter2hunter2", "[admin]\ntoken = \"hunter2", "[admin]\n\"token\" \"hunter2\""]
+    {
         let problems = problems(text, &[]);
-        assert!(
-            problems.starts_with("configuration: not TOML at line 2: "),
-            "{problems}"
-        );
+        assert!(problems.starts_with("configuration: not TOML at line 2: "), "{problems}");
         assert!(!problems.contains("hunter2"), "{problems}");
     }
 }
@@ -175,10 +149,7 @@ fn no_secret_is_printed() {
     "#;
     let loaded = load(text, &[]).unwrap();
     let printed = loaded.config.redacted();
-    assert!(
-        printed.contains("webhook_secrets = [\"***\", \"***\"]"),
-        "{printed}"
-    );
+    assert!(printed.contains("webhook_secrets = [\"***\", \"***\"]"), "{printed}");
     assert_eq!(printed.matches("***").count(), 5, "{printed}");
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(!format!("{loaded:?}").contains("hunter2"));

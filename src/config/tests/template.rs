@@ -60,10 +60,7 @@ fn what_the_template_shows_as_examples_is_known_and_holds_the_defaults() {
 #[test]
 fn what_is_printed_is_read_back() {
     let printed = config(&uncommented(), &[]).redacted();
-    assert_eq!(
-        config(&printed, &[("DATABASE_URL", "sqlite:x")]).redacted(),
-        printed
-    );
+    assert_eq!(config(&printed, &[("DATABASE_URL", "sqlite:x")]).redacted(), printed);
     let route = &parsed(&printed)["routes"][0];
     assert_eq!(route["retry"]["max_age"], Value::from("10m"));
     assert_eq!(route["rules"][0]["match"]["text"][0], Value::from("stop"));

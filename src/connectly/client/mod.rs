@@ -144,11 +144,7 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
     let web = matches!(url.scheme(), "http" | "https") && url.has_host();
     let bare = url.username().is_empty() && url.password().is_none();
     let ends = url.query().is_none() && url.fragment().is_none();
-    if web && bare && ends {
-        Ok(url)
-    } else {
-        Err(ClientError::BaseUrl)
-    }
+    if web && bare && ends { Ok(url) } else { Err(ClientError::BaseUrl) }
 }
 
 /// `{base}/v1/businesses/{business}/send/{what}`, with the business id escaped.
@@ -157,10 +153,13 @@ fn endpoint(base_url: &Url, business_id: &str, what: &str) -> Result<Url, Client
         return Err(ClientError::BusinessId);
     }
     let mut url = base_url.clone();
-    url.path_segments_mut()
-        .map_err(|()| ClientError::BaseUrl)?
-        .pop_if_empty()
-        .extend(["v1", "businesses", business_id, "send", what]);
+    url.path_segments_mut().map_err(|()| ClientError::BaseUrl)?.pop_if_empty().extend([
+        "v1",
+        "businesses",
+        business_id,
+        "send",
+        what,
+    ]);
     Ok(url)
 }
 
@@ -171,10 +170,7 @@ fn headers(api_key: &SecretString) -> Result<HeaderMap, ClientError> {
         return Err(ClientError::ApiKey);
     }
     value.set_sensitive(true);
-    Ok(HeaderMap::from_iter([
-        (API_KEY, value),
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-    ]))
+    Ok(HeaderMap::from_iter([(API_KEY, value), (CONTENT_TYPE, HeaderValue::from_static("application/json"))]))
 }
 
 /// The body up to the limit. A longer one is cut, which leaves no JSON and so counts as unreadable.
@@ -192,20 +188,12 @@ async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
 
 /// What `Retry-After` asks for: seconds, or a date, which is measured against the answer's own `Date`.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let asked = text(RETRY_AFTER)?.trim();
     if let Ok(seconds) = asked.parse() {
         return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
     }
-    let date = |text| {
-        jiff::fmt::rfc2822::DateTimeParser::new()
-            .parse_timestamp(text)
-            .ok()
-    };
+    let date = |text| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
     let wait = date(asked)?.duration_since(date(text(DATE)?)?);
     Some(Duration::try_from(wait).unwrap_or_default().min(LONGEST_WAIT))
 }

@@ -96,10 +96,6 @@ struct Endpoint<'a> {
 
 impl<'a> Endpoint<'a> {
     fn whatsapp(id: &'a str, user_id: Option<&'a str>) -> Self {
-        Self {
-            id,
-            channel_type: "whatsapp",
-            user_id,
-        }
+        Self { id, channel_type: "whatsapp", user_id }
     }
 }

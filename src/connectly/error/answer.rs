@@ -80,15 +80,11 @@ impl SendAnswer {
     /// What an HTTP answer to a session message means: its code decides, else its type, else its status.
     pub fn from_response(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         if (200..300).contains(&status) {
-            return accepted(body).unwrap_or(Self::Unknown {
-                why: Doubt::NoId(status),
-                error: None,
-            });
+            return accepted(body).unwrap_or(Self::Unknown { why: Doubt::NoId(status), error: None });
         }
         let error = ErrorDetail::from_body(body);
-        let verdict = by_code(&error, status)
-            .or_else(|| by_type(&error, status))
-            .unwrap_or_else(|| by_status(status));
+        let verdict =
+            by_code(&error, status).or_else(|| by_type(&error, status)).unwrap_or_else(|| by_status(status));
         match verdict {
             Verdict::WindowClosed => Self::WindowClosed(error),
             Verdict::OptedOut => Self::OptedOut(error),
@@ -97,10 +93,7 @@ impl SendAnswer {
             Verdict::Refused => Self::Refused(error.or_words(status)),
             Verdict::Unknown => {
                 let error = (error != ErrorDetail::default()).then_some(error);
-                Self::Unknown {
-                    why: Doubt::Status(status),
-                    error,
-                }
+                Self::Unknown { why: Doubt::Status(status), error }
             }
         }
     }
@@ -117,11 +110,7 @@ impl SendAnswer {
         if failure.is_connect() {
             return Self::NotSent { why };
         }
-        let why = if failure.is_timeout() {
-            Doubt::TimedOut
-        } else {
-            Doubt::Lost
-        };
+        let why = if failure.is_timeout() { Doubt::TimedOut } else { Doubt::Lost };
         Self::Unknown { why, error: None }
     }
 }
@@ -148,10 +137,7 @@ fn by_code(error: &ErrorDetail, status: u16) -> Option<Verdict> {
 /// The closed window comes as `DEADLINE_EXCEEDED` in Connectly's pages and as `FAILED_PRECONDITION` in production, so
 /// without a code either means it, on a session message. 401 and 429 say more than any type beside them.
 fn by_type(error: &ErrorDetail, status: u16) -> Option<Verdict> {
-    let says_code = error
-        .code
-        .as_deref()
-        .is_some_and(|code| code != "ERROR_CODE_UNSPECIFIED");
+    let says_code = error.code.as_deref().is_some_and(|code| code != "ERROR_CODE_UNSPECIFIED");
     match error.error_type.as_deref()? {
         _ if matches!(status, 401 | 429) => None,
         "ERROR_TYPE_AUTHENTICATION" => Some(Verdict::Unauthorized),

@@ -40,21 +40,11 @@ pub(super) fn find(code: &str) -> Option<&'static Row> {
 }
 
 const fn row(code: &'static str, meaning: Meaning, advice: &'static str) -> Row {
-    Row {
-        code,
-        meaning,
-        retryable: false,
-        advice,
-    }
+    Row { code, meaning, retryable: false, advice }
 }
 
 const fn passing(code: &'static str, meaning: Meaning, advice: &'static str) -> Row {
-    Row {
-        code,
-        meaning,
-        retryable: true,
-        advice,
-    }
+    Row { code, meaning, retryable: true, advice }
 }
 
 const CODES: &[Row] = &[
@@ -88,26 +78,14 @@ const CODES: &[Row] = &[
         Meaning::Refused,
         "The customer's number cannot be reached on WhatsApp. Do not send to it again.",
     ),
-    row(
-        "ERROR_CODE_MESSAGE_SELF_INVALID",
-        Meaning::Refused,
-        "Sender and recipient are the same number.",
-    ),
-    row(
-        "ERROR_CODE_MESSAGE_TEXT_EMPTY",
-        Meaning::Refused,
-        "The message has no text. Give it one.",
-    ),
+    row("ERROR_CODE_MESSAGE_SELF_INVALID", Meaning::Refused, "Sender and recipient are the same number."),
+    row("ERROR_CODE_MESSAGE_TEXT_EMPTY", Meaning::Refused, "The message has no text. Give it one."),
     row(
         "ERROR_CODE_MESSAGE_ATTACHMENTS_NUMBER_INVALID",
         Meaning::Refused,
         "A message takes one attachment. Send the others separately.",
     ),
-    row(
-        "ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY",
-        Meaning::Refused,
-        "The attachment has no URL. Give it one.",
-    ),
+    row("ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY", Meaning::Refused, "The attachment has no URL. Give it one."),
     row(
         "ERROR_CODE_MESSAGE_ATTACHMENT_INVALID",
         Meaning::Refused,

@@ -49,19 +49,12 @@ impl ErrorDetail {
         }
         let text = String::from_utf8_lossy(body);
         // A page's markup says nothing that its HTTP status does not.
-        if text.trim_start().starts_with('<') {
-            Self::default()
-        } else {
-            Self::from_message(&text)
-        }
+        if text.trim_start().starts_with('<') { Self::default() } else { Self::from_message(&text) }
     }
 
     /// An error that has only words.
     pub fn from_message(message: &str) -> Self {
-        Self {
-            message: tidy(message),
-            ..Self::default()
-        }
+        Self { message: tidy(message), ..Self::default() }
     }
 
     /// What to do about it, in a sentence, when the code is known.
@@ -74,6 +67,20 @@ impl ErrorDetail {
         self.code.as_deref().is_some_and(retryable)
     }
 
+    /// The error as events show it: with what we make of its code, which is not stored, so that old errors gain from what
+    /// is learned later.
+    pub fn shown(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten)]
+            detail: &'a ErrorDetail,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            advice: Option<&'static str>,
+        }
+        Shown { detail: self, retryable: self.retryable(), advice: self.advice() }
+    }
+
     /// Whether it says that the 24-hour window is closed.
     pub fn closes_window(&self) -> bool {
         let row = self.code.as_deref().and_then(codes::find);
@@ -83,9 +90,7 @@ impl ErrorDetail {
     /// The code for a log line or a metric: one of the known ones, else `other`, or `none`. The set is closed, so
     /// nothing that came from outside shows.
     pub fn known_code(&self) -> &'static str {
-        self.code
-            .as_deref()
-            .map_or("none", |code| codes::find(code).map_or("other", |row| row.code))
+        self.code.as_deref().map_or("none", |code| codes::find(code).map_or("other", |row| row.code))
     }
 
     fn from_object(object: &Map<String, Value>) -> Self {
@@ -116,10 +121,7 @@ impl From<Value> for ErrorDetail {
 
 impl std::fmt::Debug for ErrorDetail {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ErrorDetail")
-            .field("code", &self.known_code())
-            .finish_non_exhaustive()
+        formatter.debug_struct("ErrorDetail").field("code", &self.known_code()).finish_non_exhaustive()
     }
 }
 
@@ -133,11 +135,7 @@ fn scalar(value: &Value) -> Option<String> {
 
 /// A text from outside in a form that can be stored and printed: one line, of bounded length, absent when empty.
 fn tidy(text: &str) -> Option<String> {
-    let line: String = text
-        .trim()
-        .chars()
-        .take(LONGEST_TEXT)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line: String =
+        text.trim().chars().take(LONGEST_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     (!line.is_empty()).then_some(line)
 }

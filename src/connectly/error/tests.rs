@@ -37,24 +37,12 @@ fn every_other_body_is_read_as_far_as_it_goes() {
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(read(""), (None, None, None));
     assert_eq!(read("<!doctype html><p>502</p>"), (None, None, None));
-    assert_eq!(
-        read("no healthy\nupstream"),
-        (None, text("no healthy upstream"), None)
-    );
-    assert_eq!(
-        read(r#"{"code":16,"message":"no","details":[{}]}"#),
-        (text("16"), text("no"), None)
-    );
-    assert_eq!(
-        read(r#"{"cntTraceId":11824978358485860716}"#),
-        (None, None, text("11824978358485860716"))
-    );
+    assert_eq!(read("no healthy\nupstream"), (None, text("no healthy upstream"), None));
+    assert_eq!(read(r#"{"code":16,"message":"no","details":[{}]}"#), (text("16"), text("no"), None));
+    assert_eq!(read(r#"{"cntTraceId":11824978358485860716}"#), (None, None, text("11824978358485860716")));
     assert_eq!(read(r#"{"error":{"code":"C"}}"#), (text("C"), None, None));
     assert_eq!(read(r#"{"error":"words"}"#), (None, text("words"), None));
-    assert_eq!(
-        read(r#"{"message":null,"userMessage":"u","error":null}"#),
-        (None, text("u"), None)
-    );
+    assert_eq!(read(r#"{"message":null,"userMessage":"u","error":null}"#), (None, text("u"), None));
     assert_eq!(read(r#"{"code":{},"message":[]}"#), (None, None, None));
     assert_eq!(read("[1]"), (None, None, None));
     assert_eq!(read("\u{feff}\"").1.map(|text| text.chars().count()), Some(2));
@@ -63,10 +51,7 @@ fn every_other_body_is_read_as_far_as_it_goes() {
 #[test]
 fn a_long_text_is_cut_to_what_is_kept() {
     let detail = ErrorDetail::from_message(&"é".repeat(10_000));
-    assert_eq!(
-        detail.message.map(|text| text.chars().count()),
-        Some(LONGEST_TEXT)
-    );
+    assert_eq!(detail.message.map(|text| text.chars().count()), Some(LONGEST_TEXT));
 }
 
 #[test]
@@ -78,24 +63,14 @@ fn debug_output_shows_known_codes_only() {
         ..ErrorDetail::default()
     };
     let shown = format!("{:?}", SendAnswer::Refused(detail));
-    assert_eq!(
-        shown,
-        r#"Refused(ErrorDetail { code: "ERROR_CODE_MESSAGE_SELF_INVALID", .. })"#
-    );
-    let detail = ErrorDetail {
-        code: Some("15550100001".to_owned()),
-        ..ErrorDetail::default()
-    };
+    assert_eq!(shown, r#"Refused(ErrorDetail { code: "ERROR_CODE_MESSAGE_SELF_INVALID", .. })"#);
+    let detail = ErrorDetail { code: Some("15550100001".to_owned()), ..ErrorDetail::default() };
     assert_eq!(format!("{detail:?}"), r#"ErrorDetail { code: "other", .. }"#);
 }
 
 #[test]
 fn a_known_code_comes_with_advice_and_a_judgement() {
-    assert!(
-        advice("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW")
-            .unwrap()
-            .contains("template")
-    );
+    assert!(advice("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW").unwrap().contains("template"));
     assert!(!retryable("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"));
     assert!(retryable("ERROR_CODE_BUSINESS_REACHED_LIMITS"));
     assert_eq!(advice("ERROR_CODE_NEW"), None);

@@ -3,15 +3,20 @@
 //! [`decode`] cannot fail: the worst case is [`Kind::Unknown`], which is stored like everything else. It knows only what
 //! was signed, so the same bytes always decode alike; the time of receipt and our ids are added by those who store it.
 //!
-//! To add a shape: a fixture under `tests/fixtures/webhooks/`, the reader in [`content`], [`status`] or [`report`], and, for a
+//! To add a shape: a fixture under `tests/fixtures/webhooks/`, the reader in `inbound`, [`status`] or [`report`], and, for a
 //! new kind of event, an arm in `classify`.
 
 pub mod content;
+mod inbound;
 pub mod json;
 pub mod party;
+#[cfg(test)]
+mod properties;
 pub mod report;
 pub mod status;
 mod timestamp;
+
+use std::fmt;
 
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -26,7 +31,7 @@ use super::mark;
 use super::text::bounded;
 
 /// One delivery, read as far as it is unambiguous.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Decoded {
     /// What happened.
     pub kind: Kind,
@@ -68,10 +73,7 @@ pub fn decode(body: &[u8]) -> Decoded {
     let Some(envelope) = std::str::from_utf8(body).ok().and_then(Object::parse) else {
         return Decoded::unknown();
     };
-    let (callback_data, mark) = match envelope
-        .raw("callbackData")
-        .or_else(|| envelope.raw("callback_data"))
-    {
+    let (callback_data, mark) = match envelope.raw("callbackData").or_else(|| envelope.raw("callback_data")) {
         Some(raw) => {
             let (rest, mark) = mark::strip(raw);
             (rest.map(std::borrow::Cow::into_owned), mark)
@@ -81,9 +83,7 @@ pub fn decode(body: &[u8]) -> Decoded {
     let (kind, provider_message_id) = classify(&envelope);
     let (business, customer) = party::sides(&envelope, &kind);
     Decoded {
-        occurred_at: envelope
-            .text(&["timestamp"])
-            .and_then(|text| timestamp::parse(&text)),
+        occurred_at: envelope.text(&["timestamp"]).and_then(|text| timestamp::parse(&text)),
         in_reply_to: reply_reference(&envelope),
         campaign: campaign(&envelope),
         kind,
@@ -92,6 +92,17 @@ pub fn decode(body: &[u8]) -> Decoded {
         provider_message_id,
         callback_data,
         mark,
+    }
+}
+
+/// Callback data and the two sides are nobody's business in a log.
+impl fmt::Debug for Decoded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Decoded")
+            .field("kind", &self.kind)
+            .field("provider_message_id", &self.provider_message_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,33 +125,24 @@ impl Decoded {
 /// Tells the kinds apart without relying on `topic`, which inbound messages usually lack.
 fn classify(envelope: &Object<'_>) -> (Kind, Option<ProviderMessageId>) {
     let topic = envelope.text(&["topic"]);
-    if topic.as_deref() == Some("report") || envelope.get(&["report"]).is_some() {
+    if topic.as_deref() == Some("report") || envelope.object(&["report"]).is_some() {
         return (report::read(envelope).map_or(Kind::Unknown, Kind::Report), None);
     }
     if let Some(update) = envelope.object(&["statusUpdate", "status_update"]) {
-        let id = update
-            .filled(&["id"])
-            .and_then(|id| ProviderMessageId::parse(&id));
+        let id = update.filled(&["id"]).and_then(|id| ProviderMessageId::parse(&id));
         return (status::read(&update).map_or(Kind::Unknown, Kind::Status), id);
     }
-    let Some(inbound) = content::read(envelope) else {
+    let Some(inbound) = inbound::read(envelope) else {
         return (Kind::Unknown, None);
     };
-    let kind = if inbound.is_echo {
-        Kind::Echo(inbound.content)
-    } else {
-        Kind::Received(inbound.content)
-    };
+    let kind = if inbound.is_echo { Kind::Echo(inbound.content) } else { Kind::Received(inbound.content) };
     (kind, inbound.id)
 }
 
 fn reply_reference(envelope: &Object<'_>) -> Option<ProviderMessageId> {
     let names: &[&str] = &["replyToId", "reply_to_id"];
     let in_message = || envelope.object(&["message"])?.object(&["context"])?.filled(names);
-    let id = envelope
-        .object(&["context"])
-        .and_then(|context| context.filled(names))
-        .or_else(in_message)?;
+    let id = envelope.object(&["context"]).and_then(|context| context.filled(names)).or_else(in_message)?;
     ProviderMessageId::parse(&id)
 }
 
@@ -148,14 +150,9 @@ fn reply_reference(envelope: &Object<'_>) -> Option<ProviderMessageId> {
 /// second `statusUpdate.metadata.campaignName` beside a null at the top.
 fn campaign(envelope: &Object<'_>) -> Option<String> {
     let names: &[&str] = &["campaignName", "campaign_name"];
-    let named = |object: &Object<'_>| {
-        object
-            .object(&["metadata"])
-            .and_then(|metadata| metadata.filled(names))
-    };
+    let named =
+        |object: &Object<'_>| object.object(&["metadata"]).and_then(|metadata| metadata.filled(names));
     let update = envelope.object(&["statusUpdate", "status_update"]);
-    let found = named(envelope)
-        .or_else(|| named(&update?))
-        .or_else(|| envelope.filled(names))?;
+    let found = named(envelope).or_else(|| named(&update?)).or_else(|| envelope.filled(names))?;
     Some(bounded(&found))
 }

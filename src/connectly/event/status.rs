@@ -62,8 +62,5 @@ pub struct StatusUpdate {
 /// `None` for a status that nobody documented: the event is kept as unknown.
 pub(super) fn read(update: &Object<'_>) -> Option<StatusUpdate> {
     let status = Status::parse(&update.text(&["status"])?)?;
-    Some(StatusUpdate {
-        status,
-        error: update.value(&["error"]).map(ErrorDetail::from),
-    })
+    Some(StatusUpdate { status, error: update.value(&["error"]).map(ErrorDetail::from) })
 }

@@ -18,16 +18,11 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         Err(_) => fraction(text).or_else(|| iso(text))?,
     };
     let plausible = (EARLIEST_SECOND * 1000..=LATEST_MILLISECOND).contains(&millis);
-    plausible
-        .then(|| Timestamp::from_millisecond(millis).ok())
-        .flatten()
+    plausible.then(|| Timestamp::from_millisecond(millis).ok()).flatten()
 }
 
 /// Seconds with a fraction, such as `1767225600.25`.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the bound above keeps it far inside i64"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the bound above keeps it far inside i64")]
 fn fraction(text: &str) -> Option<i64> {
     let seconds = text.parse::<f64>().ok()?;
     #[expect(clippy::cast_precision_loss, reason = "2^37 is exact in an f64")]
@@ -55,24 +50,13 @@ mod tests {
         for form in forms {
             assert_eq!(parse(form).unwrap().to_string(), "2026-01-01T00:00:00Z", "{form}");
         }
-        assert_eq!(
-            parse("1767225600.25").unwrap().as_millisecond(),
-            1_767_225_600_250
-        );
+        assert_eq!(parse("1767225600.25").unwrap().as_millisecond(), 1_767_225_600_250);
     }
 
     #[test]
     fn nonsense_is_absent() {
-        for nonsense in [
-            "",
-            "0",
-            "-5",
-            "soon",
-            "1e999",
-            "NaN",
-            "99999999999999999999",
-            "9223372036854775807",
-        ] {
+        for nonsense in ["", "0", "-5", "soon", "1e999", "NaN", "99999999999999999999", "9223372036854775807"]
+        {
             assert_eq!(parse(nonsense), None, "{nonsense}");
         }
     }

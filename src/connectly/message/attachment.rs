@@ -38,12 +38,7 @@ pub enum AttachmentKind {
 impl Attachment {
     /// An attachment without caption.
     pub fn new(kind: AttachmentKind, url: impl Into<Text>) -> Self {
-        Self {
-            kind,
-            url: url.into(),
-            caption: None,
-            filename: None,
-        }
+        Self { kind, url: url.into(), caption: None, filename: None }
     }
 
     /// An image.
@@ -63,18 +58,12 @@ impl Attachment {
 
     /// A document, with the name the customer sees.
     pub fn document(url: impl Into<Text>, filename: impl Into<Text>) -> Self {
-        Self {
-            filename: Some(filename.into()),
-            ..Self::new(AttachmentKind::Document, url)
-        }
+        Self { filename: Some(filename.into()), ..Self::new(AttachmentKind::Document, url) }
     }
 
     /// The same with words below it.
     #[must_use]
     pub fn caption(self, caption: impl Into<Text>) -> Self {
-        Self {
-            caption: Some(caption.into()),
-            ..self
-        }
+        Self { caption: Some(caption.into()), ..self }
     }
 }

@@ -34,10 +34,7 @@ mod tests {
         assert_eq!(size(&value(1024)), 1024);
         assert!(validate(&value(1024), "callback_data").is_ok());
         let problem = validate(&value(1026), "callback_data").unwrap_err();
-        assert_eq!(
-            problem.to_string(),
-            "callback_data has 1026 bytes of JSON, at most 1024 are allowed"
-        );
+        assert_eq!(problem.to_string(), "callback_data has 1026 bytes of JSON, at most 1024 are allowed");
     }
 
     #[test]

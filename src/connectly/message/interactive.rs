@@ -109,19 +109,13 @@ pub struct ReplyButton {
 impl Header {
     /// A header of words.
     pub fn text(text: impl Into<Text>) -> Self {
-        Self {
-            text: Some(text.into()),
-            attachment: None,
-        }
+        Self { text: Some(text.into()), attachment: None }
     }
 }
 
 impl From<Attachment> for Header {
     fn from(attachment: Attachment) -> Self {
-        Self {
-            text: None,
-            attachment: Some(attachment),
-        }
+        Self { text: None, attachment: Some(attachment) }
     }
 }
 
@@ -134,61 +128,39 @@ impl<T: Into<Text>> From<T> for Footer {
 impl ListMessage {
     /// An empty list, opened by a button with this label.
     pub fn new(button: impl Into<Text>) -> Self {
-        Self {
-            button: ListButton {
-                id: None,
-                text: button.into(),
-            },
-            ..Self::default()
-        }
+        Self { button: ListButton { id: None, text: button.into() }, ..Self::default() }
     }
 
     /// The same with one more group of rows.
     #[must_use]
     pub fn section(mut self, title: impl Into<Text>, rows: impl IntoIterator<Item = Row>) -> Self {
-        self.sections.push(Section {
-            title: Some(title.into()),
-            rows: rows.into_iter().collect(),
-        });
+        self.sections.push(Section { title: Some(title.into()), rows: rows.into_iter().collect() });
         self
     }
 
     /// The same with words above the body.
     #[must_use]
     pub fn header(self, text: impl Into<Text>) -> Self {
-        Self {
-            header: Some(Header::text(text)),
-            ..self
-        }
+        Self { header: Some(Header::text(text)), ..self }
     }
 
     /// The same with small print.
     #[must_use]
     pub fn footer(self, text: impl Into<Text>) -> Self {
-        Self {
-            footer: Some(Footer::from(text)),
-            ..self
-        }
+        Self { footer: Some(Footer::from(text)), ..self }
     }
 }
 
 impl Row {
     /// A choice without a second line.
     pub fn new(id: impl Into<Text>, text: impl Into<Text>) -> Self {
-        Self {
-            id: id.into(),
-            text: text.into(),
-            description: None,
-        }
+        Self { id: id.into(), text: text.into(), description: None }
     }
 
     /// The same with a second line.
     #[must_use]
     pub fn description(self, description: impl Into<Text>) -> Self {
-        Self {
-            description: Some(description.into()),
-            ..self
-        }
+        Self { description: Some(description.into()), ..self }
     }
 }
 
@@ -201,28 +173,19 @@ impl ReplyButtonMessage {
     /// The same with one more button.
     #[must_use]
     pub fn button(mut self, id: impl Into<Text>, text: impl Into<Text>) -> Self {
-        self.buttons.push(ReplyButton {
-            id: id.into(),
-            text: text.into(),
-        });
+        self.buttons.push(ReplyButton { id: id.into(), text: text.into() });
         self
     }
 
     /// The same with a header.
     #[must_use]
     pub fn header(self, header: Header) -> Self {
-        Self {
-            header: Some(header),
-            ..self
-        }
+        Self { header: Some(header), ..self }
     }
 
     /// The same with small print.
     #[must_use]
     pub fn footer(self, text: impl Into<Text>) -> Self {
-        Self {
-            footer: Some(Footer::from(text)),
-            ..self
-        }
+        Self { footer: Some(Footer::from(text)), ..self }
     }
 }

@@ -58,10 +58,7 @@ pub enum Problem {
 impl Invalid {
     /// A problem of one field.
     pub fn new(field: impl Into<String>, problem: Problem) -> Self {
-        Self {
-            field: field.into(),
-            problem,
-        }
+        Self { field: field.into(), problem }
     }
 }
 

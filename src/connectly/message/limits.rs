@@ -59,23 +59,14 @@ pub(super) const ROW_DESCRIPTION: Limit = characters(72);
 /// The products of one message, over all groups together.
 pub(super) const PRODUCTS: Limit = items(30);
 /// callbackData: Connectly's limit, above which it answers 400.
-pub(super) const CALLBACK_DATA: Limit = Limit {
-    unit: Unit::Bytes,
-    max: 1024,
-};
+pub(super) const CALLBACK_DATA: Limit = Limit { unit: Unit::Bytes, max: 1024 };
 
 const fn characters(max: usize) -> Limit {
-    Limit {
-        unit: Unit::Characters,
-        max,
-    }
+    Limit { unit: Unit::Characters, max }
 }
 
 const fn items(max: usize) -> Limit {
-    Limit {
-        unit: Unit::Items,
-        max,
-    }
+    Limit { unit: Unit::Items, max }
 }
 
 impl Limit {

@@ -24,30 +24,19 @@ pub struct Location {
 impl Location {
     /// A pin without a label.
     pub fn new(latitude: f64, longitude: f64) -> Self {
-        Self {
-            latitude,
-            longitude,
-            name: None,
-            address: None,
-        }
+        Self { latitude, longitude, name: None, address: None }
     }
 
     /// The same with a name.
     #[must_use]
     pub fn name(self, name: impl Into<Text>) -> Self {
-        Self {
-            name: Some(name.into()),
-            ..self
-        }
+        Self { name: Some(name.into()), ..self }
     }
 
     /// The same with an address.
     #[must_use]
     pub fn address(self, address: impl Into<Text>) -> Self {
-        Self {
-            address: Some(address.into()),
-            ..self
-        }
+        Self { address: Some(address.into()), ..self }
     }
 }
 
@@ -66,9 +55,8 @@ fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::
     }
     match Either::deserialize(deserializer)? {
         Either::Number(number) => Ok(number),
-        Either::Text(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| serde::de::Error::custom("a coordinate is not a number")),
+        Either::Text(text) => {
+            text.trim().parse().map_err(|_| serde::de::Error::custom("a coordinate is not a number"))
+        }
     }
 }

@@ -69,42 +69,27 @@ pub struct Message {
 impl Message {
     /// A plain text.
     pub fn text(text: impl Into<Text>) -> Self {
-        Self {
-            text: Some(text.into()),
-            ..Self::default()
-        }
+        Self { text: Some(text.into()), ..Self::default() }
     }
 
     /// A body with a menu.
     pub fn list(body: impl Into<Text>, list: ListMessage) -> Self {
-        Self {
-            list_message: Some(list),
-            ..Self::text(body)
-        }
+        Self { list_message: Some(list), ..Self::text(body) }
     }
 
     /// A body with buttons.
     pub fn buttons(body: impl Into<Text>, buttons: ReplyButtonMessage) -> Self {
-        Self {
-            reply_button_message: Some(buttons),
-            ..Self::text(body)
-        }
+        Self { reply_button_message: Some(buttons), ..Self::text(body) }
     }
 
     /// A product, without a body.
     pub fn product(product: SingleProductMessage) -> Self {
-        Self {
-            single_product_message: Some(product),
-            ..Self::default()
-        }
+        Self { single_product_message: Some(product), ..Self::default() }
     }
 
     /// A body with products.
     pub fn products(body: impl Into<Text>, products: MultiProductMessage) -> Self {
-        Self {
-            multi_product_message: Some(products),
-            ..Self::text(body)
-        }
+        Self { multi_product_message: Some(products), ..Self::text(body) }
     }
 
     /// The message that a person or a program wrote as Connectly's `message` object, within WhatsApp's limits.
@@ -133,18 +118,12 @@ impl Message {
 
 impl From<Attachment> for Message {
     fn from(attachment: Attachment) -> Self {
-        Self {
-            attachments: vec![attachment],
-            ..Self::default()
-        }
+        Self { attachments: vec![attachment], ..Self::default() }
     }
 }
 
 impl From<Location> for Message {
     fn from(location: Location) -> Self {
-        Self {
-            location: Some(location),
-            ..Self::default()
-        }
+        Self { location: Some(location), ..Self::default() }
     }
 }

@@ -59,25 +59,15 @@ pub struct ProductItem {
 impl SingleProductMessage {
     /// One product of a catalog.
     pub fn new(catalog_id: impl Into<Text>, product_retailer_id: impl Into<Text>) -> Self {
-        let product_item = ProductItem {
-            product_retailer_id: product_retailer_id.into(),
-        };
-        Self {
-            footer: None,
-            catalog_id: catalog_id.into(),
-            product_item,
-        }
+        let product_item = ProductItem { product_retailer_id: product_retailer_id.into() };
+        Self { footer: None, catalog_id: catalog_id.into(), product_item }
     }
 }
 
 impl MultiProductMessage {
     /// No products yet, below this header.
     pub fn new(catalog_id: impl Into<Text>, header: impl Into<Text>) -> Self {
-        Self {
-            catalog_id: catalog_id.into(),
-            header: Some(Header::text(header)),
-            ..Self::default()
-        }
+        Self { catalog_id: catalog_id.into(), header: Some(Header::text(header)), ..Self::default() }
     }
 
     /// The same with one more group of products, by their retailer's ids.
@@ -89,14 +79,9 @@ impl MultiProductMessage {
     ) -> Self {
         let product_items = product_retailer_ids
             .into_iter()
-            .map(|id| ProductItem {
-                product_retailer_id: id.into(),
-            })
+            .map(|id| ProductItem { product_retailer_id: id.into() })
             .collect();
-        self.sections.push(ProductSection {
-            title: Some(title.into()),
-            product_items,
-        });
+        self.sections.push(ProductSection { title: Some(title.into()), product_items });
         self
     }
 }

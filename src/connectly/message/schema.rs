@@ -31,20 +31,12 @@ pub(crate) struct Field {
 impl Field {
     /// A key that may be absent or null.
     pub(crate) const fn optional(key: &'static str, shape: Shape) -> Self {
-        Self {
-            key,
-            required: false,
-            shape,
-        }
+        Self { key, required: false, shape }
     }
 
     /// A key that must be there.
     pub(crate) const fn required(key: &'static str, shape: Shape) -> Self {
-        Self {
-            key,
-            required: true,
-            shape,
-        }
+        Self { key, required: true, shape }
     }
 }
 
@@ -63,10 +55,7 @@ pub(super) static MESSAGE: Shape = Shape::Object(&[
 const ATTACHMENT: Shape = Shape::Object(&[
     Field::required(
         "type",
-        Shape::Word(
-            &["image", "video", "audio", "document"],
-            "must be one of image, video, audio, document",
-        ),
+        Shape::Word(&["image", "video", "audio", "document"], "must be one of image, video, audio, document"),
     ),
     Field::required("url", Shape::Text),
     Field::optional("caption", Shape::Text),
@@ -80,10 +69,8 @@ const LOCATION: Shape = Shape::Object(&[
     Field::optional("address", Shape::Text),
 ]);
 
-const HEADER: Shape = Shape::Object(&[
-    Field::optional("text", Shape::Text),
-    Field::optional("attachment", ATTACHMENT),
-]);
+const HEADER: Shape =
+    Shape::Object(&[Field::optional("text", Shape::Text), Field::optional("attachment", ATTACHMENT)]);
 
 const FOOTER: Shape = Shape::Object(&[Field::required("text", Shape::Text)]);
 
@@ -94,15 +81,11 @@ const LIST: Shape = Shape::Object(&[
     Field::required("sections", Shape::List(&SECTION)),
 ]);
 
-const LIST_BUTTON: Shape = Shape::Object(&[
-    Field::optional("id", Shape::Text),
-    Field::required("text", Shape::Text),
-]);
+const LIST_BUTTON: Shape =
+    Shape::Object(&[Field::optional("id", Shape::Text), Field::required("text", Shape::Text)]);
 
-const SECTION: Shape = Shape::Object(&[
-    Field::optional("title", Shape::Text),
-    Field::required("rows", Shape::List(&ROW)),
-]);
+const SECTION: Shape =
+    Shape::Object(&[Field::optional("title", Shape::Text), Field::required("rows", Shape::List(&ROW))]);
 
 const ROW: Shape = Shape::Object(&[
     Field::required("id", Shape::Text),
@@ -116,10 +99,8 @@ const REPLY_BUTTONS: Shape = Shape::Object(&[
     Field::required("buttons", Shape::List(&REPLY_BUTTON)),
 ]);
 
-const REPLY_BUTTON: Shape = Shape::Object(&[
-    Field::required("id", Shape::Text),
-    Field::required("text", Shape::Text),
-]);
+const REPLY_BUTTON: Shape =
+    Shape::Object(&[Field::required("id", Shape::Text), Field::required("text", Shape::Text)]);
 
 const PRODUCT: Shape = Shape::Object(&[
     Field::optional("footer", FOOTER),
@@ -153,13 +134,7 @@ pub(crate) fn check(value: &Value, shape: &Shape, path: &str) -> Result<(), Inva
             .enumerate()
             .try_for_each(|(index, value)| check(value, element, &format!("{path}[{index}]"))),
         (Shape::Object(fields), Value::Object(object)) => check_object(object, fields, path),
-        _ => Err(Invalid::new(
-            path,
-            Problem::WrongType {
-                expected: shape.name(),
-                found: type_of(value),
-            },
-        )),
+        _ => Err(Invalid::new(path, Problem::WrongType { expected: shape.name(), found: type_of(value) })),
     }
 }
 
@@ -167,10 +142,7 @@ pub(crate) fn check(value: &Value, shape: &Shape, path: &str) -> Result<(), Inva
 fn check_object(object: &Map<String, Value>, fields: &[Field], path: &str) -> Result<(), Invalid> {
     for key in object.keys() {
         if !fields.iter().any(|field| field.key == key) {
-            let suggestion = fields
-                .iter()
-                .map(|field| field.key)
-                .find(|known| looks_like(key, known));
+            let suggestion = fields.iter().map(|field| field.key).find(|known| looks_like(key, known));
             return Err(Invalid::new(
                 format!("{path}.{}", printable(key)),
                 Problem::UnknownKey { suggestion },

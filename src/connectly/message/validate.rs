@@ -13,11 +13,7 @@ pub(super) fn problems(message: &Message) -> Vec<Invalid> {
     let mut found = Findings::default();
     one_kind(&mut found, message);
     if let Some(first) = message.attachments.first() {
-        found.size(
-            "message.attachments",
-            message.attachments.len(),
-            limits::ATTACHMENTS,
-        );
+        found.size("message.attachments", message.attachments.len(), limits::ATTACHMENTS);
         attachment(&mut found, "message.attachments[0]", first);
     }
     if let Some(pin) = &message.location {
@@ -55,12 +51,7 @@ fn one_kind(found: &mut Findings, message: &Message) {
         ["attachments"] if has_words(text) => found.rule(TEXT, "cannot stand beside media: use the caption"),
         ["location"] if has_words(text) => found.rule(TEXT, "cannot stand beside a location"),
         [_] => {}
-        [..] => found.add(
-            "message",
-            Problem::Kinds {
-                found: kinds(message),
-            },
-        ),
+        [..] => found.add("message", Problem::Kinds { found: kinds(message) }),
     }
 }
 
@@ -78,19 +69,12 @@ fn kinds(message: &Message) -> Vec<&'static str> {
         ("singleProductMessage", message.single_product_message.is_some()),
         ("multiProductMessage", message.multi_product_message.is_some()),
     ];
-    present
-        .into_iter()
-        .filter_map(|(key, there)| there.then_some(key))
-        .collect()
+    present.into_iter().filter_map(|(key, there)| there.then_some(key)).collect()
 }
 
 fn attachment(found: &mut Findings, path: &str, attachment: &Attachment) {
     found.url(&format!("{path}.url"), &attachment.url);
-    found.optional(
-        &format!("{path}.caption"),
-        attachment.caption.as_ref(),
-        limits::CAPTION,
-    );
+    found.optional(&format!("{path}.caption"), attachment.caption.as_ref(), limits::CAPTION);
     if attachment.kind == AttachmentKind::Audio && has_words(attachment.caption.as_ref()) {
         found.rule(&format!("{path}.caption"), "is not shown with audio");
     }
@@ -111,16 +95,8 @@ fn location(found: &mut Findings, path: &str, location: &Location) {
 fn list_message(found: &mut Findings, path: &str, list: &ListMessage) {
     words_header(found, &format!("{path}.header"), list.header.as_ref());
     footer(found, path, list.footer.as_ref());
-    found.required(
-        &format!("{path}.button.text"),
-        &list.button.text,
-        limits::BUTTON_TEXT,
-    );
-    let titles: Vec<_> = list
-        .sections
-        .iter()
-        .map(|section| section.title.as_ref())
-        .collect();
+    found.required(&format!("{path}.button.text"), &list.button.text, limits::BUTTON_TEXT);
+    let titles: Vec<_> = list.sections.iter().map(|section| section.title.as_ref()).collect();
     sections(found, path, &titles);
     let rows = list.sections.iter().map(|section| section.rows.len()).sum();
     found.size(&format!("{path}.sections[].rows"), rows, limits::ROWS);
@@ -132,11 +108,7 @@ fn list_message(found: &mut Findings, path: &str, list: &ListMessage) {
             found.unique(&format!("{path}.id"), &content.id, &mut ids);
             found.required(&format!("{path}.text"), &content.text, limits::ROW_TEXT);
             let description = content.description.as_ref();
-            found.optional(
-                &format!("{path}.description"),
-                description,
-                limits::ROW_DESCRIPTION,
-            );
+            found.optional(&format!("{path}.description"), description, limits::ROW_DESCRIPTION);
         }
     }
 }
@@ -149,10 +121,7 @@ fn reply_buttons(found: &mut Findings, path: &str, message: &ReplyButtonMessage)
     found.size(&format!("{path}.buttons"), message.buttons.len(), limits::BUTTONS);
     let (mut ids, mut texts) = (HashSet::new(), HashSet::new());
     for (index, button) in message.buttons.iter().enumerate() {
-        let (id, text) = (
-            format!("{path}.buttons[{index}].id"),
-            format!("{path}.buttons[{index}].text"),
-        );
+        let (id, text) = (format!("{path}.buttons[{index}].id"), format!("{path}.buttons[{index}].text"));
         found.required(&id, &button.id, limits::BUTTON_ID);
         if button.id.trim() != &*button.id {
             found.rule(&id, "must not begin or end with a space");
@@ -177,22 +146,10 @@ fn multi_product(found: &mut Findings, path: &str, message: &MultiProductMessage
     }
     footer(found, path, message.footer.as_ref());
     found.present(&format!("{path}.catalogId"), &message.catalog_id);
-    let titles: Vec<_> = message
-        .sections
-        .iter()
-        .map(|section| section.title.as_ref())
-        .collect();
+    let titles: Vec<_> = message.sections.iter().map(|section| section.title.as_ref()).collect();
     sections(found, path, &titles);
-    let items = message
-        .sections
-        .iter()
-        .map(|section| section.product_items.len())
-        .sum();
-    found.size(
-        &format!("{path}.sections[].productItems"),
-        items,
-        limits::PRODUCTS,
-    );
+    let items = message.sections.iter().map(|section| section.product_items.len()).sum();
+    found.size(&format!("{path}.sections[].productItems"), items, limits::PRODUCTS);
     for (section, content) in message.sections.iter().enumerate() {
         for (item, content) in content.product_items.iter().enumerate() {
             let path = format!("{path}.sections[{section}].productItems[{item}].productRetailerId");
@@ -216,10 +173,7 @@ fn sections(found: &mut Findings, path: &str, titles: &[Option<&Text>]) {
 fn words_header(found: &mut Findings, path: &str, header: Option<&Header>) {
     let Some(header) = header else { return };
     if header.attachment.is_some() {
-        found.rule(
-            &format!("{path}.attachment"),
-            "is not shown here: WhatsApp takes a header of text only",
-        );
+        found.rule(&format!("{path}.attachment"), "is not shown here: WhatsApp takes a header of text only");
     } else {
         found.body(&format!("{path}.text"), header.text.as_ref(), limits::HEADER);
     }
@@ -229,10 +183,7 @@ fn media_header(found: &mut Findings, path: &str, header: &Header) {
     match (&header.text, &header.attachment) {
         (Some(text), None) => found.required(&format!("{path}.text"), text, limits::HEADER),
         (None, Some(media)) if media.kind == AttachmentKind::Audio => {
-            found.rule(
-                &format!("{path}.attachment.type"),
-                "must be image, video or document",
-            );
+            found.rule(&format!("{path}.attachment.type"), "must be image, video or document");
         }
         (None, Some(media)) => attachment(found, &format!("{path}.attachment"), media),
         (None, None) | (Some(_), Some(_)) => found.rule(path, "must hold either text or an attachment"),

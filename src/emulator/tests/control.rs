@@ -25,11 +25,7 @@ async fn a_conversation_can_be_held_and_looked_at() {
     assert_eq!(webhooks["webhooks"][0]["body"]["message"]["text"], "hi");
     assert_eq!(webhooks["webhooks"][0]["attempts"][0]["status"], 200);
     let (_, chat) = bench.control(Method::GET, "chat", None).await;
-    assert!(
-        chat.as_str()
-            .unwrap()
-            .contains("Shop: Hello  (sent, delivered, read)")
-    );
+    assert!(chat.as_str().unwrap().contains("Shop: Hello  (sent, delivered, read)"));
     let (_, page) = bench.control(Method::GET, "", None).await;
     assert!(page.as_str().unwrap().contains("/_emulator/faults"));
 }
@@ -70,14 +66,8 @@ async fn mistakes_are_explained() {
 async fn the_clock_is_set_and_moved() {
     let bench = Bench::start().await;
     let put = async |body: Value| bench.control(Method::PUT, "clock", Some(body)).await.1;
-    assert_eq!(
-        put(json!({"offset_seconds": 3_600})).await["offset_seconds"],
-        3_600
-    );
-    assert_eq!(
-        put(json!({"advance_seconds": -600})).await["offset_seconds"],
-        3_000
-    );
+    assert_eq!(put(json!({"offset_seconds": 3_600})).await["offset_seconds"], 3_600);
+    assert_eq!(put(json!({"advance_seconds": -600})).await["offset_seconds"], 3_000);
     let (_, shown) = bench.control(Method::GET, "clock", None).await;
     assert_eq!(shown["offset_seconds"], 3_000);
     assert!(shown["now"].is_string());
@@ -93,13 +83,7 @@ async fn only_known_hosts_and_paths_are_served() {
     };
     assert_eq!(get("localhost:1", "/_emulator/").await, StatusCode::OK);
     assert_eq!(get("emulator.test", "/_emulator").await, StatusCode::OK);
-    assert_eq!(
-        get("evil.example", "/_emulator/").await,
-        StatusCode::MISDIRECTED_REQUEST
-    );
-    assert_eq!(
-        get("evil.example", "/nowhere").await,
-        StatusCode::MISDIRECTED_REQUEST
-    );
+    assert_eq!(get("evil.example", "/_emulator/").await, StatusCode::MISDIRECTED_REQUEST);
+    assert_eq!(get("evil.example", "/nowhere").await, StatusCode::MISDIRECTED_REQUEST);
     assert_eq!(get("localhost", "/v1/nowhere").await, StatusCode::NOT_FOUND);
 }

@@ -21,20 +21,11 @@ async fn an_inbound_message_answers_what_the_endpoint_said() {
 async fn a_webhook_that_is_not_answered_200_comes_again_and_holds_the_next() {
     let bench = Bench::start().await;
     bench.open_window().await;
-    bench
-        .receiver
-        .answer([StatusCode::INTERNAL_SERVER_ERROR, StatusCode::ACCEPTED]);
+    bench.receiver.answer([StatusCode::INTERNAL_SERVER_ERROR, StatusCode::ACCEPTED]);
     bench.send(&hello()).await;
-    assert_eq!(
-        bench.statuses().await,
-        ["sent", "sent", "sent", "delivered", "read"]
-    );
-    let attempts: Vec<usize> = bench
-        .emulator
-        .webhooks()
-        .iter()
-        .map(|webhook| webhook.attempts.len())
-        .collect();
+    assert_eq!(bench.statuses().await, ["sent", "sent", "sent", "delivered", "read"]);
+    let attempts: Vec<usize> =
+        bench.emulator.webhooks().iter().map(|webhook| webhook.attempts.len()).collect();
     assert_eq!(attempts, [1, 3, 1, 1]);
 }
 
@@ -43,10 +34,7 @@ async fn a_webhook_that_is_never_accepted_is_given_up() {
     let bench = Bench::start().await;
     bench.receiver.answer([StatusCode::SERVICE_UNAVAILABLE; 3]);
     let answer = bench.emulator.inbound(Inbound::text("hi")).await.unwrap();
-    assert!(matches!(
-        answer.webhook,
-        Some(Answer::Answered { status: 503, .. })
-    ));
+    assert!(matches!(answer.webhook, Some(Answer::Answered { status: 503, .. })));
     assert_eq!(bench.receiver.take().len(), 3);
 }
 
@@ -57,10 +45,7 @@ async fn duplicates_and_reordering_happen_as_asked() {
     bench.emulator.inject(WebhookFault::Duplicate { times: 2 }, 2);
     bench.emulator.inject(WebhookFault::Reordered, 1);
     bench.send(&hello()).await;
-    assert_eq!(
-        bench.statuses().await,
-        ["read", "read", "delivered", "delivered", "sent", "sent"]
-    );
+    assert_eq!(bench.statuses().await, ["read", "read", "delivered", "delivered", "sent", "sent"]);
     bench.emulator.inbound(Inbound::text("hi")).await.unwrap();
     bench.emulator.idle().await;
     let bodies = bench.receiver.take_raw();
@@ -83,11 +68,7 @@ async fn withheld_statuses_wait_for_their_release() {
 #[tokio::test]
 async fn without_read_receipts_delivered_is_the_last_status() {
     let read_receipts = false;
-    let bench = Bench::with(Settings {
-        read_receipts,
-        ..settings()
-    })
-    .await;
+    let bench = Bench::with(Settings { read_receipts, ..settings() }).await;
     bench.open_window().await;
     bench.send(&hello()).await;
     assert_eq!(bench.statuses().await, ["sent", "delivered"]);

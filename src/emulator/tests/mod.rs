@@ -26,15 +26,8 @@ fn settings() -> Settings {
     Settings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         status_lag: Duration::ZERO,
-        retry: Retry {
-            attempts: 3,
-            pause: Duration::ZERO,
-        },
-        ..Settings::new(
-            "business-1",
-            SecretString::from(API_KEY),
-            SecretString::from(WEBHOOK_SECRET),
-        )
+        retry: Retry { attempts: 3, pause: Duration::ZERO },
+        ..Settings::new("business-1", SecretString::from(API_KEY), SecretString::from(WEBHOOK_SECRET))
     }
 }
 
@@ -54,11 +47,7 @@ impl Bench {
         let receiver = Receiver::start().await;
         let emulator = Emulator::start(settings, Clock::system()).await.unwrap();
         emulator.set_webhook_url(receiver.url());
-        Self {
-            emulator,
-            receiver,
-            client: client::build().unwrap(),
-        }
+        Self { emulator, receiver, client: client::build().unwrap() }
     }
 
     /// Ana writes, so that the shop may answer; what was delivered until now is forgotten.
@@ -70,12 +59,7 @@ impl Bench {
 
     async fn try_send(&self, body: &Value) -> reqwest::Result<Response> {
         let url = format!("{}/v1/businesses/business-1/send/messages", self.emulator.url());
-        self.client
-            .post(url)
-            .header("x-api-key", API_KEY)
-            .json(body)
-            .send()
-            .await
+        self.client.post(url).header("x-api-key", API_KEY).json(body).send().await
     }
 
     async fn send(&self, body: &Value) -> (StatusCode, Value) {
@@ -103,12 +87,7 @@ impl Bench {
         let delivered = self.receiver.take();
         delivered
             .iter()
-            .map(|webhook| {
-                webhook["statusUpdate"]["status"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned()
-            })
+            .map(|webhook| webhook["statusUpdate"]["status"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
 }

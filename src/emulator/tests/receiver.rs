@@ -33,9 +33,7 @@ impl Receiver {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let router = Router::new()
-            .route("/webhooks", post(receive))
-            .with_state(seen.clone());
+        let router = Router::new().route("/webhooks", post(receive)).with_state(seen.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, seen, server }
     }
@@ -52,17 +50,11 @@ impl Receiver {
     /// The bodies since the last look, refused ones included.
     pub(super) fn take_raw(&self) -> Vec<String> {
         let bodies = std::mem::take(&mut self.seen.lock().unwrap().bodies);
-        bodies
-            .iter()
-            .map(|body| String::from_utf8(body.to_vec()).unwrap())
-            .collect()
+        bodies.iter().map(|body| String::from_utf8(body.to_vec()).unwrap()).collect()
     }
 
     pub(super) fn take(&self) -> Vec<Value> {
-        self.take_raw()
-            .iter()
-            .map(|body| serde_json::from_str(body).unwrap())
-            .collect()
+        self.take_raw().iter().map(|body| serde_json::from_str(body).unwrap()).collect()
     }
 }
 

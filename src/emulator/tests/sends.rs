@@ -21,10 +21,7 @@ async fn a_send_is_answered_with_an_id_and_followed_by_its_statuses() {
     for (webhook, status) in webhooks.iter().zip(["sent", "delivered", "read"]) {
         assert_eq!(webhook["topic"], "delivery_status");
         assert_eq!(webhook["callbackData"], body["callbackData"]);
-        assert_eq!(
-            webhook["statusUpdate"],
-            json!({"id": id, "status": status, "error": null})
-        );
+        assert_eq!(webhook["statusUpdate"], json!({"id": id, "status": status, "error": null}));
     }
     assert_eq!(webhooks.len(), 3);
     let message = &bench.emulator.messages()[0];
@@ -38,9 +35,7 @@ async fn callback_data_is_echoed_byte_for_byte() {
     let bench = Bench::start().await;
     bench.open_window().await;
     let data = r#"{"b": 1.10,  "a": 12345678901234567890123}"#;
-    let body = hello()
-        .to_string()
-        .replacen('{', &format!(r#"{{"callbackData": {data}, "#), 1);
+    let body = hello().to_string().replacen('{', &format!(r#"{{"callbackData": {data}, "#), 1);
     let url = format!("{}/v1/businesses/business-1/send/messages", bench.emulator.url());
     let request = bench.client.post(url).header("X-API-Key", API_KEY).body(body);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
@@ -53,11 +48,7 @@ async fn callback_data_is_echoed_byte_for_byte() {
 #[tokio::test]
 async fn another_key_or_business_is_not_let_in() {
     let bench = Bench::start().await;
-    for (business, key) in [
-        ("business-1", "key-2"),
-        ("business-2", API_KEY),
-        ("business-1", ""),
-    ] {
+    for (business, key) in [("business-1", "key-2"), ("business-2", API_KEY), ("business-1", "")] {
         let url = format!("{}/v1/businesses/{business}/send/messages", bench.emulator.url());
         let request = bench.client.post(url).header("x-api-key", key).json(&hello());
         let response = request.send().await.unwrap();
@@ -81,10 +72,7 @@ async fn the_window_closes_on_the_emulators_own_clock() {
 
 #[tokio::test]
 async fn the_rate_limit_is_kept() {
-    let rate = Rate {
-        per_second: 0,
-        burst: 2,
-    };
+    let rate = Rate { per_second: 0, burst: 2 };
     let bench = Bench::with(Settings { rate, ..settings() }).await;
     bench.open_window().await;
     let mut statuses = Vec::new();
@@ -99,9 +87,7 @@ async fn faults_before_accepting_leave_no_message() {
     let bench = Bench::start().await;
     bench.open_window().await;
     let retry_after_seconds = Some(7);
-    bench
-        .emulator
-        .inject(SendFault::RateLimited { retry_after_seconds }, 1);
+    bench.emulator.inject(SendFault::RateLimited { retry_after_seconds }, 1);
     bench.emulator.inject(SendFault::ServerError { status: 503 }, 1);
     bench.emulator.inject(SendFault::WindowRefused, 1);
     let limited = bench.try_send(&hello()).await.unwrap();
@@ -130,22 +116,14 @@ async fn other_faults_after_accepting_leave_the_message() {
     let bench = Bench::start().await;
     bench.open_window().await;
     let status = 502;
-    bench
-        .emulator
-        .inject(SendFault::ServerErrorAfterAccepting { status }, 1);
+    bench.emulator.inject(SendFault::ServerErrorAfterAccepting { status }, 1);
     assert_eq!(bench.send(&hello()).await.0, StatusCode::BAD_GATEWAY);
     assert_eq!(bench.statuses().await, ["sent", "delivered", "read"]);
     bench.emulator.inject(SendFault::Slow { milliseconds: 1 }, 1);
     assert_eq!(bench.send(&hello()).await.0, StatusCode::OK);
     assert_eq!(bench.statuses().await, ["sent", "delivered", "read"]);
     let code = "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT".to_owned();
-    bench.emulator.inject(
-        SendFault::Failed {
-            code,
-            error_type: None,
-        },
-        1,
-    );
+    bench.emulator.inject(SendFault::Failed { code, error_type: None }, 1);
     assert_eq!(bench.send(&hello()).await.0, StatusCode::OK);
     assert_eq!(bench.statuses().await, ["delivery_failed"]);
     assert_eq!(bench.emulator.messages().len(), 3);

@@ -43,16 +43,8 @@ fn send_with(
     fault: Option<&SendFault>,
     seconds: i64,
 ) -> Result<Accepted, Refusal> {
-    let arrival = Arrival {
-        body: body.clone(),
-        headers: std::collections::BTreeMap::new(),
-    };
-    world.accept(
-        Outbound::read(body.to_string().as_bytes())?,
-        arrival,
-        fault,
-        at(seconds),
-    )
+    let arrival = Arrival { body: body.clone(), headers: std::collections::BTreeMap::new() };
+    world.accept(Outbound::read(body.to_string().as_bytes())?, arrival, fault, at(seconds))
 }
 
 fn from(sender: &str) -> Value {
@@ -99,10 +91,7 @@ fn without_a_sender_the_number_last_used_with_the_customer_sends() {
 fn only_the_businesss_numbers_send_and_never_to_each_other() {
     let mut world = world();
     hear(&mut world, json!({"text": "hi", "to": SUPPORT}), 0);
-    assert_eq!(
-        send(&mut world, &from("+15550100008"), 1).err(),
-        Some(Refusal::Sender)
-    );
+    assert_eq!(send(&mut world, &from("+15550100008"), 1).err(), Some(Refusal::Sender));
     let mut to_self = from(SUPPORT);
     to_self["recipient"]["id"] = json!(SHOP);
     assert_eq!(send(&mut world, &to_self, 1).err(), Some(Refusal::ToSelf));
@@ -137,11 +126,7 @@ fn files_pins_and_ads_stand_in_the_message() {
     let pin = json!({"latitude": 37.5, "longitude": -122.5});
     let webhook = hear(&mut world, json!({"location": pin}), 0);
     assert_eq!(webhook["message"]["location"], pin);
-    let webhook = hear(
-        &mut world,
-        json!({"text": "hi", "referral": {"sourceType": "ad"}}),
-        0,
-    );
+    let webhook = hear(&mut world, json!({"text": "hi", "referral": {"sourceType": "ad"}}), 0);
     assert_eq!(webhook["message"]["referral"]["sourceType"], "ad");
 }
 
@@ -159,19 +144,13 @@ fn button_replies_come_in_four_shapes() {
     };
     let flag = tap("flag");
     assert_eq!(flag["message"], json!({"text": "Yes", "isButtonResponse": true}));
-    assert_eq!(
-        flag["recipient"],
-        json!({"id": "15550100002", "channelType": "whatsapp"})
-    );
+    assert_eq!(flag["recipient"], json!({"id": "15550100002", "channelType": "whatsapp"}));
     let context = tap("context");
     assert_eq!(context["context"], json!({"replyToId": uuid}));
     assert_eq!(context["message"], flag["message"]);
     let response = tap("response");
     assert_eq!(response["context"], json!({"replyToId": uuid}));
-    assert_eq!(
-        response["buttonResponse"],
-        json!({"text": "Yes", "payload": "yes"})
-    );
+    assert_eq!(response["buttonResponse"], json!({"text": "Yes", "payload": "yes"}));
     assert_eq!(response.get("message"), None);
     let topic = tap("topic");
     assert_eq!(topic["topic"], "messages");
@@ -193,15 +172,9 @@ fn callback_data_comes_back_on_references_and_never_on_plain_words() {
     assert_eq!(tapped["callbackData"], body["callbackData"]);
     let plain = hear(&mut world, json!({"text": "anything"}), 2);
     assert_eq!((plain.get("callbackData"), plain.get("context")), (None, None));
-    let unknown = hear(
-        &mut world,
-        json!({"text": "?", "reply_to": "01900000-0000-7000-8000-000000000001"}),
-        2,
-    );
-    assert_eq!(
-        unknown["context"]["replyToId"],
-        "01900000-0000-7000-8000-000000000001"
-    );
+    let unknown =
+        hear(&mut world, json!({"text": "?", "reply_to": "01900000-0000-7000-8000-000000000001"}), 2);
+    assert_eq!(unknown["context"]["replyToId"], "01900000-0000-7000-8000-000000000001");
     assert_eq!(unknown.get("callbackData"), None);
 }
 
@@ -238,21 +211,14 @@ fn a_failure_that_comes_later_is_one_status_with_its_error() {
     assert_eq!(statuses.len(), 1);
     let status: Value = serde_json::from_str(&statuses[0]).unwrap();
     assert_eq!(status["statusUpdate"]["status"], "delivery_failed");
-    assert_eq!(
-        status["statusUpdate"]["error"]["code"],
-        "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"
-    );
+    assert_eq!(status["statusUpdate"]["error"]["code"], "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW");
 }
 
 #[test]
 fn the_chat_reads_like_one_and_cannot_write_to_the_terminal() {
     let mut world = world();
     assert_eq!(chat::render(&world), "Nobody has said anything yet.\n");
-    hear(
-        &mut world,
-        json!({"text": "hi\u{1b}[2J\nthere", "name": "Ana"}),
-        0,
-    );
+    hear(&mut world, json!({"text": "hi\u{1b}[2J\nthere", "name": "Ana"}), 0);
     send(&mut world, &hello(), 5).ok().unwrap();
     assert_eq!(
         chat::render(&world),

@@ -123,10 +123,7 @@ mod tests {
             r#"{"recipient":{"id":"+1","channel_type":"whatsapp"},"message":{"list_message":{"sections":[1]}}}"#,
         )
         .unwrap();
-        assert_eq!(
-            request.recipient.unwrap().channel_type.as_deref(),
-            Some("whatsapp")
-        );
+        assert_eq!(request.recipient.unwrap().channel_type.as_deref(), Some("whatsapp"));
         assert_eq!(request.message.unwrap().list_message.unwrap().sections.len(), 1);
     }
 }

@@ -21,20 +21,12 @@ pub(in crate::emulator) struct Party {
 impl Party {
     /// A party with its name, or with null for one that is not known.
     pub(in crate::emulator) fn named(id: &str, name: Option<&str>) -> Self {
-        Self {
-            id: id.to_owned(),
-            channel_type: WHATSAPP,
-            name: Some(name.map_or(Value::Null, Value::from)),
-        }
+        Self { id: id.to_owned(), channel_type: WHATSAPP, name: Some(name.map_or(Value::Null, Value::from)) }
     }
 
     /// A party as the oldest generation shows it, without the key `name`.
     pub(in crate::emulator) fn nameless(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            channel_type: WHATSAPP,
-            name: None,
-        }
+        Self { id: id.to_owned(), channel_type: WHATSAPP, name: None }
     }
 }
 

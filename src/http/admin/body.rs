@@ -24,18 +24,10 @@ impl<T: RequestBody, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), LIMIT)
-            .await
-            .map_err(|error| {
-                let too_long = error.into_inner().is::<LengthLimitError>();
-                if too_long {
-                    Problem::body_too_large()
-                } else {
-                    Problem::unreadable_body()
-                }
-            })?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|_unread| Problem::invalid_body(T::TAKES))
+        let bytes = axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|error| {
+            let too_long = error.into_inner().is::<LengthLimitError>();
+            if too_long { Problem::body_too_large() } else { Problem::unreadable_body() }
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|_unread| Problem::invalid_body(T::TAKES))
     }
 }

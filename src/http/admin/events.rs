@@ -97,10 +97,7 @@ mod tests {
         assert_eq!(filter.event_type, Some(EventType::MessageReceived));
         assert_eq!(filter.customer.as_deref(), Some("+15550100001"));
         assert_eq!(filter.business.as_deref(), Some("+15550100002"));
-        assert_eq!(
-            filter.provider_message_id.as_deref(),
-            Some("01K8ZG00000000000000000001")
-        );
+        assert_eq!(filter.provider_message_id.as_deref(), Some("01K8ZG00000000000000000001"));
         assert_eq!(filter.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
         assert_eq!(filter.until.unwrap().to_string(), "2026-01-02T00:00:00Z");
     }
@@ -124,10 +121,7 @@ mod tests {
             let problem = assert_refused(response, 400).await;
             assert_eq!(problem["parameter"], parameter, "{query}");
         }
-        assert!(
-            admin.store.event_filter.lock().unwrap().is_none(),
-            "nothing was asked of the store"
-        );
+        assert!(admin.store.event_filter.lock().unwrap().is_none(), "nothing was asked of the store");
     }
 
     #[tokio::test]
@@ -150,11 +144,7 @@ mod tests {
             "events/",
         ] {
             let response = call(&admin.router, get(&format!("/api/v1/{path}"))).await;
-            assert_eq!(
-                assert_refused(response, 404).await["type"],
-                "/problems/not-found",
-                "{path}"
-            );
+            assert_eq!(assert_refused(response, 404).await["type"], "/problems/not-found", "{path}");
         }
     }
 
@@ -162,32 +152,18 @@ mod tests {
     async fn the_bytes_come_as_they_were_signed() {
         let bytes = Bytes::from_static(b"<script>\xff");
         let admin = admin(|store| store.bodies = vec![(event_id(1), StoredBody::Kept(bytes.clone()))]);
-        let response = call(
-            &admin.router,
-            get(&format!("/api/v1/events/{}/body", event_id(1))),
-        )
-        .await;
+        let response = call(&admin.router, get(&format!("/api/v1/events/{}/body", event_id(1)))).await;
         assert_eq!(header(&response, "content-type"), "application/octet-stream");
         assert_eq!(header(&response, "x-content-type-options"), "nosniff");
         assert!(header(&response, "content-disposition").starts_with("attachment"));
-        assert_eq!(
-            axum::body::to_bytes(response.into_body(), 100).await.unwrap(),
-            bytes
-        );
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), bytes);
     }
 
     #[tokio::test]
     async fn a_purged_body_is_410() {
         let admin = admin(|store| store.bodies = vec![(event_id(1), StoredBody::Purged(event_id(1)))]);
-        let response = call(
-            &admin.router,
-            get(&format!("/api/v1/events/{}/body", event_id(1))),
-        )
-        .await;
-        assert_eq!(
-            assert_refused(response, 410).await["type"],
-            "/problems/body-purged"
-        );
+        let response = call(&admin.router, get(&format!("/api/v1/events/{}/body", event_id(1)))).await;
+        assert_eq!(assert_refused(response, 410).await["type"], "/problems/body-purged");
     }
 
     #[tokio::test]

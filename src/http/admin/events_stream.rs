@@ -49,11 +49,7 @@ async fn stream(State(state): State<AdminState>, uri: Uri, headers: HeaderMap) -
     let frames = frames(Feed::new(tail, state.committed)).take_until(state.shutdown.cancelled_owned());
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     // Proxies that gather answers before passing them on are asked not to.
-    Ok((
-        [("x-accel-buffering", "no")],
-        Sse::new(frames).keep_alive(keep_alive),
-    )
-        .into_response())
+    Ok(([("x-accel-buffering", "no")], Sse::new(frames).keep_alive(keep_alive)).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
@@ -61,8 +57,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
         return Ok(None);
     };
     let id = value.to_str().ok().and_then(EventId::parse);
-    id.map(Some)
-        .ok_or_else(|| Problem::parameter("Last-Event-ID", "the id of an event"))
+    id.map(Some).ok_or_else(|| Problem::parameter("Last-Event-ID", "the id of an event"))
 }
 
 fn frames(feed: Feed) -> impl Stream<Item = Result<Frame, Infallible>> + Send + 'static {
@@ -91,13 +86,7 @@ impl Feed {
     fn new(tail: Tail, committed: watch::Receiver<u64>) -> Self {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
-            tail,
-            committed,
-            looks,
-            waiting: VecDeque::new(),
-            failing: false,
-        }
+        Self { tail, committed, looks, waiting: VecDeque::new(), failing: false }
     }
 
     async fn next(&mut self) -> Frame {
@@ -144,9 +133,7 @@ impl Feed {
 }
 
 fn frame(event: &Event) -> Option<Frame> {
-    let frame = Frame::default()
-        .id(event.id.to_string())
-        .event(event.event_type().as_str());
+    let frame = Frame::default().id(event.id.to_string()).event(event.event_type().as_str());
     let frame = frame.json_data(event);
     if frame.is_err() {
         tracing::error!(event.id = %event.id, "an event does not serialize");
@@ -157,10 +144,7 @@ fn frame(event: &Event) -> Option<Frame> {
 /// Its id lets the reader resume behind what it was told to fetch.
 fn refetch(position: EventId) -> Frame {
     let data = json!({ "detail": "too far behind; fetch the list of events, then go on reading" });
-    Frame::default()
-        .id(position.to_string())
-        .event("refetch")
-        .data(data.to_string())
+    Frame::default().id(position.to_string()).event("refetch").data(data.to_string())
 }
 
 #[cfg(test)]
@@ -183,9 +167,7 @@ mod tests {
         async fn open(admin: &Admin, request: Request<Body>) -> Self {
             let response = call(&admin.router, request).await;
             assert_eq!(header(&response, "content-type"), "text/event-stream");
-            Self {
-                body: response.into_body().into_data_stream(),
-            }
+            Self { body: response.into_body().into_data_stream() }
         }
 
         /// The next frame as text, or nothing at the stream's end.
@@ -209,16 +191,10 @@ mod tests {
         let id = arrive(&admin);
         let frame = reader.next().await.unwrap();
         let lines: Vec<_> = frame.lines().collect();
-        assert_eq!(
-            lines[..2],
-            [format!("id: {id}"), "event: message.received".to_owned()]
-        );
+        assert_eq!(lines[..2], [format!("id: {id}"), "event: message.received".to_owned()]);
         let data: Value = serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap();
         assert_eq!(data, serde_json::to_value(event_with_id(id)).unwrap());
-        assert!(
-            reader.next().await.unwrap().starts_with(':'),
-            "then it only says that it lives"
-        );
+        assert!(reader.next().await.unwrap().starts_with(':'), "then it only says that it lives");
     }
 
     #[tokio::test(start_paused = true)]
@@ -228,9 +204,7 @@ mod tests {
         admin.clock.advance(Duration::from_secs(1));
         let second = arrive(&admin);
         let mut request = get(PATH);
-        request
-            .headers_mut()
-            .insert(LAST_EVENT_ID, first.to_string().parse().unwrap());
+        request.headers_mut().insert(LAST_EVENT_ID, first.to_string().parse().unwrap());
         let mut reader = Reader::open(&admin, request).await;
         assert!(reader.next().await.unwrap().contains(&second.to_string()));
     }
@@ -239,16 +213,10 @@ mod tests {
     async fn a_commit_wakes_it() {
         let admin = admin(|_| {});
         let mut reader = Reader::open(&admin, get(PATH)).await;
-        assert!(
-            reader.next().now_or_never().is_none(),
-            "the first look finds nothing"
-        );
+        assert!(reader.next().now_or_never().is_none(), "the first look finds nothing");
         let id = arrive(&admin);
         admin.committed.send(1).unwrap();
-        let frame = tokio::time::timeout(GATHER * 2, reader.next())
-            .await
-            .unwrap()
-            .unwrap();
+        let frame = tokio::time::timeout(GATHER * 2, reader.next()).await.unwrap().unwrap();
         assert!(frame.contains(&id.to_string()));
     }
 
@@ -259,14 +227,9 @@ mod tests {
         admin.clock.advance(Duration::from_secs(1));
         let newest = (0..1_001).map(|_| arrive(&admin)).max().unwrap();
         let mut request = get(PATH);
-        request
-            .headers_mut()
-            .insert(LAST_EVENT_ID, last.to_string().parse().unwrap());
+        request.headers_mut().insert(LAST_EVENT_ID, last.to_string().parse().unwrap());
         let frame = Reader::open(&admin, request).await.next().await.unwrap();
-        assert!(
-            frame.starts_with(&format!("id: {newest}\nevent: refetch\ndata: {{")),
-            "{frame}"
-        );
+        assert!(frame.starts_with(&format!("id: {newest}\nevent: refetch\ndata: {{")), "{frame}");
     }
 
     #[tokio::test]
@@ -283,11 +246,9 @@ mod tests {
         Reader::open(&admin, get(&format!("{PATH}?account=shop"))).await;
         let filter = admin.store.event_filter.lock().unwrap().clone().unwrap();
         assert_eq!(filter.account.as_deref(), Some("shop"));
-        for (query, parameter) in [
-            ("limit=1", "limit"),
-            ("type=x", "type"),
-            ("last_event_id=7", "last_event_id"),
-        ] {
+        for (query, parameter) in
+            [("limit=1", "limit"), ("type=x", "type"), ("last_event_id=7", "last_event_id")]
+        {
             let response = call(&admin.router, get(&format!("{PATH}?{query}"))).await;
             assert_eq!(assert_refused(response, 400).await["parameter"], parameter);
         }

@@ -30,15 +30,11 @@ pub struct Token {
 impl Token {
     /// The token that callers must show.
     pub fn new(secret: &SecretString) -> Self {
-        Self {
-            digest: digest(secret.expose_secret().as_bytes()),
-        }
+        Self { digest: digest(secret.expose_secret().as_bytes()) }
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let shown = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| bearer(value.as_bytes()));
+        let shown = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         shown.is_some_and(|token| digest(token).ct_eq(&self.digest).into())
     }
 }
@@ -55,11 +51,7 @@ pub(super) async fn check_token(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if token.admits(request.headers()) {
-        Ok(next.run(request).await)
-    } else {
-        Err(Problem::token())
-    }
+    if token.admits(request.headers()) { Ok(next.run(request).await) } else { Err(Problem::token()) }
 }
 
 /// Lets pass requests that name a loopback host or a listed one.
@@ -94,20 +86,13 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 /// The token of `Bearer <token>`; the scheme's case does not matter.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"Bearer ")
-        .then(|| token.trim_ascii())
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
 /// Every name that the request carries must be ours: HTTP/1.1 has it in the header, HTTP/2 and proxies in the URI.
 fn is_ours(uri: &Uri, headers: &HeaderMap, listed: &[String]) -> bool {
-    let in_headers = headers
-        .get_all(HOST)
-        .iter()
-        .map(|value| value.to_str().unwrap_or_default());
-    let mut names = in_headers
-        .chain(uri.authority().map(Authority::as_str))
-        .peekable();
+    let in_headers = headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or_default());
+    let mut names = in_headers.chain(uri.authority().map(Authority::as_str)).peekable();
     names.peek().is_some() && names.all(|name| is_allowed(name, listed))
 }
 
@@ -120,14 +105,10 @@ fn is_allowed(name_and_port: &str, listed: &[String]) -> bool {
 
 fn is_loopback(name: &str) -> bool {
     if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address
-            .parse::<Ipv6Addr>()
-            .is_ok_and(|address| address.is_loopback());
+        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
     }
     name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
+        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The name in `name:port`, `name` or `[address]:port`; nothing when what follows the colon is no port.
@@ -198,13 +179,9 @@ mod tests {
             }
         }
         let mut two = get("/livez");
-        two.headers_mut()
-            .append(HOST, HeaderValue::from_static("evil.example"));
+        two.headers_mut().append(HOST, HeaderValue::from_static("evil.example"));
         assert_eq!(call(&router, two).await.status(), 421);
-        assert_eq!(
-            call(&router, get("http://evil.example/livez")).await.status(),
-            421
-        );
+        assert_eq!(call(&router, get("http://evil.example/livez")).await.status(), 421);
         assert_eq!(call(&router, get("http://localhost/livez")).await.status(), 200);
     }
 
@@ -232,9 +209,7 @@ mod tests {
         for path in paths {
             for authorization in wrong {
                 let mut request = get(path);
-                request
-                    .headers_mut()
-                    .insert(AUTHORIZATION, HeaderValue::from_static(authorization));
+                request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static(authorization));
                 let response = call(&router, request).await;
                 assert_eq!(response.status(), 401, "{path} {authorization}");
                 assert_eq!(header(&response, "www-authenticate"), "Bearer");
@@ -244,24 +219,16 @@ mod tests {
         let mut without = request(Method::DELETE, "/api/v1/jobs");
         without.headers_mut().remove(AUTHORIZATION);
         assert_eq!(call(&router, without).await.status(), 401);
-        let in_the_url = Request::builder()
-            .uri(format!("/api/v1/routes?token={TOKEN}"))
-            .header(HOST, "localhost");
-        assert_eq!(
-            call(&router, in_the_url.body(Body::empty()).unwrap())
-                .await
-                .status(),
-            401
-        );
+        let in_the_url =
+            Request::builder().uri(format!("/api/v1/routes?token={TOKEN}")).header(HOST, "localhost");
+        assert_eq!(call(&router, in_the_url.body(Body::empty()).unwrap()).await.status(), 401);
     }
 
     #[tokio::test]
     async fn the_scheme_is_read_in_any_case() {
         let router = admin(|_| {}).router;
         let mut request = get("/api/v1/events");
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, HeaderValue::from_static("bearer test-token"));
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("bearer test-token"));
         assert_eq!(call(&router, request).await.status(), 200);
     }
 
@@ -279,9 +246,6 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_token() {
-        assert_eq!(
-            format!("{:?}", Token::new(&SecretString::from("hunter2"))),
-            "Token(..)"
-        );
+        assert_eq!(format!("{:?}", Token::new(&SecretString::from("hunter2"))), "Token(..)");
     }
 }

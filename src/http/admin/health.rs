@@ -27,9 +27,7 @@ const FRONT_PAGE: &str = "<!doctype html>
 ";
 
 pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/", get(front_page))
-        .route("/readyz", get(readyz))
+    Router::new().route("/", get(front_page)).route("/readyz", get(readyz))
 }
 
 async fn front_page() -> Html<&'static str> {

@@ -76,10 +76,7 @@ mod tests {
         assert_eq!(listed["data"][0]["id"], job_id(2).to_string());
         assert!(listed["next"].is_null());
         let filter = admin.store.job_filter.lock().unwrap().clone().unwrap();
-        assert_eq!(
-            (filter.state, filter.kind),
-            (Some(JobState::Parked), Some(JobKind::Deliver))
-        );
+        assert_eq!((filter.state, filter.kind), (Some(JobState::Parked), Some(JobKind::Deliver)));
         assert_eq!(filter.route.as_deref(), Some("greeter"));
         assert!(filter.since.is_some() && filter.until.is_none());
     }
@@ -87,17 +84,9 @@ mod tests {
     #[tokio::test]
     async fn a_bad_query_is_400_and_names_the_parameter() {
         let admin = admin(|_| {});
-        for (query, parameter) in [
-            ("state=lost", "state"),
-            ("kind=x", "kind"),
-            ("account=shop", "account"),
-        ] {
+        for (query, parameter) in [("state=lost", "state"), ("kind=x", "kind"), ("account=shop", "account")] {
             let response = call(&admin.router, get(&format!("/api/v1/jobs?{query}"))).await;
-            assert_eq!(
-                assert_refused(response, 400).await["parameter"],
-                parameter,
-                "{query}"
-            );
+            assert_eq!(assert_refused(response, 400).await["parameter"], parameter, "{query}");
         }
     }
 
@@ -121,21 +110,10 @@ mod tests {
         });
         for action in ["retry", "discard"] {
             let path = |id: &str| format!("/api/v1/jobs/{id}/{action}");
-            let known = call(
-                &admin.router,
-                request(Method::POST, &path(&job_id(1).to_string())),
-            )
-            .await;
-            assert_eq!(
-                assert_refused(known, 409).await["detail"],
-                "the job is not parked"
-            );
+            let known = call(&admin.router, request(Method::POST, &path(&job_id(1).to_string()))).await;
+            assert_eq!(assert_refused(known, 409).await["detail"], "the job is not parked");
             for unknown in [job_id(2).to_string(), "7".to_owned()] {
-                assert_refused(
-                    call(&admin.router, request(Method::POST, &path(&unknown))).await,
-                    404,
-                )
-                .await;
+                assert_refused(call(&admin.router, request(Method::POST, &path(&unknown))).await, 404).await;
             }
             let wrong_method = call(&admin.router, get(&path(&job_id(1).to_string()))).await;
             assert_eq!(header(&wrong_method, "allow"), "POST");

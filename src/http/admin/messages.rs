@@ -80,11 +80,7 @@ async fn resolve(
     JsonBody(Resolve { sent }): JsonBody<Resolve>,
 ) -> Result<Response, Problem> {
     let (message, _timeline) = state.store.message(&id).await?.ok_or_else(Problem::not_found)?;
-    let resolution = if sent {
-        Resolution::Sent
-    } else {
-        Resolution::NotSent
-    };
+    let resolution = if sent { Resolution::Sent } else { Resolution::NotSent };
     let message = state.store.resolve(message.id, resolution).await?;
     Ok(json::answer(&message))
 }
@@ -114,10 +110,7 @@ mod tests {
         let filter = admin.store.message_filter.lock().unwrap().clone().unwrap();
         assert_eq!(filter.account.as_deref(), Some("shop"));
         assert_eq!(filter.customer.as_deref(), Some("+15550100001"));
-        assert_eq!(
-            (filter.state.as_deref(), filter.origin.as_deref()),
-            (Some("read"), Some("reply"))
-        );
+        assert_eq!((filter.state.as_deref(), filter.origin.as_deref()), (Some("read"), Some("reply")));
     }
 
     #[tokio::test]
@@ -130,11 +123,7 @@ mod tests {
             ("provider_message_id=", "provider_message_id"),
         ] {
             let response = call(&admin.router, get(&format!("/api/v1/messages?{query}"))).await;
-            assert_eq!(
-                assert_refused(response, 400).await["parameter"],
-                parameter,
-                "{query}"
-            );
+            assert_eq!(assert_refused(response, 400).await["parameter"], parameter, "{query}");
         }
     }
 
@@ -154,16 +143,12 @@ mod tests {
     async fn what_a_person_found_out_settles_a_message() {
         let admin = admin(|store| store.messages = vec![message(1)]);
         let id = message_id(1).to_string();
-        for (body, expected) in [
-            ("{\"sent\": true}", Resolution::Sent),
-            ("{\"sent\": false}", Resolution::NotSent),
-        ] {
+        for (body, expected) in
+            [("{\"sent\": true}", Resolution::Sent), ("{\"sent\": false}", Resolution::NotSent)]
+        {
             let response = call(&admin.router, resolution(&id, body)).await;
             assert_eq!(read_json(response).await["id"], id);
-            assert_eq!(
-                *admin.store.resolved.lock().unwrap(),
-                Some((message_id(1), expected))
-            );
+            assert_eq!(*admin.store.resolved.lock().unwrap(), Some((message_id(1), expected)));
         }
     }
 
@@ -174,30 +159,13 @@ mod tests {
             store.fails_to_change = Some(|| StoreError::Conflict("the message is not unconfirmed"));
         });
         let id = message_id(1).to_string();
-        for body in [
-            "",
-            "{}",
-            "{\"sent\": 1}",
-            "{\"sent\": true, \"why\": \"\"}",
-            "sent",
-        ] {
+        for body in ["", "{}", "{\"sent\": 1}", "{\"sent\": true, \"why\": \"\"}", "sent"] {
             assert_refused(call(&admin.router, resolution(&id, body)).await, 400).await;
         }
-        assert_refused(
-            call(&admin.router, resolution(&id, vec![b' '; (1 << 20) + 1])).await,
-            413,
-        )
-        .await;
-        assert_refused(
-            call(&admin.router, resolution("7", "{\"sent\": true}")).await,
-            404,
-        )
-        .await;
-        let conflict = assert_refused(
-            call(&admin.router, resolution(&id, "{\"sent\": true}")).await,
-            409,
-        )
-        .await;
+        assert_refused(call(&admin.router, resolution(&id, vec![b' '; (1 << 20) + 1])).await, 413).await;
+        assert_refused(call(&admin.router, resolution("7", "{\"sent\": true}")).await, 404).await;
+        let conflict =
+            assert_refused(call(&admin.router, resolution(&id, "{\"sent\": true}")).await, 409).await;
         assert_eq!(conflict["detail"], "the message is not unconfirmed");
     }
 }

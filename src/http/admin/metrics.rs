@@ -19,10 +19,7 @@ pub(super) fn router() -> Router<AdminState> {
 async fn scrape(State(state): State<AdminState>) -> Result<Response, Problem> {
     let counts = job_counts(&state).await;
     let gauges: Vec<_> = counts.iter().map(gauge).collect();
-    let text = state
-        .metrics
-        .render(&gauges)
-        .map_err(|_unwritten| Problem::internal())?;
+    let text = state.metrics.render(&gauges).map_err(|_unwritten| Problem::internal())?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 

@@ -29,9 +29,7 @@ struct List<T> {
 /// Which page a query asks for.
 pub(super) fn requested<Of>(query: &mut Query) -> Result<PageRequest<Id<Of>>, Problem> {
     let in_range = |value: &str| value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-    let limit = query
-        .parsed("limit", "a number from 1 to 200", in_range)?
-        .unwrap_or(DEFAULT_LIMIT);
+    let limit = query.parsed("limit", "a number from 1 to 200", in_range)?.unwrap_or(DEFAULT_LIMIT);
     let before = query.parsed("cursor", "what `next` of another page was", read_cursor)?;
     Ok(PageRequest { limit, before })
 }
@@ -40,10 +38,7 @@ pub(super) fn requested<Of>(query: &mut Query) -> Result<PageRequest<Id<Of>>, Pr
 pub(super) fn answer<T: Serialize, Of>(page: Page<T>, id: impl Fn(&T) -> Id<Of>) -> Response {
     let last = page.data.last().filter(|_| page.more);
     let next = last.map(|row| write_cursor(id(row)));
-    json::answer(&List {
-        data: page.data,
-        next,
-    })
+    json::answer(&List { data: page.data, next })
 }
 
 /// A list that is never long.
@@ -76,25 +71,14 @@ mod tests {
         let id = EventId::parse("01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z").unwrap();
         let cursor = write_cursor(id);
         assert_eq!(read_cursor(&cursor), Some(id));
-        assert!(
-            cursor
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        );
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
     }
 
     #[test]
     fn anything_else_is_no_cursor() {
         let other_version = URL_SAFE_NO_PAD.encode([2; 17]);
         let too_long = URL_SAFE_NO_PAD.encode([1; 18]);
-        for text in [
-            "",
-            "AQ",
-            "not a cursor",
-            "01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z",
-            &other_version,
-            &too_long,
-        ] {
+        for text in ["", "AQ", "not a cursor", "01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z", &other_version, &too_long] {
             assert_eq!(read_cursor::<()>(text), None, "{text}");
         }
     }

@@ -36,6 +36,5 @@ impl<S: Send + Sync> FromRequestParts<S> for PathMessageId {
 
 async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     let path = Path::<String>::from_request_parts(parts, state).await;
-    path.map(|Path(text)| text)
-        .map_err(|_not_text| Problem::not_found())
+    path.map(|Path(text)| text).map_err(|_not_text| Problem::not_found())
 }

@@ -19,18 +19,13 @@ impl Query {
     /// Splits the query, and refuses repeated parameters.
     pub(super) fn read(uri: &Uri) -> Result<Self, Problem> {
         let given = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
-        let given = given
-            .map_err(|_unreadable| Problem::unknown_parameter("", &[]))?
-            .0;
+        let given = given.map_err(|_unreadable| Problem::unknown_parameter("", &[]))?.0;
         for (position, (name, _)) in given.iter().enumerate() {
             if given[..position].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::repeated_parameter(name));
             }
         }
-        Ok(Self {
-            given,
-            asked: Vec::new(),
-        })
+        Ok(Self { given, asked: Vec::new() })
     }
 
     /// One parameter, read by `parse`; `takes` completes the sentence "it takes ..." of the problem.
@@ -44,9 +39,7 @@ impl Query {
         let Some((_, value)) = self.given.iter().find(|(given, _)| given == name) else {
             return Ok(None);
         };
-        parse(value)
-            .map(Some)
-            .ok_or_else(|| Problem::parameter(name, takes))
+        parse(value).map(Some).ok_or_else(|| Problem::parameter(name, takes))
     }
 
     /// A name or id, cut like the stored ones that it is compared with.
@@ -87,13 +80,8 @@ impl Query {
 
     /// Refuses parameters that were never asked for.
     pub(super) fn finish(self) -> Result<(), Problem> {
-        let unknown = self
-            .given
-            .iter()
-            .find(|(name, _)| !self.asked.contains(&name.as_str()));
-        unknown.map_or(Ok(()), |(name, _)| {
-            Err(Problem::unknown_parameter(name, &self.asked))
-        })
+        let unknown = self.given.iter().find(|(name, _)| !self.asked.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |(name, _)| Err(Problem::unknown_parameter(name, &self.asked)))
     }
 }
 
@@ -110,10 +98,7 @@ mod tests {
         let mut read = query("a=+15550100001&b=%2B1%20(555)%20010-0001&c=2026-01-01T01:00:00+01:00").unwrap();
         assert_eq!(read.party("a").unwrap().as_deref(), Some("+15550100001"));
         assert_eq!(read.party("b").unwrap().as_deref(), Some("+15550100001"));
-        assert_eq!(
-            read.time("c").unwrap().unwrap().to_string(),
-            "2026-01-01T00:00:00Z"
-        );
+        assert_eq!(read.time("c").unwrap().unwrap().to_string(), "2026-01-01T00:00:00Z");
         read.finish().unwrap();
     }
 
@@ -121,19 +106,13 @@ mod tests {
     fn other_ids_stay_as_they_came() {
         let mut read = query("a=US.1349&b=01K00000000000000000000001").unwrap();
         assert_eq!(read.party("a").unwrap().as_deref(), Some("US.1349"));
-        assert_eq!(
-            read.party("b").unwrap().as_deref(),
-            Some("01K00000000000000000000001")
-        );
+        assert_eq!(read.party("b").unwrap().as_deref(), Some("01K00000000000000000000001"));
     }
 
     #[test]
     fn what_is_not_there_is_nothing_and_what_is_empty_is_refused() {
         assert_eq!(query("").unwrap().text("a"), Ok(None));
-        assert_eq!(
-            query("a=").unwrap().text("a"),
-            Err(Problem::parameter("a", "a text that is not empty"))
-        );
+        assert_eq!(query("a=").unwrap().text("a"), Err(Problem::parameter("a", "a text that is not empty")));
     }
 
     #[test]

@@ -47,9 +47,7 @@ pub(super) fn router() -> Router<AdminState> {
 async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     Query::read(&uri)?.finish()?;
     let counts = state.store.job_counts().await?;
-    Ok(page::whole(
-        state.routes.iter().map(|route| counted(route, &counts)).collect(),
-    ))
+    Ok(page::whole(state.routes.iter().map(|route| counted(route, &counts)).collect()))
 }
 
 fn counted<'a>(route: &'a RouteInfo, counts: &[JobCount]) -> Counted<'a> {
@@ -78,10 +76,7 @@ mod tests {
             count("greeter", JobState::Ready, 3),
             count("greeter", JobState::Parked, 1),
             count("forgotten", JobState::Ready, 9),
-            JobCount {
-                kind: JobKind::Send,
-                ..count("greeter", JobState::Running, 5)
-            },
+            JobCount { kind: JobKind::Send, ..count("greeter", JobState::Running, 5) },
         ];
         let admin = admin(|store| store.counts = Some(counts));
         let shown = read_json(call(&admin.router, get("/api/v1/routes")).await).await;

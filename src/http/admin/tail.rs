@@ -54,14 +54,7 @@ impl Tail {
         last: Option<EventId>,
     ) -> Result<Self, StoreError> {
         let settled = horizon(&clock);
-        let mut tail = Self {
-            store,
-            clock,
-            filter,
-            settled,
-            newest: settled,
-            shown: BTreeSet::new(),
-        };
+        let mut tail = Self { store, clock, filter, settled, newest: settled, shown: BTreeSet::new() };
         if let Some(last) = last {
             let before_last = earlier(last.ulid().timestamp_ms());
             tail.settled = settled.min(before_last);
@@ -110,10 +103,7 @@ impl Tail {
         let mut after = self.settled;
         loop {
             let page = self.store.events_after(&self.filter, after, PAGE).await?;
-            for event in page
-                .iter()
-                .take_while(|event| last.is_none_or(|last| event.id <= last))
-            {
+            for event in page.iter().take_while(|event| last.is_none_or(|last| event.id <= last)) {
                 self.shown.insert(event.id);
                 self.newest = self.newest.max(event.id);
             }
@@ -173,15 +163,11 @@ mod tests {
 
     async fn tail(store: &Arc<FakeStore>, clock: &Clock, last: Option<EventId>) -> Tail {
         let store = Arc::clone(store) as Arc<dyn Store>;
-        Tail::start(store, clock.clone(), EventFilter::default(), last)
-            .await
-            .unwrap()
+        Tail::start(store, clock.clone(), EventFilter::default(), last).await.unwrap()
     }
 
     fn ids(news: Result<News, StoreError>) -> Vec<EventId> {
-        let News::Events(events) = news.unwrap() else {
-            panic!("too many")
-        };
+        let News::Events(events) = news.unwrap() else { panic!("too many") };
         events.iter().map(|event| event.id).collect()
     }
 
@@ -231,9 +217,7 @@ mod tests {
         let mut missed: Vec<_> = (0..=MOST_BEHIND).map(|_| arrive(&store, &clock, 1)).collect();
         missed.sort_unstable();
         let mut tail = tail(&store, &clock, Some(last)).await;
-        let News::TooMany(position) = tail.all().await.unwrap() else {
-            panic!("these are too many")
-        };
+        let News::TooMany(position) = tail.all().await.unwrap() else { panic!("these are too many") };
         assert_eq!(Some(&position), missed.last());
         assert_eq!(ids(tail.all().await), []);
         clock.advance(Duration::from_secs(1));

@@ -47,25 +47,14 @@ impl Problem {
     /// 400: a parameter has a value it does not take; `takes` says what it does.
     pub fn parameter(name: &str, takes: &str) -> Self {
         let detail = Cow::Owned(format!("`{name}` takes {takes}"));
-        Self {
-            kind: &kind::INVALID_PARAMETER,
-            detail,
-            parameter: Some(name.to_owned()),
-        }
+        Self { kind: &kind::INVALID_PARAMETER, detail, parameter: Some(name.to_owned()) }
     }
 
     /// 400: a parameter that this path does not have. Only a name that looks like one is repeated.
     pub fn unknown_parameter(name: &str, known: &[&str]) -> Self {
-        let takes = if known.is_empty() {
-            "no parameters".to_owned()
-        } else {
-            known.join(", ")
-        };
+        let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
         let detail = Cow::Owned(format!("this path takes {takes}"));
-        Self {
-            detail,
-            ..Self::of_parameter(&kind::UNKNOWN_PARAMETER, name)
-        }
+        Self { detail, ..Self::of_parameter(&kind::UNKNOWN_PARAMETER, name) }
     }
 
     /// 400: a parameter is there more than once.
@@ -75,10 +64,7 @@ impl Problem {
 
     /// 400: the request's body is not what the endpoint takes.
     pub fn invalid_body(takes: &'static str) -> Self {
-        Self {
-            detail: Cow::Borrowed(takes),
-            ..Self::of(&kind::INVALID_BODY)
-        }
+        Self { detail: Cow::Borrowed(takes), ..Self::of(&kind::INVALID_BODY) }
     }
 
     /// 400: the body ended before it was complete.
@@ -113,10 +99,7 @@ impl Problem {
 
     /// 409: the thing is not in a state that allows this.
     pub fn conflict(detail: &'static str) -> Self {
-        Self {
-            detail: Cow::Borrowed(detail),
-            ..Self::of(&kind::CONFLICT)
-        }
+        Self { detail: Cow::Borrowed(detail), ..Self::of(&kind::CONFLICT) }
     }
 
     /// 410: the event is known, its bytes are no longer kept.
@@ -160,18 +143,11 @@ impl Problem {
     }
 
     const fn of(kind: &'static Kind) -> Self {
-        Self {
-            kind,
-            detail: Cow::Borrowed(kind.detail),
-            parameter: None,
-        }
+        Self { kind, detail: Cow::Borrowed(kind.detail), parameter: None }
     }
 
     fn of_parameter(kind: &'static Kind, name: &str) -> Self {
-        Self {
-            parameter: is_speakable(name).then(|| name.to_owned()),
-            ..Self::of(kind)
-        }
+        Self { parameter: is_speakable(name).then(|| name.to_owned()), ..Self::of(kind) }
     }
 }
 
@@ -248,10 +224,7 @@ mod tests {
     #[test]
     fn only_what_looks_like_a_name_is_repeated() {
         let named = |name: &str| Problem::unknown_parameter(name, &["limit"]).parameter;
-        assert_eq!(
-            named("callback_data.order").as_deref(),
-            Some("callback_data.order")
-        );
+        assert_eq!(named("callback_data.order").as_deref(), Some("callback_data.order"));
         for other in ["", "15550100001", "<b>", "a b", &"a".repeat(65)] {
             assert_eq!(named(other), None, "{other}");
         }
@@ -273,10 +246,7 @@ mod tests {
         for (error, status, retry_after) in table {
             let response = Problem::from(error).into_response();
             assert_eq!(response.status().as_u16(), status);
-            let found = response
-                .headers()
-                .get("retry-after")
-                .map(|value| value.to_str().unwrap().to_owned());
+            let found = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
             assert_eq!(found.as_deref(), retry_after);
             assert!(!read_json(response).await.to_string().contains("15550100001"));
         }

@@ -36,13 +36,11 @@ pub enum Refused {
 impl Accept for Ingest {
     async fn accept(&self, account: &str, body: Verified) -> Result<Accepted, Refused> {
         let kept = Self::accept(self, account, body).await;
-        kept.map(|receipt| Accepted {
-            id: receipt.id,
-            duplicate: receipt.duplicate,
-        })
-        .map_err(|error| match error {
-            IngestError::Full => Refused::Full,
-            IngestError::Unavailable => Refused::Unavailable,
+        kept.map(|receipt| Accepted { id: receipt.id, duplicate: receipt.duplicate }).map_err(|error| {
+            match error {
+                IngestError::Full => Refused::Full,
+                IngestError::Unavailable => Refused::Unavailable,
+            }
         })
     }
 }

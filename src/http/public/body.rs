@@ -25,11 +25,7 @@ impl Default for Limits {
     /// 1 MiB, far above what Connectly sends (callback data included); 64 such bodies; 10 seconds, in which even a phone's
     /// uplink carries one.
     fn default() -> Self {
-        Self {
-            body: 1 << 20,
-            bodies_in_flight: 64 << 20,
-            read_timeout: Duration::from_secs(10),
-        }
+        Self { body: 1 << 20, bodies_in_flight: 64 << 20, read_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -51,10 +47,7 @@ pub(super) struct Held {
 impl Intake {
     pub(super) fn new(limits: Limits) -> Self {
         let permits = limits.bodies_in_flight.min(Semaphore::MAX_PERMITS);
-        Self {
-            limits,
-            budget: Arc::new(Semaphore::new(permits)),
-        }
+        Self { limits, budget: Arc::new(Semaphore::new(permits)) }
     }
 
     /// The whole body, or the first limit that it breaks.
@@ -81,17 +74,12 @@ impl Intake {
             share.merge(self.take(chunk.len())?);
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Held {
-            bytes: bytes.freeze(),
-            share,
-        })
+        Ok(Held { bytes: bytes.freeze(), share })
     }
 
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let bytes = u32::try_from(bytes).map_err(|_too_many| Problem::body_too_large())?;
-        Arc::clone(&self.budget)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_none_left| Problem::busy())
+        Arc::clone(&self.budget).try_acquire_many_owned(bytes).map_err(|_none_left| Problem::busy())
     }
 }
 
@@ -100,11 +88,7 @@ mod tests {
     use super::*;
     use futures_util::stream;
 
-    const LIMITS: Limits = Limits {
-        body: 10,
-        bodies_in_flight: 15,
-        read_timeout: Duration::from_secs(5),
-    };
+    const LIMITS: Limits = Limits { body: 10, bodies_in_flight: 15, read_timeout: Duration::from_secs(5) };
 
     fn chunked(chunks: &[&'static str]) -> Body {
         let chunks: Vec<_> = chunks
@@ -117,15 +101,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_may_be_as_long_as_the_limit_and_no_longer() {
         let intake = Intake::new(LIMITS);
-        assert_eq!(
-            intake.read(chunked(&["12345", "67890"])).await.unwrap().bytes,
-            "1234567890"
-        );
+        assert_eq!(intake.read(chunked(&["12345", "67890"])).await.unwrap().bytes, "1234567890");
         for too_long in [chunked(&["12345", "678901"]), Body::from("12345678901")] {
-            assert_eq!(
-                intake.read(too_long).await.unwrap_err(),
-                Problem::body_too_large()
-            );
+            assert_eq!(intake.read(too_long).await.unwrap_err(), Problem::body_too_large());
         }
     }
 
@@ -134,20 +112,14 @@ mod tests {
         let never =
             stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]).chain(stream::pending());
         let intake = Intake::new(LIMITS);
-        assert_eq!(
-            intake.read(Body::from_stream(never)).await.unwrap_err(),
-            Problem::body_too_slow()
-        );
+        assert_eq!(intake.read(Body::from_stream(never)).await.unwrap_err(), Problem::body_too_slow());
         assert_eq!(intake.budget.available_permits(), LIMITS.bodies_in_flight);
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_refused() {
         let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))]);
-        let refused = Intake::new(LIMITS)
-            .read(Body::from_stream(broken))
-            .await
-            .unwrap_err();
+        let refused = Intake::new(LIMITS).read(Body::from_stream(broken)).await.unwrap_err();
         assert_eq!(refused, Problem::unreadable_body());
     }
 
@@ -155,10 +127,7 @@ mod tests {
     async fn memory_is_shared_by_all_and_given_back() {
         let intake = Intake::new(LIMITS);
         let first = intake.read(Body::from("1234567890")).await.unwrap();
-        assert_eq!(
-            intake.read(chunked(&["12345", "6"])).await.unwrap_err(),
-            Problem::busy()
-        );
+        assert_eq!(intake.read(chunked(&["12345", "6"])).await.unwrap_err(), Problem::busy());
         let second = intake.read(Body::from("12345")).await.unwrap();
         assert_eq!(intake.budget.available_permits(), 0);
         drop((first.share, second.share));

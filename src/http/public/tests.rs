@@ -39,10 +39,7 @@ impl Accept for Door {
         if let Some(gate) = &self.gate {
             gate.notified().await;
         }
-        self.seen
-            .lock()
-            .unwrap()
-            .push((account.to_owned(), body.bytes().clone()));
+        self.seen.lock().unwrap().push((account.to_owned(), body.bytes().clone()));
         self.finished.notify_one();
         let answer = *self.answers.lock().unwrap();
         answer.expect("the customer's number is +15550100001")
@@ -60,49 +57,26 @@ fn key(secret: &str) -> Key {
 }
 
 fn listener(answer: Option<Result<Accepted, Refused>>, gate: Option<Notify>) -> Listener {
-    let door = Arc::new(Door {
-        answers: Mutex::new(answer),
-        gate,
-        ..Door::default()
-    });
-    let accounts = [
-        ("default".to_owned(), vec![key("new"), key("old")]),
-        ("shop".to_owned(), vec![key("shop")]),
-    ];
+    let door = Arc::new(Door { answers: Mutex::new(answer), gate, ..Door::default() });
+    let accounts =
+        [("default".to_owned(), vec![key("new"), key("old")]), ("shop".to_owned(), vec![key("shop")])];
     let metrics = Arc::new(Metrics::new());
     let state = PublicState {
         accounts: Arc::new(accounts.into_iter().collect()),
         accept: Arc::clone(&door) as Arc<dyn Accept>,
-        limits: Limits {
-            body: 64,
-            bodies_in_flight: 100,
-            read_timeout: Duration::from_secs(10),
-        },
+        limits: Limits { body: 64, bodies_in_flight: 100, read_timeout: Duration::from_secs(10) },
         clock: Clock::system(),
         metrics: Arc::clone(&metrics),
     };
-    Listener {
-        router: router(state),
-        door,
-        metrics,
-    }
+    Listener { router: router(state), door, metrics }
 }
 
 fn accepting() -> Listener {
-    listener(
-        Some(Ok(Accepted {
-            id: ID,
-            duplicate: false,
-        })),
-        None,
-    )
+    listener(Some(Ok(Accepted { id: ID, duplicate: false })), None)
 }
 
 fn delivery(path: &str, signature: Option<&str>, body: impl Into<Body>) -> Request<Body> {
-    let mut builder = Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header("content-type", "text/plain");
+    let mut builder = Request::builder().method(Method::POST).uri(path).header("content-type", "text/plain");
     if let Some(signature) = signature {
         builder = builder.header(HEADER, signature);
     }
@@ -133,35 +107,19 @@ async fn a_signed_delivery_is_answered_with_its_events_id() {
     ] {
         let response = call(&listener.router, signed(path, secret)).await;
         assert_eq!(response.status(), 200);
-        assert_eq!(
-            read_text(response).await,
-            r#"{"id":"00000000000000000000000007","duplicate":false}"#
-        );
+        assert_eq!(read_text(response).await, r#"{"id":"00000000000000000000000007","duplicate":false}"#);
     }
     let seen = listener.door.seen.lock().unwrap();
-    let accounts: Vec<_> = seen
-        .iter()
-        .map(|(account, body)| (account.as_str(), body.as_ref()))
-        .collect();
+    let accounts: Vec<_> = seen.iter().map(|(account, body)| (account.as_str(), body.as_ref())).collect();
     assert_eq!(
         accounts,
-        [
-            ("default", BODY.as_bytes()),
-            ("default", BODY.as_bytes()),
-            ("shop", BODY.as_bytes())
-        ]
+        [("default", BODY.as_bytes()), ("default", BODY.as_bytes()), ("shop", BODY.as_bytes())]
     );
 }
 
 #[tokio::test]
 async fn a_repeat_is_answered_as_one() {
-    let listener = listener(
-        Some(Ok(Accepted {
-            id: ID,
-            duplicate: true,
-        })),
-        None,
-    );
+    let listener = listener(Some(Ok(Accepted { id: ID, duplicate: true })), None);
     let response = call(&listener.router, signed("/webhooks/connectly", "new")).await;
     assert_eq!(read_json(response).await, json!({ "id": ID, "duplicate": true }));
 }
@@ -173,10 +131,7 @@ async fn every_rejection_looks_the_same_and_only_its_reason_is_counted() {
     let table = [
         ("missing", delivery(default, None, BODY)),
         ("malformed", delivery(default, Some("AAAA"), BODY)),
-        (
-            "mismatch",
-            delivery(default, Some(&key("shop").sign(BODY.as_bytes())), BODY),
-        ),
+        ("mismatch", delivery(default, Some(&key("shop").sign(BODY.as_bytes())), BODY)),
         ("mismatch", delivery(default, Some(&good), "{}")),
         ("unknown_account", signed("/webhooks/connectly/nobody", "new")),
         ("unknown_account", signed("/webhooks/connectly/%ff", "new")),
@@ -189,10 +144,7 @@ async fn every_rejection_looks_the_same_and_only_its_reason_is_counted() {
         bodies.push(read_text(response).await);
         assert!(nothing_seen(&listener), "{reason}");
         let counted = format!("switchboard_rejected_signatures_total{{reason=\"{reason}\"}} 1");
-        assert!(
-            listener.metrics.render(&[]).unwrap().contains(&counted),
-            "{reason}"
-        );
+        assert!(listener.metrics.render(&[]).unwrap().contains(&counted), "{reason}");
     }
     bodies.dedup();
     assert_eq!(bodies.len(), 1);
@@ -201,11 +153,7 @@ async fn every_rejection_looks_the_same_and_only_its_reason_is_counted() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_413() {
     let listener = accepting();
-    let response = call(
-        &listener.router,
-        delivery("/webhooks/connectly", None, "x".repeat(65)),
-    )
-    .await;
+    let response = call(&listener.router, delivery("/webhooks/connectly", None, "x".repeat(65))).await;
     assert_problem(response, 413, "/problems/body-too-large").await;
     assert!(nothing_seen(&listener));
 }
@@ -214,11 +162,8 @@ async fn a_body_over_the_limit_is_413() {
 async fn a_body_that_does_not_end_in_time_is_408() {
     let listener = accepting();
     let never = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]).chain(stream::pending());
-    let response = call(
-        &listener.router,
-        delivery("/webhooks/connectly", None, Body::from_stream(never)),
-    )
-    .await;
+    let response =
+        call(&listener.router, delivery("/webhooks/connectly", None, Body::from_stream(never))).await;
     assert_problem(response, 408, "/problems/body-too-slow").await;
 }
 
@@ -226,33 +171,21 @@ async fn a_body_that_does_not_end_in_time_is_408() {
 async fn too_many_bytes_in_flight_are_503() {
     let listener = accepting();
     let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 60]))]).chain(stream::pending());
-    let mut first = Box::pin(call(
-        &listener.router,
-        delivery("/webhooks/connectly", None, Body::from_stream(half)),
-    ));
+    let mut first =
+        Box::pin(call(&listener.router, delivery("/webhooks/connectly", None, Body::from_stream(half))));
     assert!(first.as_mut().now_or_never().is_none(), "it waits for the rest");
-    let second = call(
-        &listener.router,
-        delivery("/webhooks/connectly", None, "x".repeat(50)),
-    )
-    .await;
+    let second = call(&listener.router, delivery("/webhooks/connectly", None, "x".repeat(50))).await;
     assert_eq!(header(&second, "retry-after"), "1");
     assert_problem(second, 503, "/problems/busy").await;
     drop(first);
-    assert_eq!(
-        call(&listener.router, signed("/webhooks/connectly", "new"))
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(call(&listener.router, signed("/webhooks/connectly", "new")).await.status(), 200);
 }
 
 #[tokio::test]
 async fn what_is_not_kept_is_503_with_retry_after() {
-    for (refused, kind) in [
-        (Refused::Full, "/problems/busy"),
-        (Refused::Unavailable, "/problems/unavailable"),
-    ] {
+    for (refused, kind) in
+        [(Refused::Full, "/problems/busy"), (Refused::Unavailable, "/problems/unavailable")]
+    {
         let listener = listener(Some(Err(refused)), None);
         let response = call(&listener.router, signed("/webhooks/connectly", "new")).await;
         assert!(!header(&response, "retry-after").is_empty());
@@ -270,23 +203,9 @@ async fn a_panic_while_keeping_is_a_500_without_its_message() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_stop_the_commit() {
-    let listener = listener(
-        Some(Ok(Accepted {
-            id: ID,
-            duplicate: false,
-        })),
-        Some(Notify::new()),
-    );
-    let mut waiting = Box::pin(
-        listener
-            .router
-            .clone()
-            .oneshot(signed("/webhooks/connectly", "new")),
-    );
-    assert!(
-        waiting.as_mut().now_or_never().is_none(),
-        "it waits for the commit"
-    );
+    let listener = listener(Some(Ok(Accepted { id: ID, duplicate: false })), Some(Notify::new()));
+    let mut waiting = Box::pin(listener.router.clone().oneshot(signed("/webhooks/connectly", "new")));
+    assert!(waiting.as_mut().now_or_never().is_none(), "it waits for the commit");
     drop(waiting);
     assert!(nothing_seen(&listener));
     listener.door.gate.as_ref().unwrap().notify_one();
@@ -299,20 +218,10 @@ async fn a_client_that_goes_away_does_not_stop_the_commit() {
 async fn p12_nothing_else_is_served() {
     let listener = accepting();
     assert_eq!(call(&listener.router, get("/livez")).await.status(), 200);
-    for path in [
-        "/",
-        "/readyz",
-        "/metrics",
-        "/api/v1/events",
-        "/webhooks/connectly/",
-        "/webhooks/connectly/a/b",
-    ] {
-        assert_problem(
-            call(&listener.router, get(path)).await,
-            404,
-            "/problems/not-found",
-        )
-        .await;
+    for path in
+        ["/", "/readyz", "/metrics", "/api/v1/events", "/webhooks/connectly/", "/webhooks/connectly/a/b"]
+    {
+        assert_problem(call(&listener.router, get(path)).await, 404, "/problems/not-found").await;
     }
     let table = [
         (Method::GET, "/webhooks/connectly", "POST"),
@@ -332,13 +241,7 @@ async fn answers_are_counted_by_status() {
     call(&listener.router, signed("/webhooks/connectly", "new")).await;
     call(&listener.router, delivery("/webhooks/connectly", None, BODY)).await;
     let text = listener.metrics.render(&[]).unwrap();
-    assert!(
-        text.contains("switchboard_webhook_answers_total{status=\"200\"} 1"),
-        "{text}"
-    );
-    assert!(
-        text.contains("switchboard_webhook_answers_total{status=\"401\"} 1"),
-        "{text}"
-    );
+    assert!(text.contains("switchboard_webhook_answers_total{status=\"200\"} 1"), "{text}");
+    assert!(text.contains("switchboard_webhook_answers_total{status=\"401\"} 1"), "{text}");
     assert!(text.contains("switchboard_webhook_seconds_count 2"), "{text}");
 }

@@ -62,10 +62,7 @@ impl Door {
         let stopwatch = self.state.clock.stopwatch();
         let metrics = Arc::clone(&self.state.metrics);
         let response = match self.receive(account, request).await {
-            Ok(accepted) => json::answer(&Answer {
-                id: accepted.id,
-                duplicate: accepted.duplicate,
-            }),
+            Ok(accepted) => json::answer(&Answer { id: accepted.id, duplicate: accepted.duplicate }),
             Err(problem) => problem.into_response(),
         };
         metrics.webhook_answer(response.status().as_u16(), stopwatch.elapsed());

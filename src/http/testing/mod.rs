@@ -53,14 +53,7 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
         clock: clock.clone(),
         metrics: Arc::new(Metrics::new()),
     };
-    Admin {
-        router: admin::router(state),
-        store,
-        ready,
-        committed,
-        shutdown,
-        clock,
-    }
+    Admin { router: admin::router(state), store, ready, committed, shutdown, clock }
 }
 
 fn route() -> RouteInfo {
@@ -80,14 +73,8 @@ pub(super) async fn call(router: &Router, request: Request<Body>) -> Response {
 
 /// A request as a person at this machine with the token would make it.
 pub(super) fn request(method: Method, path: &str) -> Request<Body> {
-    let builder = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost:8081");
-    builder
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .body(Body::empty())
-        .unwrap()
+    let builder = Request::builder().method(method).uri(path).header("host", "localhost:8081");
+    builder.header("authorization", format!("Bearer {TOKEN}")).body(Body::empty()).unwrap()
 }
 
 /// [`request`] with `GET`.
@@ -97,10 +84,7 @@ pub(super) fn get(path: &str) -> Request<Body> {
 
 /// One header of a response; empty when it is not there.
 pub(super) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-    response
-        .headers()
-        .get(name)
-        .map_or("", |value| value.to_str().unwrap())
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 /// The body as text.

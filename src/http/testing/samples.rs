@@ -101,10 +101,5 @@ pub(in crate::http) fn job(number: u64) -> Job {
 
 /// How many deliveries of a route stand where.
 pub(in crate::http) fn count(route: &str, state: JobState, count: i64) -> JobCount {
-    JobCount {
-        kind: JobKind::Deliver,
-        route: route.to_owned(),
-        state,
-        count,
-    }
+    JobCount { kind: JobKind::Deliver, route: route.to_owned(), state, count }
 }

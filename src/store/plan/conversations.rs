@@ -72,11 +72,7 @@ impl Deltas {
         };
         let received = matches!(arrival.decoded.kind, Kind::Received(_));
         let inbound = received.then(|| inbound_at(arrival.decoded.occurred_at, arrival.received_at));
-        let name = arrival
-            .decoded
-            .business
-            .as_ref()
-            .and_then(|business| business.name.clone());
+        let name = arrival.decoded.business.as_ref().and_then(|business| business.name.clone());
         let row = self.rows.entry(key.clone()).or_insert_with(|| ConversationDelta {
             key,
             candidate: new_id(),
@@ -107,11 +103,7 @@ impl Deltas {
 /// The conversation a delivery belongs to.
 pub fn key_of(arrival: &Arrival, customer: CustomerId) -> Option<ConversationKey> {
     let business = arrival.decoded.business.as_ref()?.id.clone();
-    Some(ConversationKey {
-        account: arrival.account.clone(),
-        business,
-        customer,
-    })
+    Some(ConversationKey { account: arrival.account.clone(), business, customer })
 }
 
 /// Hands out the sequence numbers that an upsert reserved, in the order they are asked for.
@@ -123,11 +115,7 @@ pub struct Sequences {
 impl Sequences {
     /// Starts below what each conversation's upsert reserved.
     pub fn new<'a>(locked: impl Iterator<Item = (&'a LockedConversation, i64)>) -> Self {
-        Self {
-            next: locked
-                .map(|(row, reserved)| (row.id, row.last_sequence - reserved))
-                .collect(),
-        }
+        Self { next: locked.map(|(row, reserved)| (row.id, row.last_sequence - reserved)).collect() }
     }
 
     /// The next number.
@@ -150,55 +138,29 @@ mod tests {
             1_767_225_600 + second
         );
         let received = Timestamp::from_second(1_767_225_700).unwrap();
-        Arrival::read(
-            EventId::new(Ulid(id)),
-            "default".into(),
-            received,
-            Bytes::from(body),
-        )
+        Arrival::read(EventId::new(Ulid(id)), "default".into(), received, Bytes::from(body))
     }
 
     #[test]
     fn a_group_is_one_row_per_conversation() {
         let customer = CustomerId::new(Ulid(1));
         let mut deltas = Deltas::default();
-        deltas.add(&inbound(1, 50, "late"), customer, 2, || {
-            ConversationId::new(Ulid(7))
-        });
-        deltas.add(&inbound(2, 10, "early"), customer, 1, || {
-            ConversationId::new(Ulid(8))
-        });
+        deltas.add(&inbound(1, 50, "late"), customer, 2, || ConversationId::new(Ulid(7)));
+        deltas.add(&inbound(2, 10, "early"), customer, 1, || ConversationId::new(Ulid(8)));
         let rows: Vec<_> = deltas.rows().collect();
         assert_eq!(rows.len(), 1);
-        assert_eq!(
-            (rows[0].sequences, rows[0].candidate),
-            (3, ConversationId::new(Ulid(7)))
-        );
-        assert_eq!(
-            rows[0].inbound_at,
-            Some(Timestamp::from_second(1_767_225_650).unwrap())
-        );
+        assert_eq!((rows[0].sequences, rows[0].candidate), (3, ConversationId::new(Ulid(7))));
+        assert_eq!(rows[0].inbound_at, Some(Timestamp::from_second(1_767_225_650).unwrap()));
         assert_eq!(rows[0].first_inbound, Some(EventId::new(Ulid(1))));
     }
 
     #[test]
     fn sequences_continue_where_the_conversation_was() {
-        let key = ConversationKey {
-            account: "a".into(),
-            business: "b".into(),
-            customer: CustomerId::new(Ulid(1)),
-        };
+        let key =
+            ConversationKey { account: "a".into(), business: "b".into(), customer: CustomerId::new(Ulid(1)) };
         let id = ConversationId::new(Ulid(9));
-        let locked = LockedConversation {
-            key,
-            id,
-            last_sequence: 12,
-            window: Window::default(),
-        };
+        let locked = LockedConversation { key, id, last_sequence: 12, window: Window::default() };
         let mut sequences = Sequences::new([(&locked, 3)].into_iter());
-        assert_eq!(
-            [sequences.take(id), sequences.take(id), sequences.take(id)],
-            [10, 11, 12]
-        );
+        assert_eq!([sequences.take(id), sequences.take(id), sequences.take(id)], [10, 11, 12]);
     }
 }

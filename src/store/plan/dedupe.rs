@@ -20,6 +20,8 @@ pub struct LedgerRow {
     pub body_hash: BodyHash,
     /// The event that holds it.
     pub event: EventId,
+    /// Whether this transaction inserted it: an event that comes again under its own id is a repeat all the same.
+    pub inserted: bool,
 }
 
 /// What the ledger says of one delivery.
@@ -54,18 +56,12 @@ pub struct Judged {
 impl Round {
     /// The first round: every delivery under its own key.
     pub fn first(group: &[Arrival]) -> Self {
-        let asked = group
-            .iter()
-            .enumerate()
-            .map(|(position, arrival)| (position, arrival.key.clone()))
-            .collect();
-        Self {
-            asked,
-            of_variants: false,
-        }
+        let asked =
+            group.iter().enumerate().map(|(position, arrival)| (position, arrival.key.clone())).collect();
+        Self { asked, of_variants: false }
     }
 
-    /// The rows to insert where they are missing: one per account and key, sorted, so that two transactions take them in
+    /// The rows to insert where they are missing, as if all were: one per account and key, sorted, so that two transactions take them in
     /// the same order.
     pub fn rows(&self, group: &[Arrival]) -> Vec<LedgerRow> {
         let mut rows = BTreeMap::new();
@@ -76,6 +72,7 @@ impl Round {
                 key: key.clone(),
                 body_hash: arrival.body_hash,
                 event: arrival.id,
+                inserted: true,
             });
         }
         rows.into_values().collect()
@@ -94,26 +91,22 @@ impl Round {
             };
             if row.body_hash != arrival.body_hash {
                 again.push((*position, key.variant(&arrival.body_hash)));
-            } else if row.event == arrival.id {
-                let verdict = if self.of_variants {
-                    Verdict::Variant
-                } else {
-                    Verdict::Fresh
-                };
+            } else if row.inserted && row.event == arrival.id {
+                let verdict = if self.of_variants { Verdict::Variant } else { Verdict::Fresh };
                 judged.verdicts.push((*position, verdict));
             } else {
                 judged.verdicts.push((*position, Verdict::Repeat(row.event)));
-                *counts.entry((&row.key, &row.account)).or_default() += 1;
+                // The very same request, kept by an earlier try whose answer was lost, is nobody's repeat.
+                let repeats = i64::from(row.event != arrival.id);
+                *counts.entry((&row.key, &row.account)).or_default() += repeats;
             }
         }
         judged.counts = counts
             .into_iter()
+            .filter(|(_, n)| *n > 0)
             .map(|((key, account), n)| (account.clone(), key.clone(), n))
             .collect();
-        judged.again = (!again.is_empty()).then_some(Self {
-            asked: again,
-            of_variants: true,
-        });
+        judged.again = (!again.is_empty()).then_some(Self { asked: again, of_variants: true });
         judged
     }
 }
@@ -127,12 +120,7 @@ mod tests {
 
     fn arrival(id: u128, body: &str) -> Arrival {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Arrival::read(
-            EventId::new(Ulid(id)),
-            "default".into(),
-            Timestamp::UNIX_EPOCH,
-            body,
-        )
+        Arrival::read(EventId::new(Ulid(id)), "default".into(), Timestamp::UNIX_EPOCH, body)
     }
 
     const SENT: &str = r#"{"statusUpdate":{"id":"01K00000000000000000000001","status":"sent"}}"#;
@@ -147,11 +135,7 @@ mod tests {
         assert_eq!(rows.len(), 1);
         let judged = round.judge(&group, &rows);
         let first = group[0].id;
-        let expected = [
-            (0, Verdict::Fresh),
-            (1, Verdict::Repeat(first)),
-            (2, Verdict::Repeat(first)),
-        ];
+        let expected = [(0, Verdict::Fresh), (1, Verdict::Repeat(first)), (2, Verdict::Repeat(first))];
         assert_eq!(judged.verdicts, expected);
         assert_eq!(judged.counts[0].2, 2);
         assert!(judged.again.is_none());
@@ -165,26 +149,29 @@ mod tests {
         assert_eq!(judged.verdicts, [(0, Verdict::Fresh)]);
         let again = judged.again.unwrap();
         let judged = again.judge(&group, &again.rows(&group));
-        assert_eq!(
-            judged.verdicts,
-            [(1, Verdict::Variant), (2, Verdict::Repeat(group[1].id))]
-        );
+        assert_eq!(judged.verdicts, [(1, Verdict::Variant), (2, Verdict::Repeat(group[1].id))]);
+    }
+
+    #[test]
+    fn the_same_request_committed_twice_is_one_event_without_repeats() {
+        let group = [arrival(1, SENT)];
+        let round = Round::first(&group);
+        let known: Vec<_> =
+            round.rows(&group).into_iter().map(|row| LedgerRow { inserted: false, ..row }).collect();
+        let judged = round.judge(&group, &known);
+        assert_eq!(judged.verdicts, [(0, Verdict::Repeat(group[0].id))]);
+        assert!(judged.counts.is_empty());
     }
 
     #[test]
     fn rows_are_sorted_and_told_apart_by_account() {
         let mut other = arrival(2, SENT);
         other.account = "other".into();
-        let group = [
-            arrival(3, r#"{"timestamp":"1967225600"}"#),
-            other,
-            arrival(1, SENT),
-        ];
+        let group = [arrival(3, r#"{"timestamp":"1967225600"}"#), other, arrival(1, SENT)];
         let rows = Round::first(&group).rows(&group);
         assert_eq!(rows.len(), 3);
         assert!(
-            rows.windows(2)
-                .all(|pair| (&pair[0].key, &pair[0].account) < (&pair[1].key, &pair[1].account))
+            rows.windows(2).all(|pair| (&pair[0].key, &pair[0].account) < (&pair[1].key, &pair[1].account))
         );
     }
 }

@@ -48,13 +48,7 @@ pub struct Surroundings {
 /// Puts deliveries together, in the order they were claimed. A job whose event retention has dropped is left out: its
 /// lease ends, and it is parked like any that kills its worker.
 pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Timestamp) -> Vec<Delivery> {
-    let Surroundings {
-        events,
-        conversations,
-        states,
-        messages,
-        latest,
-    } = surroundings;
+    let Surroundings { events, conversations, states, messages, latest } = surroundings;
     // Two routes may deliver one event.
     let mut known = HashMap::with_capacity(events.len());
     for row in events {
@@ -64,9 +58,7 @@ pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Times
     let deliver = |row: ClaimedRow| {
         let (event, referred) = known.get(&row.event)?;
         let conversation = row.conversation.and_then(|id| conversations.get(&id));
-        let state = row
-            .conversation
-            .and_then(|id| states.get(&(row.route.clone(), id)).cloned());
+        let state = row.conversation.and_then(|id| states.get(&(row.route.clone(), id)).cloned());
         let context = Context {
             job: row.lease.job,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
@@ -79,12 +71,7 @@ pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Times
             now,
         };
         let first_attempt_at = timestamp(row.first_attempt_at);
-        Some(Delivery {
-            lease: row.lease,
-            event: event.clone(),
-            context,
-            first_attempt_at,
-        })
+        Some(Delivery { lease: row.lease, event: event.clone(), context, first_attempt_at })
     };
     claimed.into_iter().filter_map(deliver).collect()
 }

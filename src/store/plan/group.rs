@@ -10,7 +10,7 @@ use super::dedupe::Verdict;
 use super::journal::{News, Tells};
 use crate::connectly::event::Kind;
 use crate::connectly::event::party::Party;
-use crate::connectly::text::bounded;
+use crate::connectly::text::{bounded, without_nul};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{JobKind, Lane};
@@ -83,12 +83,7 @@ pub fn kept<'a>(group: &'a [Arrival], verdicts: &[Verdict]) -> Vec<Kept<'a>> {
                 Verdict::Variant => true,
                 Verdict::Repeat(_) => return None,
             };
-            Some(Kept {
-                arrival,
-                variant,
-                conversation: None,
-                customer: None,
-            })
+            Some(Kept { arrival, variant, conversation: None, customer: None })
         })
         .collect()
 }
@@ -103,16 +98,8 @@ pub fn receipts(group: &[Arrival], verdicts: &[Verdict]) -> Vec<Receipt> {
                 duplicate: false,
                 jobs: u32::try_from(arrival.routes.len()).unwrap_or(u32::MAX),
             },
-            Verdict::Variant => Receipt {
-                id: arrival.id,
-                duplicate: true,
-                jobs: 0,
-            },
-            Verdict::Repeat(first) => Receipt {
-                id: *first,
-                duplicate: true,
-                jobs: 0,
-            },
+            Verdict::Variant => Receipt { id: arrival.id, duplicate: true, jobs: 0 },
+            Verdict::Repeat(first) => Receipt { id: *first, duplicate: true, jobs: 0 },
         })
         .collect()
 }
@@ -140,12 +127,7 @@ pub fn deltas(
         let Some(customer) = customers.next() else { break };
         row.customer = Some(*customer);
         let jobs = if row.variant { 0 } else { row.arrival.routes.len() };
-        deltas.add(
-            row.arrival,
-            *customer,
-            i64::try_from(jobs).unwrap_or(i64::MAX),
-            &new_id,
-        );
+        deltas.add(row.arrival, *customer, i64::try_from(jobs).unwrap_or(i64::MAX), &new_id);
     }
     deltas
 }
@@ -154,9 +136,7 @@ pub fn deltas(
 pub fn place(kept: &mut [Kept<'_>], locked: &HashMap<ConversationKey, (LockedConversation, i64)>) {
     for row in kept {
         let key = row.customer.and_then(|customer| key_of(row.arrival, customer));
-        row.conversation = key
-            .and_then(|key| locked.get(&key))
-            .map(|(conversation, _)| conversation.id);
+        row.conversation = key.and_then(|key| locked.get(&key)).map(|(conversation, _)| conversation.id);
     }
 }
 
@@ -166,11 +146,8 @@ pub fn jobs(
     locked: &[(LockedConversation, i64)],
     new_id: impl Fn() -> JobId,
 ) -> Vec<NewJob> {
-    let mut sequences = Sequences::new(
-        locked
-            .iter()
-            .map(|(conversation, reserved)| (conversation, *reserved)),
-    );
+    let mut sequences =
+        Sequences::new(locked.iter().map(|(conversation, reserved)| (conversation, *reserved)));
     let mut jobs = Vec::new();
     for row in kept.iter().filter(|row| !row.variant) {
         for matched in &row.arrival.routes {
@@ -184,10 +161,8 @@ pub fn jobs(
                 message: None,
                 conversation: row.conversation,
                 lane: ordered.map(|conversation| Lane::of_route(&matched.route, conversation)),
-                sequence: row
-                    .conversation
-                    .map_or(0, |conversation| sequences.take(conversation)),
-                parked: matched.failed.clone(),
+                sequence: row.conversation.map_or(0, |conversation| sequences.take(conversation)),
+                parked: matched.failed.as_deref().map(without_nul),
             });
         }
     }
@@ -199,11 +174,7 @@ pub fn event_columns<'a>(row: &Kept<'a>) -> EventColumns<'a> {
     let arrival = row.arrival;
     let decoded = &arrival.decoded;
     let error_code = match &decoded.kind {
-        Kind::Status(update) => update
-            .error
-            .as_ref()
-            .and_then(|error| error.code.as_deref())
-            .map(bounded),
+        Kind::Status(update) => update.error.as_ref().and_then(|error| error.code.as_deref()).map(bounded),
         Kind::Received(_) | Kind::Echo(_) | Kind::Report(_) | Kind::Unknown => None,
     };
     let event_type = EventType::of(&decoded.kind);
@@ -214,9 +185,7 @@ pub fn event_columns<'a>(row: &Kept<'a>) -> EventColumns<'a> {
         conversation: row.conversation,
         provider_message_id: decoded.provider_message_id.as_ref().map(ToString::to_string),
         in_reply_to: decoded.in_reply_to.as_ref().map(ToString::to_string),
-        status: event_type
-            .status()
-            .map(crate::connectly::event::status::Status::as_str),
+        status: event_type.status().map(crate::connectly::event::status::Status::as_str),
         error_code,
         callback_data: decoded.callback_data.as_deref(),
         campaign: decoded.campaign.as_deref(),
@@ -254,16 +223,7 @@ fn echoed_message(content: &crate::connectly::event::content::Content) -> Value 
     let parts = [
         ("text", content.text.clone().map(Value::from)),
         ("attachments", content.attachments.clone()),
-        (
-            "location",
-            content
-                .location
-                .as_ref()
-                .and_then(|location| serde_json::to_value(location).ok()),
-        ),
+        ("location", content.location.as_ref().and_then(|location| serde_json::to_value(location).ok())),
     ];
-    parts
-        .into_iter()
-        .filter_map(|(key, value)| value.map(|value| (key.to_owned(), value)))
-        .collect()
+    parts.into_iter().filter_map(|(key, value)| value.map(|value| (key.to_owned(), value))).collect()
 }

@@ -62,17 +62,12 @@ pub struct SendRecord {
 impl MessageRecord {
     /// The derived state.
     pub fn state(&self) -> &'static str {
-        self.sends
-            .last()
-            .map_or(self.own.as_str(), |newest| derive(self.own, &newest.statuses))
+        self.sends.last().map_or(self.own.as_str(), |newest| derive(self.own, &newest.statuses))
     }
 
     /// Why it failed: a status's reason before the answer's.
     pub fn failure(&self) -> Option<&ErrorDetail> {
-        self.sends
-            .last()
-            .and_then(|newest| newest.statuses.error.as_ref())
-            .or(self.error.as_ref())
+        self.sends.last().and_then(|newest| newest.statuses.error.as_ref()).or(self.error.as_ref())
     }
 
     fn newest(&mut self) -> Option<&mut SendRecord> {
@@ -146,13 +141,10 @@ impl Journal {
 
     /// Takes in one event's news. `new_id` names an observed message, should it be one.
     pub fn learn(&mut self, news: &News, new_id: impl FnOnce() -> MessageId) {
-        let known = self
-            .by_provider_id
-            .get(&(news.account.clone(), news.provider_message_id.clone()))
-            .copied();
-        let (id, number) = known
-            .or_else(|| self.settle_doubt(news))
-            .unwrap_or_else(|| self.observe(news, new_id()));
+        let known =
+            self.by_provider_id.get(&(news.account.clone(), news.provider_message_id.clone())).copied();
+        let (id, number) =
+            known.or_else(|| self.settle_doubt(news)).unwrap_or_else(|| self.observe(news, new_id()));
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
@@ -174,13 +166,7 @@ impl Journal {
     }
 
     /// What to insert, what to update, and which windows Connectly says are closed since when.
-    pub fn changes(
-        self,
-    ) -> (
-        Vec<MessageRecord>,
-        Vec<MessageRecord>,
-        BTreeMap<ConversationId, Timestamp>,
-    ) {
+    pub fn changes(self) -> (Vec<MessageRecord>, Vec<MessageRecord>, BTreeMap<ConversationId, Timestamp>) {
         let (created, changed) = self
             .records
             .into_values()
@@ -191,9 +177,8 @@ impl Journal {
 
     /// A message of ours that is waiting to learn its id: the one the mark names, else the only one that fits.
     fn settle_doubt(&mut self, news: &News) -> Option<(MessageId, i64)> {
-        let marked = news
-            .mark
-            .filter(|id| self.records.get(id).is_some_and(|record| awaits_id(record, news)));
+        let marked =
+            news.mark.filter(|id| self.records.get(id).is_some_and(|record| awaits_id(record, news)));
         let id = marked.or_else(|| self.only_fitting(news))?;
         let record = self.records.get_mut(&id)?;
         record.own = OwnState::Accepted;
@@ -251,8 +236,7 @@ impl Journal {
     }
 
     fn index(&mut self, account: &str, provider_id: &str, id: MessageId, number: i64) {
-        self.by_provider_id
-            .insert((account.to_owned(), provider_id.to_owned()), (id, number));
+        self.by_provider_id.insert((account.to_owned(), provider_id.to_owned()), (id, number));
     }
 }
 
@@ -261,9 +245,8 @@ fn awaits_id(record: &MessageRecord, news: &News) -> bool {
     let Some(send) = record.sends.last() else {
         return false;
     };
-    let left_before = send
-        .dispatched_at
-        .is_some_and(|at| at.saturating_sub(CLOCK_SKEW).is_ok_and(|at| at <= news.at));
+    let left_before =
+        send.dispatched_at.is_some_and(|at| at.saturating_sub(CLOCK_SKEW).is_ok_and(|at| at <= news.at));
     record.account == news.account && send.provider_message_id.is_none() && left_before
 }
 
@@ -299,11 +282,8 @@ pub fn answer(
             if let Some(known) = observed.and_then(|mut observed| observed.sends.pop()) {
                 send.statuses.merge(known.statuses);
             }
-            record.own = if send.statuses.refused_by_window() {
-                OwnState::Expired
-            } else {
-                OwnState::Accepted
-            };
+            record.own =
+                if send.statuses.refused_by_window() { OwnState::Expired } else { OwnState::Accepted };
             Fate::Done("accepted")
         }
         // A status has shown the id already: whatever the answer was, it was processed.
@@ -427,10 +407,7 @@ mod tests {
         let observed = journal.changes().0.pop();
         let mut record = ours(7, OwnState::Queued, Some("5"));
         let accepted = Answer::Accepted("01K00000000000000000000001".into());
-        assert_eq!(
-            answer(&mut record, &accepted, observed, at(9)),
-            Fate::Done("accepted")
-        );
+        assert_eq!(answer(&mut record, &accepted, observed, at(9)), Fate::Done("accepted"));
         assert_eq!(record.state(), "delivered");
     }
 
@@ -439,29 +416,17 @@ mod tests {
         let mut journal = Journal::new(vec![ours(7, OwnState::Queued, None)]);
         journal.learn(&news(Status::Sent, Some(7), None), new_id);
         let mut record = journal.changes().1.pop().unwrap();
-        assert_eq!(
-            answer(&mut record, &Answer::Unknown, None, at(9)),
-            Fate::Done("accepted")
-        );
+        assert_eq!(answer(&mut record, &Answer::Unknown, None, at(9)), Fate::Done("accepted"));
         assert_eq!(record.state(), "sent");
     }
 
     #[test]
     fn a_refusal_by_the_window_in_a_status_expires_the_message_and_closes_the_window() {
         let code = Some("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW".to_owned());
-        let error = ErrorDetail {
-            code,
-            ..ErrorDetail::default()
-        };
+        let error = ErrorDetail { code, ..ErrorDetail::default() };
         let mut journal = Journal::new(vec![ours(7, OwnState::Accepted, None)]);
         let tells = Tells::Status(Status::Failed, Some(error));
-        journal.learn(
-            &News {
-                tells,
-                ..news(Status::Failed, Some(7), None)
-            },
-            new_id,
-        );
+        journal.learn(&News { tells, ..news(Status::Failed, Some(7), None) }, new_id);
         let (_, changed, closed) = journal.changes();
         assert_eq!(changed[0].state(), "expired");
         assert_eq!(closed.into_values().collect::<Vec<_>>(), [at(5)]);

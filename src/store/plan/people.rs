@@ -30,9 +30,7 @@ impl IdentityKind {
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Phone, Self::UserId]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [Self::Phone, Self::UserId].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -100,27 +98,15 @@ pub fn identities(account: &str, party: &Party) -> Vec<Identity> {
     let phone = party.phone.iter().map(|value| (IdentityKind::Phone, value));
     let user_id = party.user_id.iter().map(|value| (IdentityKind::UserId, value));
     let all = phone.chain(user_id);
-    all.map(|(kind, value)| Identity {
-        account: account.to_owned(),
-        kind,
-        value: value.clone(),
-    })
-    .collect()
+    all.map(|(kind, value)| Identity { account: account.to_owned(), kind, value: value.clone() }).collect()
 }
 
 impl Directory {
     /// Starts from what the store knows of the identities a group shows.
     pub fn new(known: Vec<(Identity, CustomerId)>, customers: Vec<CustomerRecord>) -> Self {
         let identities = known.into_iter().collect();
-        let customers = customers
-            .into_iter()
-            .map(|customer| (customer.id, customer))
-            .collect();
-        Self {
-            identities,
-            customers,
-            ..Self::default()
-        }
+        let customers = customers.into_iter().map(|customer| (customer.id, customer)).collect();
+        Self { identities, customers, ..Self::default() }
     }
 
     /// The customer a party is, made with `new_id` when nobody knows them.
@@ -159,39 +145,25 @@ impl Directory {
     /// What to write, each list sorted by its key.
     pub fn changes(self) -> Changes {
         let take = |ids: &BTreeSet<CustomerId>| {
-            ids.iter()
-                .filter_map(|id| self.customers.get(id).cloned())
-                .collect()
+            ids.iter().filter_map(|id| self.customers.get(id).cloned()).collect()
         };
         let changed: BTreeSet<_> = self.changed.difference(&self.created).copied().collect();
         Changes {
             created: take(&self.created),
             changed: take(&changed),
             added: self.added.into_iter().collect(),
-            moved: self
-                .moved
-                .into_iter()
-                .map(|(identity, (from, to))| (identity, from, to))
-                .collect(),
+            moved: self.moved.into_iter().map(|(identity, (from, to))| (identity, from, to)).collect(),
         }
     }
 
     fn has_user_id(&self, customer: CustomerId) -> bool {
-        self.customers
-            .get(&customer)
-            .is_some_and(|customer| customer.user_id.is_some())
+        self.customers.get(&customer).is_some_and(|customer| customer.user_id.is_some())
     }
 
     fn create(&mut self, account: &str, id: CustomerId) -> CustomerId {
         let account = account.to_owned();
-        let record = CustomerRecord {
-            id,
-            account,
-            phone: None,
-            user_id: None,
-            name: None,
-            opted_out_at: None,
-        };
+        let record =
+            CustomerRecord { id, account, phone: None, user_id: None, name: None, opted_out_at: None };
         self.customers.insert(id, record);
         self.created.insert(id);
         id
@@ -248,11 +220,7 @@ mod tests {
     use ulid::Ulid;
 
     fn party(phone: Option<&str>, user_id: Option<&str>) -> Party {
-        Party {
-            phone: phone.map(Into::into),
-            user_id: user_id.map(Into::into),
-            name: None,
-        }
+        Party { phone: phone.map(Into::into), user_id: user_id.map(Into::into), name: None }
     }
 
     fn id(number: u128) -> CustomerId {
@@ -267,20 +235,14 @@ mod tests {
         let last = directory.resolve("a", &party(None, Some("US.1")), || id(3));
         assert_eq!((first, both, last), (id(1), id(1), id(1)));
         let changes = directory.changes();
-        assert_eq!(
-            (changes.created.len(), changes.added.len(), changes.moved.len()),
-            (1, 2, 0)
-        );
+        assert_eq!((changes.created.len(), changes.added.len(), changes.moved.len()), (1, 2, 0));
     }
 
     #[test]
     fn accounts_do_not_share_customers() {
         let mut directory = Directory::default();
         let phone = party(Some("+15550100001"), None);
-        assert_ne!(
-            directory.resolve("a", &phone, || id(1)),
-            directory.resolve("b", &phone, || id(2))
-        );
+        assert_ne!(directory.resolve("a", &phone, || id(1)), directory.resolve("b", &phone, || id(2)));
     }
 
     #[test]
@@ -290,9 +252,6 @@ mod tests {
         let stranger = directory.resolve("a", &party(Some("+15550100001"), Some("US.2")), || id(2));
         assert_eq!(stranger, id(2));
         assert_eq!(directory.customer(id(1)).unwrap().phone, None);
-        assert_eq!(
-            directory.resolve("a", &party(Some("+15550100001"), None), || id(3)),
-            id(2)
-        );
+        assert_eq!(directory.resolve("a", &party(Some("+15550100001"), None), || id(3)), id(2));
     }
 }

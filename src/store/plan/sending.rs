@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::journal::{self, Fate, MessageRecord};
 use super::settle::{Finished, Postponed, append};
 use crate::connectly::error::ErrorDetail;
+use crate::connectly::text::without_nul;
 use crate::model::id::{JobId, MessageId};
 use crate::model::job::Attempt;
-use crate::model::message::OwnState;
+use crate::model::message::{Origin, OwnState};
 use crate::model::sending::{Facts, Verdict};
 use crate::store::error::StoreError;
 use crate::store::rows::ConversationRow;
@@ -65,53 +66,52 @@ pub struct Ended {
 /// Settles a send that may not leave.
 pub fn end(verdict: Verdict, mut record: MessageRecord, job: &JobView, number: i64, now: Timestamp) -> Ended {
     let (own, outcome, detail) = match verdict {
-        Verdict::Expire => (
-            OwnState::Expired,
-            "expired",
-            "the 24-hour window is closed and there is no fallback",
-        ),
+        Verdict::Expire => {
+            (OwnState::Expired, "expired", "the 24-hour window is closed and there is no fallback")
+        }
         Verdict::Suppress => (OwnState::Suppressed, "suppressed", "the customer has opted out"),
-        Verdict::Park => (
-            record.own,
-            "parked",
-            "too many replies left in this conversation within a minute",
-        ),
+        Verdict::Park => (record.own, "parked", "too many replies left in this conversation within a minute"),
         Verdict::Settled | Verdict::Leave => (record.own, "settled", "it was settled before it left"),
     };
     record.own = own;
     let detail = Some(detail.to_owned());
-    let attempt = Attempt {
-        number,
-        at: now,
-        duration_ms: 0,
-        outcome: outcome.to_owned(),
-        detail: detail.clone(),
-    };
+    let attempt =
+        Attempt { number, at: now, duration_ms: 0, outcome: outcome.to_owned(), detail: detail.clone() };
     let log = append(job.log.clone(), attempt);
     if verdict == Verdict::Park {
-        let postponed = Postponed {
-            job: job.id,
-            after: None,
-            reason: detail,
-            log,
-        };
-        return Ended {
-            record,
-            finished: None,
-            postponed: Some(postponed),
-            outcome,
-        };
+        let postponed = Postponed { job: job.id, after: None, reason: detail, log };
+        return Ended { record, finished: None, postponed: Some(postponed), outcome };
     }
-    Ended {
-        record,
-        finished: Some(Finished {
-            job: job.id,
-            outcome,
-            detail,
-            log,
-        }),
-        postponed: None,
-        outcome,
+    Ended { record, finished: Some(Finished { job: job.id, outcome, detail, log }), postponed: None, outcome }
+}
+
+/// Which message holds the id that Connectly gave, before its answer is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// None, or the message itself.
+    Nobody,
+    /// One that statuses told of: it turns out to be this one.
+    Observed(MessageId),
+    /// Another one of ours. Connectly gave one id twice, so neither can be sure of it.
+    Another,
+}
+
+impl Holder {
+    /// Reads the other message that holds the id, and where it came from.
+    pub fn of(row: Option<(MessageId, String)>) -> Self {
+        match row {
+            None => Self::Nobody,
+            Some((id, origin)) if origin == Origin::Observed.as_str() => Self::Observed(id),
+            Some(_) => Self::Another,
+        }
+    }
+
+    /// The observed message.
+    pub const fn observed(self) -> Option<MessageId> {
+        match self {
+            Self::Observed(id) => Some(id),
+            Self::Nobody | Self::Another => None,
+        }
     }
 }
 
@@ -141,6 +141,7 @@ pub struct Answered {
 pub fn answer(
     mut record: Vec<MessageRecord>,
     mut observed: Vec<MessageRecord>,
+    holder: Holder,
     job: Option<JobView>,
     answered: &SendAnswered,
     now: Timestamp,
@@ -150,14 +151,18 @@ pub fn answer(
     if record.sends.last()?.dispatched_at != Some(answered.dispatched_at) {
         return None;
     }
-    let open = matches!(
-        record.own,
-        OwnState::Queued | OwnState::Unconfirmed | OwnState::Accepted
-    );
+    let open = match record.own {
+        OwnState::Queued | OwnState::Unconfirmed | OwnState::Accepted => true,
+        OwnState::Expired => false,
+        // An answer settled it before; its job is parked, or gone.
+        OwnState::Failed | OwnState::Suppressed => return None,
+    };
     let absorbed = observed.as_ref().filter(|_| open).map(|observed| observed.id);
     let was_unconfirmed = record.own == OwnState::Unconfirmed;
+    let doubtful = holder == Holder::Another && matches!(answered.answer, Answer::Accepted(_));
+    let told = if doubtful { &Answer::Unknown } else { &answered.answer };
     let fate = if open {
-        journal::answer(&mut record, &answered.answer, observed, now)
+        journal::answer(&mut record, told, observed, now)
     } else {
         // A status was faster and told more than the answer does, as when it says that the window was closed.
         Fate::Done(record.own.as_str())
@@ -170,48 +175,18 @@ pub fn answer(
     let requeue = again && job.is_none();
     let (finished, postponed) = job.map_or((None, None), |job| settle_job(&fate, &job, &answered.attempt));
     let window_closed = matches!(answered.answer, Answer::WindowClosed(_)) && record.own == OwnState::Expired;
-    Some(Answered {
-        record,
-        absorbed,
-        finished,
-        postponed,
-        clears_fence: again,
-        requeue,
-        window_closed,
-    })
+    Some(Answered { record, absorbed, finished, postponed, clears_fence: again, requeue, window_closed })
 }
 
 fn settle_job(fate: &Fate, job: &JobView, attempt: &Attempt) -> (Option<Finished>, Option<Postponed>) {
-    let detail = attempt.detail.clone();
+    let detail = attempt.detail.as_deref().map(without_nul);
     let log = append(job.log.clone(), attempt.clone());
     match fate {
-        Fate::Done(outcome) => (
-            Some(Finished {
-                job: job.id,
-                outcome,
-                detail,
-                log,
-            }),
-            None,
-        ),
-        Fate::Again(after) => (
-            None,
-            Some(Postponed {
-                job: job.id,
-                after: Some(*after),
-                reason: detail,
-                log,
-            }),
-        ),
-        Fate::Park => (
-            None,
-            Some(Postponed {
-                job: job.id,
-                after: None,
-                reason: detail,
-                log,
-            }),
-        ),
+        Fate::Done(outcome) => (Some(Finished { job: job.id, outcome, detail, log }), None),
+        Fate::Again(after) => {
+            (None, Some(Postponed { job: job.id, after: Some(*after), reason: detail, log }))
+        }
+        Fate::Park => (None, Some(Postponed { job: job.id, after: None, reason: detail, log })),
     }
 }
 
@@ -221,9 +196,7 @@ pub fn resolve(
     resolution: Resolution,
     now: Timestamp,
 ) -> Result<MessageRecord, StoreError> {
-    let mut record = record
-        .filter(|record| record.own == OwnState::Unconfirmed)
-        .ok_or(NOT_UNCONFIRMED)?;
+    let mut record = record.filter(|record| record.own == OwnState::Unconfirmed).ok_or(NOT_UNCONFIRMED)?;
     let send = record.sends.last_mut().ok_or(NOT_UNCONFIRMED)?;
     match resolution {
         Resolution::Sent => {
@@ -295,32 +268,14 @@ mod tests {
 
     #[test]
     fn an_answer_after_a_status_that_settled_the_message_still_ends_the_job() {
-        let job = JobView {
-            id: JobId::new(Ulid(9)),
-            dispatched_at: Some(at(0)),
-            log: Vec::new(),
-        };
-        let attempt = Attempt {
-            number: 1,
-            at: at(0),
-            duration_ms: 5,
-            outcome: "accepted".into(),
-            detail: None,
-        };
+        let job = JobView { id: JobId::new(Ulid(9)), dispatched_at: Some(at(0)), log: Vec::new() };
+        let attempt =
+            Attempt { number: 1, at: at(0), duration_ms: 5, outcome: "accepted".into(), detail: None };
         let accepted = Answer::Accepted("01K00000000000000000000001".into());
-        let answered = SendAnswered {
-            dispatched_at: at(0),
-            attempt,
-            answer: accepted,
-        };
-        let settled = answer(
-            vec![record(OwnState::Expired)],
-            Vec::new(),
-            Some(job),
-            &answered,
-            at(3),
-        )
-        .unwrap();
+        let answered = SendAnswered { dispatched_at: at(0), attempt, answer: accepted };
+        let settled =
+            answer(vec![record(OwnState::Expired)], Vec::new(), Holder::Nobody, Some(job), &answered, at(3))
+                .unwrap();
         assert_eq!(settled.finished.map(|finished| finished.outcome), Some("expired"));
         assert_eq!(settled.record.own, OwnState::Expired);
     }

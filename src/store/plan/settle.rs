@@ -1,6 +1,6 @@
 //! What follows from a group of settled deliveries, decided once the jobs are locked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,6 +8,7 @@ use ulid::Ulid;
 
 use super::group::NewJob;
 use super::replies::{confirms_opt_out, guard};
+use crate::connectly::text::without_nul;
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId, MessageId};
 use crate::model::job::{Attempt, JobKind, Lane};
@@ -126,10 +127,10 @@ pub fn plan(
     new_id: impl Fn() -> MessageId,
 ) -> SettlePlan {
     let mut plan = SettlePlan::default();
+    let mut settled = HashSet::new();
     for settlement in settlements {
-        let job = held
-            .get(&settlement.lease.job)
-            .filter(|job| job.token == Some(settlement.lease.token));
+        let job = held.get(&settlement.lease.job).filter(|job| job.token == Some(settlement.lease.token));
+        let job = job.filter(|job| settled.insert(job.id));
         plan.applied.push(job.is_some());
         if let Some(job) = job {
             plan.settle(settlement, job, others, &new_id);
@@ -147,23 +148,15 @@ impl SettlePlan {
         new_id: &impl Fn() -> MessageId,
     ) {
         let mut attempt = settlement.attempt.clone();
+        attempt.detail = attempt.detail.as_deref().map(without_nul);
         match &settlement.resolution {
-            Settled::Done {
-                replies,
-                state,
-                effects,
-            } => {
+            Settled::Done { replies, state, effects } => {
                 let dropped = self.reply(job, replies, effects, others, new_id);
                 attempt.detail = dropped.map(ToOwned::to_owned).or(attempt.detail);
                 self.remember(job, state);
                 self.apply(job, effects);
                 let detail = attempt.detail.clone();
-                self.finished.push(Finished {
-                    job: job.id,
-                    outcome: "done",
-                    detail,
-                    log: log(job, attempt),
-                });
+                self.finished.push(Finished { job: job.id, outcome: "done", detail, log: log(job, attempt) });
             }
             Settled::Retry(after) => self.postpone(job, Some(*after), attempt),
             Settled::Park => self.postpone(job, None, attempt),
@@ -172,12 +165,7 @@ impl SettlePlan {
 
     fn postpone(&mut self, job: &HeldJob, after: Option<Duration>, attempt: Attempt) {
         let reason = attempt.detail.clone();
-        self.postponed.push(Postponed {
-            job: job.id,
-            after,
-            reason,
-            log: log(job, attempt),
-        });
+        self.postponed.push(Postponed { job: job.id, after, reason, log: log(job, attempt) });
     }
 
     /// Queues the replies, or says why they are dropped.
@@ -195,18 +183,16 @@ impl SettlePlan {
         if let Some(reason) = guard(job.event_type, job.referred) {
             return Some(reason);
         }
-        for (index, reply) in replies.iter().enumerate() {
-            let other = reply
-                .from
-                .as_ref()
-                .filter(|from| Some(*from) != job.business.as_ref());
-            let conversation = match other {
+        let place =
+            |reply: &Reply| match reply.from.as_ref().filter(|from| Some(*from) != job.business.as_ref()) {
                 Some(from) => others.get(&(job.id, from.clone())).copied(),
                 None => job.conversation,
             };
-            let Some(conversation) = conversation else {
-                return Some("there is no customer to reply to");
-            };
+        // All of them or none.
+        let Some(places) = replies.iter().map(place).collect::<Option<Vec<_>>>() else {
+            return Some("there is no customer to reply to");
+        };
+        for (index, (reply, conversation)) in replies.iter().zip(places).enumerate() {
             self.messages.push(NewMessage {
                 id: new_id(),
                 account: job.account.clone(),
@@ -230,11 +216,7 @@ impl SettlePlan {
             StateChange::Clear => None,
             StateChange::Set(state) => Some(state.clone()),
         };
-        self.states.push(NewState {
-            route: job.route.clone(),
-            conversation,
-            state,
-        });
+        self.states.push(NewState { route: job.route.clone(), conversation, state });
     }
 
     fn apply(&mut self, job: &HeldJob, effects: &[Effect]) {
@@ -264,13 +246,7 @@ impl SettlePlan {
         let jobs = self.messages.iter().map(|message| {
             let sequence = next.entry(message.conversation).or_default();
             *sequence += 1;
-            send_job(
-                new_id(),
-                &message.account,
-                message.id,
-                message.conversation,
-                *sequence,
-            )
+            send_job(new_id(), &message.account, message.id, message.conversation, *sequence)
         });
         jobs.collect()
     }
@@ -333,10 +309,8 @@ pub fn foreign_numbers(
             .filter(|from| Some(from) != job.business.as_ref());
         for from in foreign {
             // Sorted as conversations are locked.
-            found.insert(
-                (job.account.clone(), from.clone(), customer, job.id),
-                (job.clone(), customer, from),
-            );
+            found
+                .insert((job.account.clone(), from.clone(), customer, job.id), (job.clone(), customer, from));
         }
     }
     found.into_values().collect()

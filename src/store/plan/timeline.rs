@@ -29,16 +29,9 @@ pub fn of(
     }
     let accepted = sends.iter().filter_map(|send| send.accepted_at);
     timeline.extend(accepted.map(|at| ours(OwnState::Accepted, timestamp(at))));
-    let unsent = [
-        OwnState::Unconfirmed,
-        OwnState::Failed,
-        OwnState::Expired,
-        OwnState::Suppressed,
-    ];
+    let unsent = [OwnState::Unconfirmed, OwnState::Failed, OwnState::Expired, OwnState::Suppressed];
     let told = statuses.iter().any(|seen| seen.status == message.state);
-    let settled = unsent
-        .into_iter()
-        .find(|own| own.as_str() == message.state && !told);
+    let settled = unsent.into_iter().find(|own| own.as_str() == message.state && !told);
     timeline.extend(settled.map(|own| ours(own, timestamp(settled_at))));
     timeline.extend(statuses.into_iter().map(|seen| TimelineEntry {
         state: seen.status,
@@ -51,17 +44,10 @@ pub fn of(
 }
 
 fn ours(state: OwnState, at: Timestamp) -> TimelineEntry {
-    TimelineEntry {
-        state: state.as_str().to_owned(),
-        at,
-        event_id: None,
-    }
+    TimelineEntry { state: state.as_str().to_owned(), at, event_id: None }
 }
 
 fn rank(state: &str) -> usize {
     let usual = ["queued", "accepted", "unconfirmed", "sent", "delivered", "read"];
-    usual
-        .iter()
-        .position(|known| *known == state)
-        .unwrap_or(usual.len())
+    usual.iter().position(|known| *known == state).unwrap_or(usual.len())
 }

@@ -31,11 +31,8 @@ pub(super) async fn claim_deliveries(
 }
 
 async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
-    let (routes, slots): (Vec<&str>, Vec<i64>) = claim
-        .routes
-        .iter()
-        .map(|(route, slots)| (route.as_str(), i64::from(*slots)))
-        .unzip();
+    let (routes, slots): (Vec<&str>, Vec<i64>) =
+        claim.routes.iter().map(|(route, slots)| (route.as_str(), i64::from(*slots))).unzip();
     // store::claim_deliveries
     let rows: Vec<Claimed> = sqlx::query_as(
         "WITH clock AS MATERIALIZED (SELECT switchboard_now($5) AS now),
@@ -86,14 +83,10 @@ struct Claimed {
 
 impl Claimed {
     fn into_row(self) -> Result<ClaimedRow> {
-        let event = self
-            .event_id
-            .ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
+        let event =
+            self.event_id.ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
         Ok(ClaimedRow {
-            lease: Lease {
-                job: self.id,
-                token: ulid::Ulid(self.lease_token.as_u128()),
-            },
+            lease: Lease { job: self.id, token: ulid::Ulid(self.lease_token.as_u128()) },
             event,
             conversation: self.conversation_id,
             route: self.route,
@@ -107,10 +100,8 @@ async fn surroundings(connection: &mut PgConnection, claimed: &[ClaimedRow]) -> 
     let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
     let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
-    let referred: Vec<MessageId> = events
-        .iter()
-        .filter_map(|event| event.message_id.or(event.replied_message_id))
-        .collect();
+    let referred: Vec<MessageId> =
+        events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
     Ok(Surroundings {
         conversations: conversations(connection, &conversation_ids).await?,
         states: states(connection, claimed).await?,
@@ -183,25 +174,23 @@ async fn latest(
     .bind(conversations)
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| row.conversation_id.map(|id| (id, row.into_message())))
-        .collect())
+    Ok(rows.into_iter().filter_map(|row| row.conversation_id.map(|id| (id, row.into_message()))).collect())
 }
 
 pub(super) async fn renew(store: &PostgresStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
     // store::renew
-    let held: Vec<JobId> = sqlx::query_scalar(
+    let held: Vec<(JobId, Uuid)> = sqlx::query_as(
         "WITH held AS (
              -- A job that is being settled right now needs no renewal.
              SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
                  ON j.id = l.id AND j.lease_token = l.token
              ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
          ), renewed AS (
-             UPDATE jobs j SET lease_until = switchboard_now($4) + $3 FROM held WHERE j.id = held.id RETURNING j.id
+             UPDATE jobs j SET lease_until = switchboard_now($4) + $3 FROM held WHERE j.id = held.id
+             RETURNING j.id, j.lease_token
          )
-         SELECT id FROM renewed
-         UNION SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
+         SELECT id, lease_token FROM renewed
+         UNION SELECT j.id, j.lease_token FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
              ON j.id = l.id AND j.lease_token = l.token",
     )
     .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())
@@ -212,7 +201,7 @@ pub(super) async fn renew(store: &PostgresStore, leases: &[Lease], lease: Durati
     .await?;
     Ok(leases
         .iter()
-        .filter(|lease| held.contains(&lease.job))
+        .filter(|lease| held.contains(&(lease.job, Uuid::from_u128(lease.token.0))))
         .copied()
         .collect())
 }
@@ -226,16 +215,12 @@ pub(super) async fn release(store: &PostgresStore, leases: &[Lease]) -> Result<(
              WHERE j.dispatched_at IS NULL
              ORDER BY j.id FOR UPDATE OF j
          )
-         UPDATE jobs j SET lease_token = NULL, lease_until = NULL, attempts = j.attempts - 1
+         UPDATE jobs j SET lease_token = NULL, lease_until = NULL, attempts = j.attempts - 1,
+             first_attempt_at = CASE WHEN j.attempts > 1 THEN j.first_attempt_at END
          FROM held WHERE j.id = held.id",
     )
     .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())
-    .bind(
-        leases
-            .iter()
-            .map(|lease| Uuid::from_u128(lease.token.0))
-            .collect::<Vec<_>>(),
-    )
+    .bind(leases.iter().map(|lease| Uuid::from_u128(lease.token.0)).collect::<Vec<_>>())
     .execute(&store.pool)
     .await?;
     Ok(())

@@ -1,12 +1,12 @@
 //! A group of deliveries in one transaction of two steps: first what locks (the ledger, customers, conversations), then
 //! what the locks allow (events, bodies, jobs, messages).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row as _};
 
 use super::{PostgresStore, journal, people, queue};
-use crate::model::id::ConversationId;
+use crate::model::id::{ConversationId, EventId};
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
 use crate::store::plan::group::{self, Kept};
@@ -41,9 +41,7 @@ async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<Vec<
         round = judged.again;
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
-    (0..group.len())
-        .map(|position| verdicts.get(&position).copied().ok_or_else(missing))
-        .collect()
+    (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing)).collect()
 }
 
 /// Inserts the keys that are missing, and answers whose each key is. A key that another transaction is inserting is waited
@@ -52,24 +50,22 @@ async fn claim_keys(connection: &mut PgConnection, rows: Vec<LedgerRow>) -> Resu
     let keys: Vec<_> = rows.iter().map(|row| row.key.as_bytes()).collect();
     let accounts: Vec<_> = rows.iter().map(|row| row.account.as_str()).collect();
     // store::commit (ledger)
-    let inserted = sqlx::query(
+    let inserted: Vec<EventId> = sqlx::query_scalar(
         "INSERT INTO dedupe (key, account, event_id, body_hash)
          SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[], $4::bytea[])
-         ON CONFLICT (key, account) DO NOTHING",
+         ON CONFLICT (key, account) DO NOTHING
+         RETURNING event_id",
     )
     .bind(&keys)
     .bind(&accounts)
     .bind(rows.iter().map(|row| row.event).collect::<Vec<_>>())
-    .bind(
-        rows.iter()
-            .map(|row| row.body_hash.as_slice())
-            .collect::<Vec<_>>(),
-    )
-    .execute(&mut *connection)
+    .bind(rows.iter().map(|row| row.body_hash.as_slice()).collect::<Vec<_>>())
+    .fetch_all(&mut *connection)
     .await?;
-    if usize::try_from(inserted.rows_affected()) == Ok(rows.len()) {
+    if inserted.len() == rows.len() {
         return Ok(rows);
     }
+    let inserted: HashSet<EventId> = inserted.into_iter().collect();
     // store::commit (known keys)
     let known = sqlx::query(
         "SELECT d.account, d.key, d.event_id, d.body_hash
@@ -79,10 +75,8 @@ async fn claim_keys(connection: &mut PgConnection, rows: Vec<LedgerRow>) -> Resu
     .bind(&accounts)
     .fetch_all(connection)
     .await?;
-    let by_key: HashMap<_, _> = rows
-        .iter()
-        .map(|row| ((row.key.as_bytes(), row.account.as_str()), row))
-        .collect();
+    let by_key: HashMap<_, _> =
+        rows.iter().map(|row| ((row.key.as_bytes(), row.account.as_str()), row)).collect();
     let mut ledger = Vec::with_capacity(known.len());
     for row in known {
         let (key, account): (&[u8], &str) = (row.try_get("key")?, row.try_get("account")?);
@@ -90,8 +84,10 @@ async fn claim_keys(connection: &mut PgConnection, rows: Vec<LedgerRow>) -> Resu
             continue;
         };
         let hash: &[u8] = row.try_get("body_hash")?;
+        let event: EventId = row.try_get("event_id")?;
         ledger.push(LedgerRow {
-            event: row.try_get("event_id")?,
+            event,
+            inserted: inserted.contains(&event),
             body_hash: hash
                 .try_into()
                 .map_err(|_| StoreError::Internal("a digest of another length".to_owned()))?,
@@ -119,18 +115,8 @@ async fn count_repeats(
          UPDATE dedupe d SET duplicates = d.duplicates + r.n
          FROM repeats r JOIN locked USING (key, account) WHERE d.key = r.key AND d.account = r.account",
     )
-    .bind(
-        counts
-            .iter()
-            .map(|(_, key, _)| key.as_bytes())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        counts
-            .iter()
-            .map(|(account, _, _)| account.as_str())
-            .collect::<Vec<_>>(),
-    )
+    .bind(counts.iter().map(|(_, key, _)| key.as_bytes()).collect::<Vec<_>>())
+    .bind(counts.iter().map(|(account, _, _)| account.as_str()).collect::<Vec<_>>())
     .bind(counts.iter().map(|(_, _, n)| *n).collect::<Vec<_>>())
     .execute(connection)
     .await?;
@@ -148,9 +134,8 @@ async fn converse(
         return Ok(Vec::new());
     }
     let customers = people::resolve(store, connection, &parties).await?;
-    let deltas = group::deltas(kept, &customers, || {
-        store.id::<crate::model::id::ConversationTag>() as ConversationId
-    });
+    let deltas =
+        group::deltas(kept, &customers, || store.id::<crate::model::id::ConversationTag>() as ConversationId);
     let locked = people::lock_conversations(connection, &deltas, millis(store.clock.now())).await?;
     group::place(kept, &locked);
     Ok(locked.into_values().collect())
@@ -186,11 +171,7 @@ async fn insert_bodies(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Resu
     // store::commit (bodies)
     sqlx::query("INSERT INTO bodies (event_id, body) SELECT * FROM unnest($1::uuid[], $2::bytea[])")
         .bind(kept.iter().map(|row| row.arrival.id).collect::<Vec<_>>())
-        .bind(
-            kept.iter()
-                .map(|row| row.arrival.body.as_ref())
-                .collect::<Vec<_>>(),
-        )
+        .bind(kept.iter().map(|row| row.arrival.body.as_ref()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

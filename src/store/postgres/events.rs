@@ -11,19 +11,14 @@ use crate::store::rows::{EventRow, millis};
 
 pub(super) async fn event(store: &PostgresStore, id: EventId) -> Result<Option<Event>> {
     // store::event
-    let row: Option<EventRow> = sqlx::query_as("SELECT * FROM event_view WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&store.pool)
-        .await?;
+    let row: Option<EventRow> =
+        sqlx::query_as("SELECT * FROM event_view WHERE id = $1").bind(id).fetch_optional(&store.pool).await?;
     Ok(row.map(EventRow::into_event))
 }
 
 pub(super) async fn by_ids(connection: &mut PgConnection, ids: &[EventId]) -> Result<Vec<EventRow>> {
     // store::events_by_ids
-    Ok(sqlx::query_as("SELECT * FROM event_view WHERE id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?)
+    Ok(sqlx::query_as("SELECT * FROM event_view WHERE id = ANY($1)").bind(ids).fetch_all(connection).await?)
 }
 
 pub(super) async fn events(
@@ -36,14 +31,9 @@ pub(super) async fn events(
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);
     }
-    query
-        .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(i64::from(page.limit) + 1);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.pool).await?;
-    Ok(Page::of(
-        rows.into_iter().map(EventRow::into_event).collect(),
-        page.limit,
-    ))
+    Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
 
 pub(super) async fn events_after(
@@ -61,15 +51,7 @@ pub(super) async fn events_after(
 }
 
 fn narrow(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
-    let EventFilter {
-        account,
-        event_type,
-        customer,
-        business,
-        provider_message_id,
-        since,
-        until,
-    } = filter;
+    let EventFilter { account, event_type, customer, business, provider_message_id, since, until } = filter;
     if let Some(account) = account {
         query.push(" AND account = ").push_bind(account.clone());
     }
@@ -97,13 +79,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
 
 /// The customers a text names: by phone, by user id, or by our id.
 pub(super) fn of_customer(query: &mut QueryBuilder<Postgres>, named: &str) {
-    query
-        .push("SELECT i.customer_id FROM identities i WHERE i.value = ")
-        .push_bind(named.to_owned());
+    query.push("SELECT i.customer_id FROM identities i WHERE i.value = ").push_bind(named.to_owned());
     if let Some(id) = crate::model::id::CustomerId::parse(named) {
-        query
-            .push(" UNION SELECT p.id FROM customers p WHERE p.id = ")
-            .push_bind(id);
+        query.push(" UNION SELECT p.id FROM customers p WHERE p.id = ").push_bind(id);
     }
 }
 

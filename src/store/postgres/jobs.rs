@@ -21,7 +21,7 @@ async fn find(store: &PostgresStore, connection: &mut PgConnection, id: JobId) -
     // store::job
     let row: Option<JobRow> = sqlx::query_as(
         "SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
-             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > switchboard_now($2) THEN 'running'
+             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > switchboard_now($2) THEN 'running'
                  ELSE 'ready' END AS state
          FROM jobs WHERE id = $1
          UNION ALL
@@ -54,7 +54,7 @@ pub(super) async fn jobs(
             let mut query = QueryBuilder::new(
                 "/* store::jobs */ SELECT * FROM (
                      SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log, created_at,
-                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > switchboard_now(",
+                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > switchboard_now(",
             );
             query.push_bind(store.clock.offset_ms());
             query.push(") THEN 'running' ELSE 'ready' END AS state FROM jobs) j WHERE true");
@@ -79,14 +79,9 @@ pub(super) async fn jobs(
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);
     }
-    query
-        .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(i64::from(page.limit) + 1);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
     let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.pool).await?;
-    let jobs = rows
-        .into_iter()
-        .map(|row| row.into_job(false))
-        .collect::<Result<Vec<_>>>()?;
+    let jobs = rows.into_iter().map(|row| row.into_job(false)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(jobs, page.limit))
 }
 
@@ -104,20 +99,13 @@ pub(super) async fn retry(store: &PostgresStore, id: JobId) -> Result<Option<Job
     queue::lock(&mut tx, conversation.as_slice()).await?;
     change_message(store, &mut tx, job.message_id, sending::retry).await?;
     if lock_state(store, &mut tx, id).await? != Some(JobState::Parked) {
+        // Now, since a claim that finds the row locked passes it by.
+        tx.rollback().await?;
         return Err(StoreError::Conflict("only a parked job can be retried"));
     }
-    let wanted: Vec<_> = conversation
-        .iter()
-        .map(|conversation| (*conversation, 1))
-        .collect();
+    let wanted: Vec<_> = conversation.iter().map(|conversation| (*conversation, 1)).collect();
     let last = queue::reserve(&mut tx, &wanted).await?;
-    queue::requeue(
-        &mut tx,
-        id,
-        last.first().map_or(0, |(_, last)| *last),
-        store.clock.offset_ms(),
-    )
-    .await?;
+    queue::requeue(&mut tx, id, last.first().map_or(0, |(_, last)| *last), store.clock.offset_ms()).await?;
     let job = find(store, &mut tx, id).await?;
     tx.commit().await?;
     Ok(job)
@@ -142,27 +130,18 @@ pub(super) async fn discard(store: &PostgresStore, id: JobId) -> Result<Option<J
         return Ok(None);
     };
     change_message(store, &mut tx, job.message_id, sending::discard).await?;
-    match lock_state(store, &mut tx, id).await? {
-        Some(JobState::Parked | JobState::Ready) => {}
-        Some(JobState::Running) => return Err(StoreError::Conflict("a running job cannot be discarded")),
-        Some(JobState::Done | JobState::Discarded) | None => {
-            return Err(StoreError::Conflict("the job is finished already"));
-        }
+    let conflict = match lock_state(store, &mut tx, id).await? {
+        Some(JobState::Parked | JobState::Ready) => None,
+        Some(JobState::Running) => Some("a running job cannot be discarded"),
+        Some(JobState::Done | JobState::Discarded) | None => Some("the job is finished already"),
+    };
+    if let Some(conflict) = conflict {
+        tx.rollback().await?;
+        return Err(StoreError::Conflict(conflict));
     }
     let log = serde_json::to_string(&job.log).unwrap_or_else(|_| "[]".to_owned());
-    let finished = Finished {
-        job: id,
-        outcome: "discarded",
-        detail: None,
-        log,
-    };
-    queue::finish(
-        &mut tx,
-        &[finished],
-        millis(store.clock.now()),
-        vec![store.clock.ulid()],
-    )
-    .await?;
+    let finished = Finished { job: id, outcome: "discarded", detail: None, log };
+    queue::finish(&mut tx, &[finished], millis(store.clock.now()), vec![store.clock.ulid()]).await?;
     let job = find(store, &mut tx, id).await?;
     tx.commit().await?;
     Ok(job)
@@ -174,10 +153,7 @@ async fn lock_state(
     id: JobId,
 ) -> Result<Option<JobState>> {
     // store::lock_job
-    sqlx::query("SELECT id FROM jobs WHERE id = $1 FOR UPDATE")
-        .bind(id)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query("SELECT id FROM jobs WHERE id = $1 FOR UPDATE").bind(id).execute(&mut *connection).await?;
     Ok(find(store, connection, id).await?.map(|job| job.state))
 }
 
@@ -186,7 +162,7 @@ pub(super) async fn counts(store: &PostgresStore) -> Result<Vec<JobCount>> {
     let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
         "SELECT kind, route, state, count(*) FROM (
              SELECT kind, route, CASE WHEN parked_at IS NOT NULL THEN 'parked'
-                 WHEN lease_until > switchboard_now($1) THEN 'running' ELSE 'ready' END AS state
+                 WHEN dispatched_at IS NOT NULL OR lease_until > switchboard_now($1) THEN 'running' ELSE 'ready' END AS state
              FROM jobs) j
          GROUP BY kind, route, state ORDER BY kind, route, state",
     )

@@ -45,11 +45,7 @@ async fn concerned(connection: &mut PgConnection, news: &[News]) -> Result<Vec<M
          UNION SELECT m.id FROM messages m WHERE m.own_state = 'unconfirmed' AND m.conversation_id = ANY($4)",
     )
     .bind(news.iter().map(|item| item.account.as_str()).collect::<Vec<_>>())
-    .bind(
-        news.iter()
-            .map(|item| item.provider_message_id.as_str())
-            .collect::<Vec<_>>(),
-    )
+    .bind(news.iter().map(|item| item.provider_message_id.as_str()).collect::<Vec<_>>())
     .bind(news.iter().filter_map(|item| item.mark).collect::<Vec<_>>())
     .bind(unmarked.filter_map(|item| item.conversation).collect::<Vec<_>>())
     .fetch_all(connection)
@@ -81,10 +77,7 @@ pub(super) async fn load(connection: &mut PgConnection, ids: &[MessageId]) -> Re
     .await?;
     let mut of_message: HashMap<MessageId, Vec<SendRecord>> = HashMap::new();
     for send in sends {
-        of_message
-            .entry(send.message_id)
-            .or_default()
-            .push(send.into_record());
+        of_message.entry(send.message_id).or_default().push(send.into_record());
     }
     let records = rows.into_iter().map(|row| {
         let sends = of_message.remove(&row.id).unwrap_or_default();
@@ -101,10 +94,11 @@ async fn insert(connection: &mut PgConnection, created: &[MessageRecord], now: i
     // store::insert_observed
     sqlx::query(
         "INSERT INTO messages (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state,
-             created_at, updated_at)
+             error, created_at, updated_at)
          SELECT *, $10 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $11::bigint[])
-             AS n (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state, created_at)",
+             $8::text[], $9::text[], $12::text[], $11::bigint[])
+             AS n (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state, error,
+                 created_at)",
     )
     .bind(created.iter().map(|record| record.id).collect::<Vec<_>>())
     .bind(created.iter().map(|record| record.account.as_str()).collect::<Vec<_>>())
@@ -117,6 +111,7 @@ async fn insert(connection: &mut PgConnection, created: &[MessageRecord], now: i
     .bind(created.iter().map(MessageRecord::state).collect::<Vec<_>>())
     .bind(now)
     .bind(created.iter().map(|record| millis(record.created_at)).collect::<Vec<_>>())
+    .bind(created.iter().map(failure).collect::<Vec<_>>())
     .execute(&mut *connection)
     .await?;
     write_sends(connection, created).await
@@ -146,16 +141,12 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[MessageReco
 }
 
 fn failure(record: &MessageRecord) -> Option<String> {
-    record
-        .failure()
-        .and_then(|error| serde_json::to_string(error).ok())
+    record.failure().and_then(|error| serde_json::to_string(error).ok())
 }
 
 async fn write_sends(connection: &mut PgConnection, records: &[MessageRecord]) -> Result<()> {
-    let sends: Vec<(&MessageRecord, &SendRecord)> = records
-        .iter()
-        .flat_map(|record| record.sends.iter().map(move |send| (record, send)))
-        .collect();
+    let sends: Vec<(&MessageRecord, &SendRecord)> =
+        records.iter().flat_map(|record| record.sends.iter().map(move |send| (record, send))).collect();
     let errors = sends.iter().map(|(_, send)| send.statuses.error.as_ref());
     // store::write_sends
     sqlx::query(

@@ -15,9 +15,7 @@ pub(super) async fn message(
     store: &PostgresStore,
     id: &str,
 ) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
-    let provider_id = ProviderMessageId::parse(id)
-        .map(|id| id.to_string())
-        .unwrap_or_default();
+    let provider_id = ProviderMessageId::parse(id).map(|id| id.to_string()).unwrap_or_default();
     // store::message
     let row: Option<MessageRow> = sqlx::query_as(
         "SELECT * FROM message_view
@@ -55,29 +53,14 @@ pub(super) async fn messages(
     filter: &MessageFilter,
     page: PageRequest<MessageId>,
 ) -> Result<Page<Message>> {
-    let MessageFilter {
-        account,
-        customer,
-        business,
-        provider_message_id,
-        state,
-        origin,
-        since,
-        until,
-    } = filter;
+    let MessageFilter { account, customer, business, provider_message_id, state, origin, since, until } =
+        filter;
     let mut query = QueryBuilder::new("/* store::messages */ SELECT * FROM message_view WHERE true");
-    for (column, value) in [
-        ("account", account),
-        ("business", business),
-        ("state", state),
-        ("origin", origin),
-    ] {
+    for (column, value) in
+        [("account", account), ("business", business), ("state", state), ("origin", origin)]
+    {
         if let Some(value) = value {
-            query
-                .push(" AND ")
-                .push(column)
-                .push(" = ")
-                .push_bind(value.clone());
+            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
         }
     }
     if let Some(customer) = customer {
@@ -100,12 +83,7 @@ pub(super) async fn messages(
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);
     }
-    query
-        .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(i64::from(page.limit) + 1);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
     let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.pool).await?;
-    Ok(Page::of(
-        rows.into_iter().map(MessageRow::into_message).collect(),
-        page.limit,
-    ))
+    Ok(Page::of(rows.into_iter().map(MessageRow::into_message).collect(), page.limit))
 }

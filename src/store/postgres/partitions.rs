@@ -25,10 +25,7 @@ pub(super) async fn upkeep(store: &PostgresStore) -> Result<()> {
     let months = months_around(store.clock.now());
     let mut tx = store.pool.begin().await?;
     // store::upkeep
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(LOCK)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
     let existing = partitions(&mut tx).await?;
     for month in &months {
         for table in BY_ID {
@@ -73,10 +70,7 @@ impl Month {
     }
 
     fn start_ms(self) -> u64 {
-        let start = self
-            .0
-            .to_zoned(TimeZone::UTC)
-            .map_or(0, |zoned| zoned.timestamp().as_millisecond());
+        let start = self.0.to_zoned(TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_millisecond());
         u64::try_from(start).unwrap_or(0)
     }
 
@@ -93,9 +87,7 @@ impl Month {
 
 fn months_around(now: Timestamp) -> Vec<Month> {
     let current = Month::of(now);
-    (-MONTHS_BEHIND..=MONTHS_AHEAD)
-        .map(|offset| current.plus(offset))
-        .collect()
+    (-MONTHS_BEHIND..=MONTHS_AHEAD).map(|offset| current.plus(offset)).collect()
 }
 
 async fn partitions(connection: &mut PgConnection) -> Result<Vec<String>> {
@@ -118,34 +110,16 @@ async fn dedupe(connection: &mut PgConnection, wanted: &[Month], existing: &[Str
         return Ok(());
     };
     let Some(newest) = known else {
-        attach(
-            connection,
-            "dedupe",
-            "dedupe_before",
-            "MINVALUE",
-            &first.key_bound(),
-        )
-        .await?;
+        attach(connection, "dedupe", "dedupe_before", "MINVALUE", &first.key_bound()).await?;
         for month in wanted {
             attach_month(connection, *month).await?;
         }
-        return attach(
-            connection,
-            "dedupe",
-            "dedupe_after",
-            &last.next().key_bound(),
-            "MAXVALUE",
-        )
-        .await;
+        return attach(connection, "dedupe", "dedupe_after", &last.next().key_bound(), "MAXVALUE").await;
     };
     if newest >= last {
         return Ok(());
     }
-    run(
-        connection,
-        "ALTER TABLE dedupe DETACH PARTITION dedupe_after".to_owned(),
-    )
-    .await?;
+    run(connection, "ALTER TABLE dedupe DETACH PARTITION dedupe_after".to_owned()).await?;
     let mut month = newest;
     while month < last {
         month = month.next();
@@ -172,16 +146,9 @@ async fn attach_month(connection: &mut PgConnection, month: Month) -> Result<()>
 }
 
 async fn attach(connection: &mut PgConnection, table: &str, name: &str, from: &str, to: &str) -> Result<()> {
-    run(
-        connection,
-        format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"),
-    )
-    .await?;
-    run(
-        connection,
-        format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"),
-    )
-    .await
+    run(connection, format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")).await?;
+    run(connection, format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"))
+        .await
 }
 
 /// Runs a statement made of our own constants and dates: names and bounds cannot be parameters.
@@ -198,15 +165,7 @@ mod tests {
     fn months_reach_over_the_turn_of_the_year() {
         let months = months_around("2026-12-31T23:59:59Z".parse().unwrap());
         let names: Vec<_> = months.iter().map(|month| month.name("events")).collect();
-        assert_eq!(
-            names,
-            [
-                "events_2026_11",
-                "events_2026_12",
-                "events_2027_01",
-                "events_2027_02"
-            ]
-        );
+        assert_eq!(names, ["events_2026_11", "events_2026_12", "events_2027_01", "events_2027_02"]);
         assert_eq!(Month::of_name(&names[2]), Some(months[2]));
         assert_eq!(Month::of_name("dedupe_after"), None);
     }
@@ -215,9 +174,6 @@ mod tests {
     fn bounds_are_the_smallest_keys_of_a_month() {
         let month = Month::of("2026-01-15T00:00:00Z".parse().unwrap());
         assert_eq!(month.key_bound(), "'\\x019b76daa800'");
-        assert_eq!(
-            month.uuid_bound().to_string(),
-            "019b76da-a800-0000-0000-000000000000"
-        );
+        assert_eq!(month.uuid_bound().to_string(), "019b76da-a800-0000-0000-000000000000");
     }
 }

@@ -19,18 +19,14 @@ pub(super) async fn resolve(
     connection: &mut PgConnection,
     parties: &[(&str, &Party)],
 ) -> Result<Vec<CustomerId>> {
-    let mut shown: Vec<Identity> = parties
-        .iter()
-        .flat_map(|(account, party)| identities(account, party))
-        .collect();
+    let mut shown: Vec<Identity> =
+        parties.iter().flat_map(|(account, party)| identities(account, party)).collect();
     shown.sort();
     shown.dedup();
     let (known, customers) = load(connection, &shown).await?;
     let mut directory = Directory::new(known, customers);
-    let resolved = parties
-        .iter()
-        .map(|(account, party)| directory.resolve(account, party, || store.id()))
-        .collect();
+    let resolved =
+        parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();
     let changes = directory.changes();
     if !changes.is_empty() {
         write(connection, &changes, millis(store.clock.now())).await?;
@@ -49,24 +45,9 @@ async fn load(
          JOIN identities i USING (account, kind, value)
          JOIN customers c ON c.id = i.customer_id",
     )
-    .bind(
-        shown
-            .iter()
-            .map(|identity| identity.account.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        shown
-            .iter()
-            .map(|identity| identity.kind.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        shown
-            .iter()
-            .map(|identity| identity.value.as_str())
-            .collect::<Vec<_>>(),
-    )
+    .bind(shown.iter().map(|identity| identity.account.as_str()).collect::<Vec<_>>())
+    .bind(shown.iter().map(|identity| identity.kind.as_str()).collect::<Vec<_>>())
+    .bind(shown.iter().map(|identity| identity.value.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     let mut known = Vec::with_capacity(rows.len());
@@ -77,14 +58,7 @@ async fn load(
         let Some(kind) = IdentityKind::parse(row.try_get("kind")?) else {
             continue;
         };
-        known.push((
-            Identity {
-                account: account.clone(),
-                kind,
-                value: row.try_get("value")?,
-            },
-            id,
-        ));
+        known.push((Identity { account: account.clone(), kind, value: row.try_get("value")? }, id));
         let opted_out_at: Option<i64> = row.try_get("opted_out_at")?;
         let record = CustomerRecord {
             id,
@@ -162,24 +136,9 @@ async fn insert_identities(connection: &mut PgConnection, added: &[(Identity, Cu
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])
          ON CONFLICT DO NOTHING",
     )
-    .bind(
-        added
-            .iter()
-            .map(|(identity, _)| identity.account.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        added
-            .iter()
-            .map(|(identity, _)| identity.kind.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        added
-            .iter()
-            .map(|(identity, _)| identity.value.as_str())
-            .collect::<Vec<_>>(),
-    )
+    .bind(added.iter().map(|(identity, _)| identity.account.as_str()).collect::<Vec<_>>())
+    .bind(added.iter().map(|(identity, _)| identity.kind.as_str()).collect::<Vec<_>>())
+    .bind(added.iter().map(|(identity, _)| identity.value.as_str()).collect::<Vec<_>>())
     .bind(added.iter().map(|(_, customer)| *customer).collect::<Vec<_>>())
     .execute(connection)
     .await?;
@@ -213,9 +172,7 @@ fn all(affected: u64, planned: usize) -> Result<()> {
     if usize::try_from(affected) == Ok(planned) {
         return Ok(());
     }
-    Err(StoreError::Contention(
-        "an identity was assigned by another transaction".to_owned(),
-    ))
+    Err(StoreError::Contention("an identity was assigned by another transaction".to_owned()))
 }
 
 /// Upserts and locks the group's conversations in the order of their keys, handing out sequence numbers.
@@ -266,24 +223,10 @@ pub(super) async fn lock_conversations(
         };
         let (inbound, closed): (Option<i64>, Option<i64>) =
             (row.try_get("last_inbound_at")?, row.try_get("window_closed_at")?);
-        let window = Window {
-            last_inbound_at: inbound.map(timestamp),
-            closed_at: closed.map(timestamp),
-        };
+        let window = Window { last_inbound_at: inbound.map(timestamp), closed_at: closed.map(timestamp) };
         let sequences = reserved.get(&key).copied().unwrap_or(0);
         let (id, last_sequence) = (row.try_get("id")?, row.try_get("last_sequence")?);
-        conversations.insert(
-            key.clone(),
-            (
-                LockedConversation {
-                    key,
-                    id,
-                    last_sequence,
-                    window,
-                },
-                sequences,
-            ),
-        );
+        conversations.insert(key.clone(), (LockedConversation { key, id, last_sequence, window }, sequences));
     }
     Ok(conversations)
 }

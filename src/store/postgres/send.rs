@@ -1,5 +1,7 @@
 //! Sends: claiming, the fence before a request leaves, and settling its answer.
 
+use std::time::Duration;
+
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -7,10 +9,10 @@ use super::{PostgresStore, journal, queue};
 use crate::connectly::throttle::{Bucket, Rate};
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::Lease;
-use crate::model::message::Message;
+use crate::model::message::{Message, OwnState};
 use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, JobView};
+use crate::store::plan::sending::{self, Holder, JobView};
 use crate::store::plan::settle::{Finished, Postponed, send_job};
 use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
 use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
@@ -59,12 +61,13 @@ pub(super) async fn dispatch(
     let mut tx = store.pool.begin().await?;
     queue::lock(&mut tx, &[sending.conversation]).await?;
     let Some(record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
+        tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
-    let Some(job) = fenced_job(&mut tx, sending.lease)
-        .await?
-        .filter(|job| job.dispatched_at.is_none())
+    let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
     else {
+        // Now, since a claim that finds the row locked passes it by.
+        tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
     let now = store.clock.now();
@@ -134,13 +137,7 @@ async fn facts(
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
-    Ok(sending::facts(
-        record,
-        &conversation,
-        confirms_opt_out,
-        replies,
-        now,
-    ))
+    Ok(sending::facts(record, &conversation, confirms_opt_out, replies, now))
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.
@@ -151,14 +148,16 @@ async fn leave(
     rate: Rate,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
-    let (mut bucket, bucket_now) = bucket(store, connection, &sending.account, rate).await?;
+    let (left, bucket_now) = lock_bucket(store, connection, &sending.account).await?;
+    let mut bucket = Bucket { rate, ..left.unwrap_or_else(|| Bucket::new(rate)) };
     let taken = bucket.take(bucket_now);
     write_bucket(connection, &sending.account, &bucket, bucket_now).await?;
     if let Err(delay) = taken {
         // store::dispatch (later)
         sqlx::query(
             "UPDATE jobs SET due_at = switchboard_now($3) + $2, attempts = attempts - 1, lease_token = NULL,
-                 lease_until = NULL WHERE id = $1",
+                 lease_until = NULL, first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
+             WHERE id = $1",
         )
         .bind(sending.lease.job)
         .bind(duration_ms(delay).max(1))
@@ -186,13 +185,12 @@ fn bucket_key(account: &str) -> String {
     format!("rate/{account}")
 }
 
-/// Locks the account's bucket; the time is the database's, one for all instances.
-async fn bucket(
+/// Locks the account's bucket as the last send left it; the time is the database's, one for all instances.
+async fn lock_bucket(
     store: &PostgresStore,
     connection: &mut PgConnection,
     account: &str,
-    rate: Rate,
-) -> Result<(Bucket, i64)> {
+) -> Result<(Option<Bucket>, i64)> {
     // store::dispatch (bucket)
     let (value, now): (String, i64) = sqlx::query_as(
         "INSERT INTO settings AS s (key, value, updated_at) VALUES ($1, '', switchboard_now($2))
@@ -203,18 +201,30 @@ async fn bucket(
     .bind(store.clock.offset_ms())
     .fetch_one(connection)
     .await?;
-    let mut bucket = Bucket::new(rate);
-    bucket.state = serde_json::from_str(&value).unwrap_or_default();
-    Ok((bucket, now))
+    Ok((serde_json::from_str(&value).ok(), now))
+}
+
+/// Holds all sends of an account that Connectly refused for its rate.
+async fn hold(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    account: &str,
+    after: Duration,
+) -> Result<()> {
+    // Without a bucket nothing has left, so there is nothing to hold.
+    let (Some(mut bucket), now) = lock_bucket(store, connection, account).await? else {
+        return Ok(());
+    };
+    bucket.drain_until(now.saturating_add(duration_ms(after)));
+    write_bucket(connection, account, &bucket, now).await
 }
 
 async fn write_bucket(connection: &mut PgConnection, account: &str, bucket: &Bucket, now: i64) -> Result<()> {
-    let state =
-        serde_json::to_string(&bucket.state).map_err(|error| StoreError::Internal(error.to_string()))?;
+    let value = serde_json::to_string(bucket).map_err(|error| StoreError::Internal(error.to_string()))?;
     // store::dispatch (bucket drawn)
     sqlx::query("UPDATE settings SET value = $2, updated_at = $3 WHERE key = $1")
         .bind(bucket_key(account))
-        .bind(state)
+        .bind(value)
         .bind(now)
         .execute(connection)
         .await?;
@@ -228,14 +238,7 @@ async fn write_end(
     now: i64,
 ) -> Result<()> {
     journal::update(connection, std::slice::from_ref(&ended.record), now).await?;
-    write_fate(
-        store,
-        connection,
-        ended.finished.as_ref(),
-        ended.postponed.as_ref(),
-        now,
-    )
-    .await
+    write_fate(store, connection, ended.finished.as_ref(), ended.postponed.as_ref(), now).await
 }
 
 async fn write_fate(
@@ -246,22 +249,11 @@ async fn write_fate(
     now: i64,
 ) -> Result<()> {
     if let Some(finished) = finished {
-        queue::finish(
-            connection,
-            std::slice::from_ref(finished),
-            now,
-            vec![store.clock.ulid()],
-        )
-        .await?;
+        queue::finish(connection, std::slice::from_ref(finished), now, vec![store.clock.ulid()]).await?;
     }
     if let Some(postponed) = postponed {
-        super::settle::postpone(
-            connection,
-            std::slice::from_ref(postponed),
-            now,
-            store.clock.offset_ms(),
-        )
-        .await?;
+        super::settle::postpone(connection, std::slice::from_ref(postponed), now, store.clock.offset_ms())
+            .await?;
     }
     Ok(())
 }
@@ -271,38 +263,38 @@ pub(super) async fn settle_send(
     sending: &Sending,
     answered: &SendAnswered,
 ) -> Result<SendResult> {
+    let settled = settle_answer(store, sending, answered).await?;
+    Ok(settled.map_or(SendResult::Superseded, |_| SendResult::Applied))
+}
+
+/// Settles a send, and says what we know of its message then; `None` when it was settled otherwise meanwhile.
+pub(super) async fn settle_answer(
+    store: &PostgresStore,
+    sending: &Sending,
+    answered: &SendAnswered,
+) -> Result<Option<OwnState>> {
     let mut tx = store.pool.begin().await?;
     queue::lock(&mut tx, &[sending.conversation]).await?;
-    let observed = observed(&mut tx, sending, &answered.answer).await?;
-    let ids: Vec<MessageId> = std::iter::once(sending.message).chain(observed).collect();
+    let holder = holder(&mut tx, sending, &answered.answer).await?;
+    let ids: Vec<MessageId> = std::iter::once(sending.message).chain(holder.observed()).collect();
     let records = journal::load(&mut tx, &ids).await?;
-    let (record, observed): (Vec<_>, Vec<_>) = records
-        .into_iter()
-        .partition(|record| record.id == sending.message);
+    let (record, observed): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| record.id == sending.message);
     let job = job_of(&mut tx, sending.message).await?;
     let now = store.clock.now();
-    let Some(answer) = sending::answer(record, observed, job, answered, now) else {
-        return Ok(SendResult::Superseded);
+    let Some(answer) = sending::answer(record, observed, holder, job, answered, now) else {
+        tx.rollback().await?;
+        return Ok(None);
     };
     if let Some(observed) = answer.absorbed {
         // store::settle_send (observed before)
-        sqlx::query("DELETE FROM messages WHERE id = $1")
-            .bind(observed)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query("DELETE FROM messages WHERE id = $1").bind(observed).execute(&mut *tx).await?;
     }
     journal::update(&mut tx, std::slice::from_ref(&answer.record), millis(now)).await?;
     if answer.window_closed {
-        journal::close_windows(&mut tx, &[(sending.conversation, now)].into()).await?;
+        journal::close_windows(&mut tx, &[(sending.conversation, answered.dispatched_at)].into()).await?;
     }
-    write_fate(
-        store,
-        &mut tx,
-        answer.finished.as_ref(),
-        answer.postponed.as_ref(),
-        millis(now),
-    )
-    .await?;
+    write_fate(store, &mut tx, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
         // store::settle_send (not processed)
         sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE message_id = $1")
@@ -311,39 +303,31 @@ pub(super) async fn settle_send(
             .await?;
     }
     if answer.requeue {
-        enqueue(
-            store,
-            &mut tx,
-            sending.conversation,
-            &sending.account,
-            sending.message,
-        )
-        .await?;
+        enqueue(store, &mut tx, sending.conversation, &sending.account, sending.message).await?;
+    }
+    if let Answer::NotProcessed { after, drain: true } = &answered.answer {
+        hold(store, &mut tx, &sending.account, *after).await?;
     }
     tx.commit().await?;
-    Ok(SendResult::Applied)
+    Ok(Some(answer.record.own))
 }
 
-/// The message under which statuses of the accepted id were kept so far.
-async fn observed(
-    connection: &mut PgConnection,
-    sending: &Sending,
-    answer: &Answer,
-) -> Result<Option<MessageId>> {
+/// Which other message holds the accepted id.
+async fn holder(connection: &mut PgConnection, sending: &Sending, answer: &Answer) -> Result<Holder> {
     let Answer::Accepted(id) = answer else {
-        return Ok(None);
+        return Ok(Holder::Nobody);
     };
-    // store::settle_send (observed)
-    let found = sqlx::query_scalar(
-        "SELECT s.message_id FROM sends s JOIN messages m ON m.id = s.message_id
-         WHERE s.account = $1 AND s.provider_message_id = $2 AND m.id <> $3 AND m.origin = 'observed'",
+    // store::settle_send (holder of the id)
+    let found: Option<(MessageId, String)> = sqlx::query_as(
+        "SELECT s.message_id, m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+         WHERE s.account = $1 AND s.provider_message_id = $2 AND m.id <> $3",
     )
     .bind(&sending.account)
     .bind(id)
     .bind(sending.message)
     .fetch_optional(connection)
     .await?;
-    Ok(found)
+    Ok(Holder::of(found))
 }
 
 async fn job_of(connection: &mut PgConnection, message: MessageId) -> Result<Option<JobView>> {
@@ -367,13 +351,7 @@ async fn enqueue(
     let last = queue::reserve(connection, &[(conversation, 1)]).await?;
     let sequence = last.first().map_or(0, |(_, last)| *last);
     let job = send_job(store.id(), account, message, conversation, sequence);
-    queue::insert(
-        connection,
-        &[job],
-        millis(store.clock.now()),
-        store.clock.offset_ms(),
-    )
-    .await
+    queue::insert(connection, &[job], millis(store.clock.now()), store.clock.offset_ms()).await
 }
 
 pub(super) async fn resolve(
@@ -400,10 +378,8 @@ pub(super) async fn resolve(
         enqueue(store, &mut tx, conversation, &record.account, message).await?;
     }
     // store::resolve (answer)
-    let row: MessageRow = sqlx::query_as("SELECT * FROM message_view WHERE id = $1")
-        .bind(message)
-        .fetch_one(&mut *tx)
-        .await?;
+    let row: MessageRow =
+        sqlx::query_as("SELECT * FROM message_view WHERE id = $1").bind(message).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(row.into_message())
 }

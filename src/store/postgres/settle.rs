@@ -19,17 +19,10 @@ use crate::store::work::{Settled, Settlement};
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.pool.begin().await?;
     let now = millis(store.clock.now());
-    let replying: Vec<JobId> = settlements
-        .iter()
-        .filter(|item| replies(item))
-        .map(|item| item.lease.job)
-        .collect();
+    let replying: Vec<JobId> =
+        settlements.iter().filter(|item| replies(item)).map(|item| item.lease.job).collect();
     // Conversations are locked before jobs, as everywhere; which ones is read without a lock, and held by the jobs.
-    let unlocked = if replying.is_empty() {
-        HashMap::new()
-    } else {
-        held(&mut tx, &replying, false).await?
-    };
+    let unlocked = if replying.is_empty() { HashMap::new() } else { held(&mut tx, &replying, false).await? };
     let others = other_conversations(store, &mut tx, settlements, &unlocked, now).await?;
     let mut conversations: Vec<ConversationId> =
         unlocked.values().filter_map(|job| job.conversation).collect();
@@ -38,9 +31,7 @@ pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) ->
     conversations.dedup();
     queue::lock(&mut tx, &conversations).await?;
     let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
-    let plan = plan(settlements, &held(&mut tx, &ids, true).await?, &others, || {
-        store.id()
-    });
+    let plan = plan(settlements, &held(&mut tx, &ids, true).await?, &others, || store.id());
     write(store, &mut tx, &plan, now).await?;
     tx.commit().await?;
     Ok(plan.applied)
@@ -61,13 +52,7 @@ async fn write(
     postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?;
     insert_messages(connection, &plan.messages, now).await?;
     let last = queue::reserve(connection, &plan.wanted()).await?;
-    queue::insert(
-        connection,
-        &plan.send_jobs(&last, || store.id()),
-        now,
-        store.clock.offset_ms(),
-    )
-    .await?;
+    queue::insert(connection, &plan.send_jobs(&last, || store.id()), now, store.clock.offset_ms()).await?;
     write_states(connection, &plan.states, now).await?;
     opt(connection, &plan.opt_outs, now).await
 }
@@ -96,11 +81,7 @@ impl HeldRow {
             conversation: self.conversation_id,
             customer: self.customer_id,
             business: self.business,
-            event_type: self
-                .event_type
-                .as_deref()
-                .and_then(EventType::parse)
-                .unwrap_or(EventType::Unknown),
+            event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
             log: attempts(Some(&self.log)),
         }
@@ -179,11 +160,7 @@ pub(super) async fn postpone(
          WHERE j.id = n.id",
     )
     .bind(jobs.iter().map(|job| job.job).collect::<Vec<_>>())
-    .bind(
-        jobs.iter()
-            .map(|job| job.after.map(duration_ms))
-            .collect::<Vec<_>>(),
-    )
+    .bind(jobs.iter().map(|job| job.after.map(duration_ms)).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.reason.as_deref()).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
     .bind(now)
@@ -231,18 +208,8 @@ async fn insert_messages(connection: &mut PgConnection, messages: &[NewMessage],
          FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS n (id, account, conversation_id)",
     )
     .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(
-        messages
-            .iter()
-            .map(|message| message.account.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        messages
-            .iter()
-            .map(|message| message.conversation)
-            .collect::<Vec<_>>(),
-    )
+    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
     .bind(SendKind::Session.as_str())
     .execute(connection)
     .await?;

@@ -5,15 +5,13 @@ use sqlx::FromRow;
 use super::{PostgresStore, send};
 use crate::model::id::MessageId;
 use crate::model::job::Attempt;
+use crate::model::message::OwnState;
 use crate::store::Result;
 use crate::store::rows::{SendingRow, duration_ms, millis, timestamp};
-use crate::store::work::{Answer, RouteKnowledge, SendAnswered, SendResult, Swept};
+use crate::store::work::{Answer, RouteKnowledge, SendAnswered, Swept};
 
 pub(super) async fn sweep(store: &PostgresStore, known: &RouteKnowledge) -> Result<Swept> {
-    Ok(Swept {
-        unconfirmed: give_up(store).await?,
-        forgotten: forget(store, known).await?,
-    })
+    Ok(Swept { unconfirmed: give_up(store).await?, forgotten: forget(store, known).await? })
 }
 
 #[derive(FromRow)]
@@ -50,12 +48,10 @@ async fn give_up(store: &PostgresStore) -> Result<u64> {
             detail,
         };
         let dispatched_at = timestamp(row.dispatched_at);
-        let answered = SendAnswered {
-            dispatched_at,
-            attempt,
-            answer: Answer::Unknown,
-        };
-        given_up += u64::from(send::settle_send(store, &sending, &answered).await? == SendResult::Applied);
+        let answered = SendAnswered { dispatched_at, attempt, answer: Answer::Unknown };
+        let settled = send::settle_answer(store, &sending, &answered).await?;
+        // A status may have told meanwhile that it was sent.
+        given_up += u64::from(settled == Some(OwnState::Unconfirmed));
     }
     Ok(given_up)
 }
@@ -63,16 +59,14 @@ async fn give_up(store: &PostgresStore) -> Result<u64> {
 /// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
 async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     let now = millis(store.clock.now());
-    let mut routes: Vec<String> = known
-        .routes
-        .iter()
-        .map(|route| format!("route/{route}"))
-        .collect();
+    let mut routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
     routes.sort_unstable();
     // store::sweep (known routes)
     sqlx::query(
         "INSERT INTO settings AS s (key, value, updated_at) SELECT key, '', switchboard_now($2) FROM unnest($1::text[]) AS k (key)
-         ON CONFLICT (key) DO UPDATE SET updated_at = greatest(s.updated_at, excluded.updated_at)",
+         ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
+             -- Once a minute is enough, and an idle instance writes nothing in between.
+             WHERE excluded.updated_at > s.updated_at + 60000",
     )
     .bind(&routes)
     .bind(store.clock.offset_ms())

@@ -43,10 +43,7 @@ async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<Claim
     let ids = due.iter().map(|job| job.id);
     let leases = queue::lease(store, &mut tx, ids, now, duration_ms(claim.lease)).await?;
     tx.commit().await?;
-    due.into_iter()
-        .zip(leases)
-        .map(|(job, lease)| job.leased(lease, now))
-        .collect()
+    due.into_iter().zip(leases).map(|(job, lease)| job.leased(lease, now)).collect()
 }
 
 /// A job as it was before its lease.
@@ -62,9 +59,8 @@ struct Due {
 
 impl Due {
     fn leased(self, lease: Lease, now: i64) -> Result<ClaimedRow> {
-        let event = self
-            .event_id
-            .ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
+        let event =
+            self.event_id.ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
         Ok(ClaimedRow {
             lease,
             event,
@@ -108,10 +104,8 @@ async fn surroundings(connection: &mut SqliteConnection, claimed: &[ClaimedRow])
     let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
     let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
-    let referred: Vec<MessageId> = events
-        .iter()
-        .filter_map(|event| event.message_id.or(event.replied_message_id))
-        .collect();
+    let referred: Vec<MessageId> =
+        events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
     Ok(Surroundings {
         conversations: conversations(connection, &conversation_ids).await?,
         states: states(connection, claimed).await?,
@@ -190,20 +184,17 @@ async fn latest(
     .bind(json(conversations)?)
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| row.conversation_id.map(|id| (id, row.into_message())))
-        .collect())
+    Ok(rows.into_iter().filter_map(|row| row.conversation_id.map(|id| (id, row.into_message()))).collect())
 }
 
 pub(super) async fn renew(store: &SqliteStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
     let mut tx = store.write().await?;
     // store::renew
-    let held: Vec<JobId> = sqlx::query_scalar(
+    let held: Vec<(JobId, String)> = sqlx::query_as(
         "UPDATE jobs SET lease_until = $2 + $3
          FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
          WHERE jobs.id = l.job AND jobs.lease_token = l.token
-         RETURNING id",
+         RETURNING id, lease_token",
     )
     .bind(queue::lease_columns(leases)?)
     .bind(millis(store.clock.now()))
@@ -211,18 +202,15 @@ pub(super) async fn renew(store: &SqliteStore, leases: &[Lease], lease: Duration
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(leases
-        .iter()
-        .filter(|lease| held.contains(&lease.job))
-        .copied()
-        .collect())
+    Ok(leases.iter().filter(|lease| held.contains(&(lease.job, lease.token.to_string()))).copied().collect())
 }
 
 pub(super) async fn release(store: &SqliteStore, leases: &[Lease]) -> Result<()> {
     let mut tx = store.write().await?;
     // store::release
     sqlx::query(
-        "UPDATE jobs SET lease_token = NULL, lease_until = NULL, attempts = attempts - 1
+        "UPDATE jobs SET lease_token = NULL, lease_until = NULL, attempts = attempts - 1,
+             first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
          FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
          WHERE jobs.id = l.job AND jobs.lease_token = l.token AND jobs.dispatched_at IS NULL",
     )

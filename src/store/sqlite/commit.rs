@@ -1,7 +1,7 @@
 //! A group of deliveries in one transaction of two steps, as in the other backend: first the ledger, customers and
 //! conversations, then what they allow (events, bodies, jobs, messages).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -45,9 +45,7 @@ async fn dedupe(connection: &mut SqliteConnection, group: &[Arrival]) -> Result<
         round = judged.again;
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
-    (0..group.len())
-        .map(|position| verdicts.get(&position).copied().ok_or_else(missing))
-        .collect()
+    (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing)).collect()
 }
 
 #[derive(Serialize)]
@@ -71,19 +69,21 @@ async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>)
         .collect();
     let asked = json(&asked)?;
     // store::commit (ledger)
-    let inserted = sqlx::query(
+    let inserted: Vec<EventId> = sqlx::query_scalar(
         "INSERT INTO dedupe (key, account, event_id, body_hash)
          SELECT unhex(value ->> 'key'), value ->> 'account', value ->> 'event', unhex(value ->> 'body_hash')
          FROM json_each($1)
          WHERE true -- Without it, SQLite reads ON as the condition of a join.
-         ON CONFLICT (key, account) DO NOTHING",
+         ON CONFLICT (key, account) DO NOTHING
+         RETURNING event_id",
     )
     .bind(&asked)
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
-    if usize::try_from(inserted.rows_affected()) == Ok(rows.len()) {
+    if inserted.len() == rows.len() {
         return Ok(rows);
     }
+    let inserted: HashSet<EventId> = inserted.into_iter().collect();
     // store::commit (known keys)
     let known = sqlx::query(
         "SELECT k.key AS position, d.event_id, d.body_hash
@@ -100,9 +100,9 @@ async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>)
         };
         let hash: &[u8] = row.try_get("body_hash")?;
         asked.event = row.try_get("event_id")?;
-        asked.body_hash = hash
-            .try_into()
-            .map_err(|_| StoreError::Internal("a digest of another length".to_owned()))?;
+        asked.inserted = inserted.contains(&asked.event);
+        asked.body_hash =
+            hash.try_into().map_err(|_| StoreError::Internal("a digest of another length".to_owned()))?;
     }
     Ok(rows)
 }
@@ -120,11 +120,7 @@ async fn count_repeats(connection: &mut SqliteConnection, counts: &[(String, Ded
     }
     let repeats: Vec<_> = counts
         .iter()
-        .map(|(account, key, n)| RepeatColumns {
-            key: hex(key.as_bytes()),
-            account,
-            n: *n,
-        })
+        .map(|(account, key, n)| RepeatColumns { key: hex(key.as_bytes()), account, n: *n })
         .collect();
     // store::commit (repeats)
     sqlx::query(
@@ -186,11 +182,7 @@ async fn insert_bodies(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> 
     let mut bytes = Vec::with_capacity(kept.iter().map(|row| row.arrival.body.len()).sum());
     let mut spans = Vec::with_capacity(kept.len());
     for row in kept {
-        spans.push(Span {
-            id: row.arrival.id,
-            start: bytes.len() + 1,
-            length: row.arrival.body.len(),
-        });
+        spans.push(Span { id: row.arrival.id, start: bytes.len() + 1, length: row.arrival.body.len() });
         bytes.extend_from_slice(&row.arrival.body);
     }
     // store::commit (bodies)
@@ -208,10 +200,8 @@ async fn insert_bodies(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> 
 
 /// Bytes as `unhex` reads them.
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }

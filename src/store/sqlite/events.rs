@@ -37,14 +37,9 @@ pub(super) async fn events(
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);
     }
-    query
-        .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(i64::from(page.limit) + 1);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
-    Ok(Page::of(
-        rows.into_iter().map(EventRow::into_event).collect(),
-        page.limit,
-    ))
+    Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
 
 pub(super) async fn events_after(
@@ -62,15 +57,7 @@ pub(super) async fn events_after(
 }
 
 fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter) {
-    let EventFilter {
-        account,
-        event_type,
-        customer,
-        business,
-        provider_message_id,
-        since,
-        until,
-    } = filter;
+    let EventFilter { account, event_type, customer, business, provider_message_id, since, until } = filter;
     if let Some(account) = account {
         query.push(" AND account = ").push_bind(account.clone());
     }
@@ -98,13 +85,9 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter) {
 
 /// The customers a text names: by phone, by user id, or by our id.
 pub(super) fn of_customer(query: &mut QueryBuilder<Sqlite>, named: &str) {
-    query
-        .push("SELECT i.customer_id FROM identities i WHERE i.value = ")
-        .push_bind(named.to_owned());
+    query.push("SELECT i.customer_id FROM identities i WHERE i.value = ").push_bind(named.to_owned());
     if let Some(id) = crate::model::id::CustomerId::parse(named) {
-        query
-            .push(" UNION SELECT p.id FROM customers p WHERE p.id = ")
-            .push_bind(id);
+        query.push(" UNION SELECT p.id FROM customers p WHERE p.id = ").push_bind(id);
     }
 }
 

@@ -54,9 +54,7 @@ fn resolve(path: &Path, create: bool) -> Result<PathBuf> {
         return Ok(path);
     }
     if !create {
-        return Err(StoreError::Schema(
-            "there is no database: run `switchboard migrate`".to_owned(),
-        ));
+        return Err(StoreError::Schema("there is no database: run `switchboard migrate`".to_owned()));
     }
     let name = path.file_name().ok_or(StoreError::Url)?;
     let folder = match path.parent() {

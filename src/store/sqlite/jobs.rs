@@ -21,7 +21,7 @@ async fn find(store: &SqliteStore, connection: &mut SqliteConnection, id: JobId)
     // store::job
     let row: Option<JobRow> = sqlx::query_as(
         "SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
-             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > $2 THEN 'running'
+             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > $2 THEN 'running'
                  ELSE 'ready' END AS state
          FROM jobs WHERE id = $1
          UNION ALL
@@ -54,7 +54,7 @@ pub(super) async fn jobs(
             let mut query = QueryBuilder::new(
                 "/* store::jobs */ SELECT * FROM (
                      SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log, created_at,
-                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN lease_until > ",
+                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > ",
             );
             query.push_bind(millis(store.clock.now()));
             query.push(" THEN 'running' ELSE 'ready' END AS state FROM jobs) j WHERE true");
@@ -79,14 +79,9 @@ pub(super) async fn jobs(
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);
     }
-    query
-        .push(" ORDER BY id DESC LIMIT ")
-        .push_bind(i64::from(page.limit) + 1);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
     let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.readers).await?;
-    let jobs = rows
-        .into_iter()
-        .map(|row| row.into_job(false))
-        .collect::<Result<Vec<_>>>()?;
+    let jobs = rows.into_iter().map(|row| row.into_job(false)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(jobs, page.limit))
 }
 
@@ -105,18 +100,9 @@ pub(super) async fn retry(store: &SqliteStore, id: JobId) -> Result<Option<Job>>
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
-    let wanted: Vec<_> = conversation
-        .iter()
-        .map(|conversation| (*conversation, 1))
-        .collect();
+    let wanted: Vec<_> = conversation.iter().map(|conversation| (*conversation, 1)).collect();
     let last = queue::reserve(&mut tx, &wanted).await?;
-    queue::requeue(
-        &mut tx,
-        id,
-        last.first().map_or(0, |(_, last)| *last),
-        millis(store.clock.now()),
-    )
-    .await?;
+    queue::requeue(&mut tx, id, last.first().map_or(0, |(_, last)| *last), millis(store.clock.now())).await?;
     let job = find(store, &mut tx, id).await?;
     tx.commit().await?;
     Ok(job)
@@ -149,19 +135,8 @@ pub(super) async fn discard(store: &SqliteStore, id: JobId) -> Result<Option<Job
     }
     change_message(store, &mut tx, job.message_id, sending::discard).await?;
     let log = serde_json::to_string(&job.log).unwrap_or_else(|_| "[]".to_owned());
-    let finished = Finished {
-        job: id,
-        outcome: "discarded",
-        detail: None,
-        log,
-    };
-    queue::finish(
-        &mut tx,
-        &[finished],
-        millis(store.clock.now()),
-        vec![store.clock.ulid()],
-    )
-    .await?;
+    let finished = Finished { job: id, outcome: "discarded", detail: None, log };
+    queue::finish(&mut tx, &[finished], millis(store.clock.now()), vec![store.clock.ulid()]).await?;
     let job = find(store, &mut tx, id).await?;
     tx.commit().await?;
     Ok(job)
@@ -172,7 +147,7 @@ pub(super) async fn counts(store: &SqliteStore) -> Result<Vec<JobCount>> {
     let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
         "SELECT kind, route, state, count(*) FROM (
              SELECT kind, route, CASE WHEN parked_at IS NOT NULL THEN 'parked'
-                 WHEN lease_until > $1 THEN 'running' ELSE 'ready' END AS state
+                 WHEN dispatched_at IS NOT NULL OR lease_until > $1 THEN 'running' ELSE 'ready' END AS state
              FROM jobs) j
          GROUP BY kind, route, state ORDER BY kind, route, state",
     )

@@ -96,10 +96,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, ids: &[MessageId]) -
     .await?;
     let mut of_message: HashMap<MessageId, Vec<SendRecord>> = HashMap::new();
     for send in sends {
-        of_message
-            .entry(send.message_id)
-            .or_default()
-            .push(send.into_record());
+        of_message.entry(send.message_id).or_default().push(send.into_record());
     }
     let records = rows.into_iter().map(|row| {
         let sends = of_message.remove(&row.id).unwrap_or_default();
@@ -136,9 +133,7 @@ fn message_columns(records: &[MessageRecord]) -> Result<String> {
             campaign: record.campaign.as_deref(),
             own_state: record.own.as_str(),
             state: record.state(),
-            error: record
-                .failure()
-                .and_then(|error| serde_json::to_string(error).ok()),
+            error: record.failure().and_then(|error| serde_json::to_string(error).ok()),
             created_at: millis(record.created_at),
         })
         .collect();
@@ -269,13 +264,7 @@ pub(super) async fn close_windows(
     if closed.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = closed
-        .iter()
-        .map(|(id, at)| ClosedColumns {
-            id: *id,
-            at: millis(*at),
-        })
-        .collect();
+    let rows: Vec<_> = closed.iter().map(|(id, at)| ClosedColumns { id: *id, at: millis(*at) }).collect();
     // store::close_windows
     sqlx::query(
         "UPDATE conversations SET window_closed_at = n.at

@@ -106,12 +106,7 @@ impl SqliteStore {
         } else {
             check_schema(&writer).await?;
         }
-        Ok(Self {
-            writer,
-            readers,
-            file,
-            clock,
-        })
+        Ok(Self { writer, readers, file, clock })
     }
 
     /// A new id.
@@ -155,9 +150,7 @@ fn is_clean(connection: &SqliteConnection) -> bool {
 
 /// Connections that cannot write, made when they are needed.
 fn readers(connect: SqliteConnectOptions) -> SqlitePool {
-    let connect = connect
-        .pragma("cache_size", READER_CACHE)
-        .pragma("query_only", "on");
+    let connect = connect.pragma("cache_size", READER_CACHE).pragma("query_only", "on");
     pool(READERS).connect_lazy_with(connect)
 }
 
@@ -240,9 +233,7 @@ impl Store for SqliteStore {
         // Statistics are not gathered: those of a queue that is mostly empty mislead the planner when it is full, and
         // without any it takes the indexes that the statements are written for.
         // store::upkeep
-        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(&self.writer)
-            .await?;
+        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.writer).await?;
         Ok(())
     }
 

@@ -20,18 +20,14 @@ pub(super) async fn resolve(
     connection: &mut SqliteConnection,
     parties: &[(&str, &Party)],
 ) -> Result<Vec<CustomerId>> {
-    let mut shown: Vec<Identity> = parties
-        .iter()
-        .flat_map(|(account, party)| identities(account, party))
-        .collect();
+    let mut shown: Vec<Identity> =
+        parties.iter().flat_map(|(account, party)| identities(account, party)).collect();
     shown.sort();
     shown.dedup();
     let (known, customers) = load(connection, &shown).await?;
     let mut directory = Directory::new(known, customers);
-    let resolved = parties
-        .iter()
-        .map(|(account, party)| directory.resolve(account, party, || store.id()))
-        .collect();
+    let resolved =
+        parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();
     let changes = directory.changes();
     if !changes.is_empty() {
         write(connection, &changes, millis(store.clock.now())).await?;
@@ -49,12 +45,7 @@ struct IdentityColumns<'a> {
 
 impl<'a> IdentityColumns<'a> {
     fn of(identity: &'a Identity, customer: Option<CustomerId>) -> Self {
-        Self {
-            account: &identity.account,
-            kind: identity.kind.as_str(),
-            value: &identity.value,
-            customer,
-        }
+        Self { account: &identity.account, kind: identity.kind.as_str(), value: &identity.value, customer }
     }
 }
 
@@ -62,10 +53,7 @@ async fn load(
     connection: &mut SqliteConnection,
     shown: &[Identity],
 ) -> Result<(Vec<(Identity, CustomerId)>, Vec<CustomerRecord>)> {
-    let asked: Vec<_> = shown
-        .iter()
-        .map(|identity| IdentityColumns::of(identity, None))
-        .collect();
+    let asked: Vec<_> = shown.iter().map(|identity| IdentityColumns::of(identity, None)).collect();
     // store::commit (identities)
     let rows = sqlx::query(
         "SELECT i.account, i.kind, i.value, c.id, c.phone, c.user_id, c.name, c.opted_out_at
@@ -85,14 +73,7 @@ async fn load(
         let Some(kind) = IdentityKind::parse(row.try_get("kind")?) else {
             continue;
         };
-        known.push((
-            Identity {
-                account: account.clone(),
-                kind,
-                value: row.try_get("value")?,
-            },
-            id,
-        ));
+        known.push((Identity { account: account.clone(), kind, value: row.try_get("value")? }, id));
         let opted_out_at: Option<i64> = row.try_get("opted_out_at")?;
         let record = CustomerRecord {
             id,
@@ -183,10 +164,8 @@ async fn insert_identities(
     if added.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = added
-        .iter()
-        .map(|(identity, customer)| IdentityColumns::of(identity, Some(*customer)))
-        .collect();
+    let rows: Vec<_> =
+        added.iter().map(|(identity, customer)| IdentityColumns::of(identity, Some(*customer))).collect();
     // store::commit (new identities)
     sqlx::query(
         "INSERT INTO identities (account, kind, value, customer_id)
@@ -205,10 +184,8 @@ async fn move_identities(
     if moved.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = moved
-        .iter()
-        .map(|(identity, _, to)| IdentityColumns::of(identity, Some(*to)))
-        .collect();
+    let rows: Vec<_> =
+        moved.iter().map(|(identity, _, to)| IdentityColumns::of(identity, Some(*to))).collect();
     // store::commit (recycled numbers)
     sqlx::query(
         "UPDATE identities SET customer_id = n.customer
@@ -299,10 +276,7 @@ pub(super) async fn lock_conversations(
             key: key.clone(),
             id: row.try_get("id")?,
             last_sequence: row.try_get("last_sequence")?,
-            window: Window {
-                last_inbound_at: inbound.map(timestamp),
-                closed_at: closed.map(timestamp),
-            },
+            window: Window { last_inbound_at: inbound.map(timestamp), closed_at: closed.map(timestamp) },
         };
         let sequences = reserved.get(&key).copied().unwrap_or(0);
         conversations.insert(key, (locked, sequences));

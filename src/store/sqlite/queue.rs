@@ -72,13 +72,8 @@ struct LeaseColumns {
 
 /// Leases as the parameter that names them.
 pub(super) fn lease_columns(leases: &[Lease]) -> Result<String> {
-    let rows: Vec<_> = leases
-        .iter()
-        .map(|lease| LeaseColumns {
-            job: lease.job,
-            token: lease.token.to_string(),
-        })
-        .collect();
+    let rows: Vec<_> =
+        leases.iter().map(|lease| LeaseColumns { job: lease.job, token: lease.token.to_string() }).collect();
     json(&rows)
 }
 
@@ -90,12 +85,7 @@ pub(super) async fn lease(
     now: i64,
     lease_ms: i64,
 ) -> Result<Vec<Lease>> {
-    let leases: Vec<Lease> = jobs
-        .map(|job| Lease {
-            job,
-            token: store.clock.ulid(),
-        })
-        .collect();
+    let leases: Vec<Lease> = jobs.map(|job| Lease { job, token: store.clock.ulid() }).collect();
     // store::lease_jobs
     sqlx::query(
         "UPDATE jobs SET lease_token = l.token, lease_until = $2 + $3, attempts = attempts + 1,
@@ -175,10 +165,7 @@ pub(super) async fn reserve(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<_> = wanted
-        .iter()
-        .map(|(id, n)| WantedColumns { id: *id, n: *n })
-        .collect();
+    let rows: Vec<_> = wanted.iter().map(|(id, n)| WantedColumns { id: *id, n: *n }).collect();
     // store::reserve_sequences
     let rows = sqlx::query_as(
         "UPDATE conversations SET last_sequence = last_sequence + w.n

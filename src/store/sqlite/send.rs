@@ -1,15 +1,17 @@
 //! Sends: claiming, the fence before a request leaves, and settling its answer.
 
+use std::time::Duration;
+
 use sqlx::{FromRow, SqliteConnection};
 
 use super::{SqliteStore, journal, json, queue, settle};
 use crate::connectly::throttle::{Bucket, Rate};
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::Lease;
-use crate::model::message::Message;
+use crate::model::message::{Message, OwnState};
 use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, JobView};
+use crate::store::plan::sending::{self, Holder, JobView};
 use crate::store::plan::settle::{Finished, Postponed, send_job};
 use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
 use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
@@ -64,9 +66,7 @@ pub(super) async fn dispatch(
     let Some(record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
         return Ok(Dispatch::Lost);
     };
-    let Some(job) = fenced_job(&mut tx, sending.lease)
-        .await?
-        .filter(|job| job.dispatched_at.is_none())
+    let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
     else {
         return Ok(Dispatch::Lost);
     };
@@ -137,13 +137,7 @@ async fn facts(
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
-    Ok(sending::facts(
-        record,
-        &conversation,
-        confirms_opt_out,
-        replies,
-        now,
-    ))
+    Ok(sending::facts(record, &conversation, confirms_opt_out, replies, now))
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.
@@ -153,13 +147,15 @@ async fn leave(
     rate: Rate,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
-    let mut bucket = bucket(connection, &sending.account, rate).await?;
+    let left = bucket(connection, &sending.account).await?;
+    let mut bucket = Bucket { rate, ..left.unwrap_or_else(|| Bucket::new(rate)) };
     let taken = bucket.take(millis(now));
     write_bucket(connection, &sending.account, &bucket, millis(now)).await?;
     if let Err(delay) = taken {
         // store::dispatch (later)
         sqlx::query(
-            "UPDATE jobs SET due_at = $2, attempts = attempts - 1, lease_token = NULL, lease_until = NULL
+            "UPDATE jobs SET due_at = $2, attempts = attempts - 1, lease_token = NULL, lease_until = NULL,
+                 first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
              WHERE id = $1",
         )
         .bind(sending.lease.job)
@@ -188,18 +184,24 @@ fn bucket_key(account: &str) -> String {
     format!("rate/{account}")
 }
 
-/// The account's bucket; the default state is a full one.
-async fn bucket(connection: &mut SqliteConnection, account: &str, rate: Rate) -> Result<Bucket> {
+/// The account's bucket as the last send left it.
+async fn bucket(connection: &mut SqliteConnection, account: &str) -> Result<Option<Bucket>> {
     // store::dispatch (bucket)
     let value: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")
         .bind(bucket_key(account))
         .fetch_optional(connection)
         .await?;
-    let mut bucket = Bucket::new(rate);
-    bucket.state = value
-        .and_then(|state| serde_json::from_str(&state).ok())
-        .unwrap_or_default();
-    Ok(bucket)
+    Ok(value.and_then(|bucket| serde_json::from_str(&bucket).ok()))
+}
+
+/// Holds all sends of an account that Connectly refused for its rate.
+async fn hold(connection: &mut SqliteConnection, account: &str, after: Duration, now: i64) -> Result<()> {
+    // Without a bucket nothing has left, so there is nothing to hold.
+    let Some(mut bucket) = bucket(connection, account).await? else {
+        return Ok(());
+    };
+    bucket.drain_until(now.saturating_add(duration_ms(after)));
+    write_bucket(connection, account, &bucket, now).await
 }
 
 async fn write_bucket(
@@ -208,15 +210,14 @@ async fn write_bucket(
     bucket: &Bucket,
     now: i64,
 ) -> Result<()> {
-    let state =
-        serde_json::to_string(&bucket.state).map_err(|error| StoreError::Internal(error.to_string()))?;
+    let value = serde_json::to_string(bucket).map_err(|error| StoreError::Internal(error.to_string()))?;
     // store::dispatch (bucket drawn)
     sqlx::query(
         "INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, $3)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
     )
     .bind(bucket_key(account))
-    .bind(state)
+    .bind(value)
     .bind(now)
     .execute(connection)
     .await?;
@@ -230,14 +231,7 @@ async fn write_end(
     now: i64,
 ) -> Result<()> {
     journal::update(connection, std::slice::from_ref(&ended.record), now).await?;
-    write_fate(
-        store,
-        connection,
-        ended.finished.as_ref(),
-        ended.postponed.as_ref(),
-        now,
-    )
-    .await
+    write_fate(store, connection, ended.finished.as_ref(), ended.postponed.as_ref(), now).await
 }
 
 async fn write_fate(
@@ -262,21 +256,30 @@ pub(super) async fn settle_send(
     sending: &Sending,
     answered: &SendAnswered,
 ) -> Result<SendResult> {
+    let settled = settle_answer(store, sending, answered).await?;
+    Ok(settled.map_or(SendResult::Superseded, |_| SendResult::Applied))
+}
+
+/// Settles a send, and says what we know of its message then; `None` when it was settled otherwise meanwhile.
+pub(super) async fn settle_answer(
+    store: &SqliteStore,
+    sending: &Sending,
+    answered: &SendAnswered,
+) -> Result<Option<OwnState>> {
     let mut tx = store.write().await?;
-    let observed = observed(&mut tx, sending, &answered.answer).await?;
-    let ids: Vec<MessageId> = std::iter::once(sending.message).chain(observed).collect();
+    let holder = holder(&mut tx, sending, &answered.answer).await?;
+    let ids: Vec<MessageId> = std::iter::once(sending.message).chain(holder.observed()).collect();
     let records = journal::load(&mut tx, &ids).await?;
-    let (record, observed): (Vec<_>, Vec<_>) = records
-        .into_iter()
-        .partition(|record| record.id == sending.message);
+    let (record, observed): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| record.id == sending.message);
     let job = job_of(&mut tx, sending.message).await?;
     let now = store.clock.now();
-    let Some(answer) = sending::answer(record, observed, job, answered, now) else {
-        return Ok(SendResult::Superseded);
+    let Some(answer) = sending::answer(record, observed, holder, job, answered, now) else {
+        return Ok(None);
     };
-    write_answer(store, &mut tx, sending, &answer, now).await?;
+    write_answer(store, &mut tx, sending, &answer, answered).await?;
     tx.commit().await?;
-    Ok(SendResult::Applied)
+    Ok(Some(answer.record.own))
 }
 
 async fn write_answer(
@@ -284,27 +287,18 @@ async fn write_answer(
     connection: &mut SqliteConnection,
     sending: &Sending,
     answer: &sending::Answered,
-    now: jiff::Timestamp,
+    answered: &SendAnswered,
 ) -> Result<()> {
+    let now = store.clock.now();
     if let Some(observed) = answer.absorbed {
         // store::settle_send (observed before)
-        sqlx::query("DELETE FROM messages WHERE id = $1")
-            .bind(observed)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query("DELETE FROM messages WHERE id = $1").bind(observed).execute(&mut *connection).await?;
     }
     journal::update(connection, std::slice::from_ref(&answer.record), millis(now)).await?;
     if answer.window_closed {
-        journal::close_windows(connection, &[(sending.conversation, now)].into()).await?;
+        journal::close_windows(connection, &[(sending.conversation, answered.dispatched_at)].into()).await?;
     }
-    write_fate(
-        store,
-        connection,
-        answer.finished.as_ref(),
-        answer.postponed.as_ref(),
-        millis(now),
-    )
-    .await?;
+    write_fate(store, connection, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
         // store::settle_send (not processed)
         sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE message_id = $1")
@@ -316,29 +310,28 @@ async fn write_answer(
         let (conversation, account) = (sending.conversation, sending.account.as_str());
         enqueue(store, connection, conversation, account, sending.message).await?;
     }
+    if let Answer::NotProcessed { after, drain: true } = &answered.answer {
+        hold(connection, &sending.account, *after, millis(now)).await?;
+    }
     Ok(())
 }
 
-/// The message under which statuses of the accepted id were kept so far.
-async fn observed(
-    connection: &mut SqliteConnection,
-    sending: &Sending,
-    answer: &Answer,
-) -> Result<Option<MessageId>> {
+/// Which other message holds the accepted id.
+async fn holder(connection: &mut SqliteConnection, sending: &Sending, answer: &Answer) -> Result<Holder> {
     let Answer::Accepted(id) = answer else {
-        return Ok(None);
+        return Ok(Holder::Nobody);
     };
-    // store::settle_send (observed)
-    let found = sqlx::query_scalar(
-        "SELECT s.message_id FROM sends s JOIN messages m ON m.id = s.message_id
-         WHERE s.account = $1 AND s.provider_message_id = $2 AND m.id <> $3 AND m.origin = 'observed'",
+    // store::settle_send (holder of the id)
+    let found: Option<(MessageId, String)> = sqlx::query_as(
+        "SELECT s.message_id, m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+         WHERE s.account = $1 AND s.provider_message_id = $2 AND m.id <> $3",
     )
     .bind(&sending.account)
     .bind(id)
     .bind(sending.message)
     .fetch_optional(connection)
     .await?;
-    Ok(found)
+    Ok(Holder::of(found))
 }
 
 async fn job_of(connection: &mut SqliteConnection, message: MessageId) -> Result<Option<JobView>> {
@@ -382,10 +375,8 @@ pub(super) async fn resolve(
         enqueue(store, &mut tx, conversation, &record.account, message).await?;
     }
     // store::resolve (answer)
-    let row: MessageRow = sqlx::query_as("SELECT * FROM message_view WHERE id = $1")
-        .bind(message)
-        .fetch_one(&mut *tx)
-        .await?;
+    let row: MessageRow =
+        sqlx::query_as("SELECT * FROM message_view WHERE id = $1").bind(message).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(row.into_message())
 }

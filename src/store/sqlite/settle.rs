@@ -69,11 +69,7 @@ impl HeldRow {
             conversation: self.conversation_id,
             customer: self.customer_id,
             business: self.business,
-            event_type: self
-                .event_type
-                .as_deref()
-                .and_then(EventType::parse)
-                .unwrap_or(EventType::Unknown),
+            event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
             log: attempts(Some(&self.log)),
         }

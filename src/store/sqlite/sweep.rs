@@ -4,15 +4,13 @@ use sqlx::FromRow;
 
 use super::{SqliteStore, json, send};
 use crate::model::job::Attempt;
+use crate::model::message::OwnState;
 use crate::store::Result;
 use crate::store::rows::{SendingRow, duration_ms, millis, timestamp};
-use crate::store::work::{Answer, RouteKnowledge, SendAnswered, SendResult, Swept};
+use crate::store::work::{Answer, RouteKnowledge, SendAnswered, Swept};
 
 pub(super) async fn sweep(store: &SqliteStore, known: &RouteKnowledge) -> Result<Swept> {
-    Ok(Swept {
-        unconfirmed: give_up(store).await?,
-        forgotten: forget(store, known).await?,
-    })
+    Ok(Swept { unconfirmed: give_up(store).await?, forgotten: forget(store, known).await? })
 }
 
 #[derive(FromRow)]
@@ -48,12 +46,10 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
             outcome: "unconfirmed".to_owned(),
             detail,
         };
-        let answered = SendAnswered {
-            dispatched_at,
-            attempt,
-            answer: Answer::Unknown,
-        };
-        given_up += u64::from(send::settle_send(store, &sending, &answered).await? == SendResult::Applied);
+        let answered = SendAnswered { dispatched_at, attempt, answer: Answer::Unknown };
+        let settled = send::settle_answer(store, &sending, &answered).await?;
+        // A status may have told meanwhile that it was sent.
+        given_up += u64::from(settled == Some(OwnState::Unconfirmed));
     }
     Ok(given_up)
 }
@@ -61,17 +57,15 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
 /// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
 async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     let now = millis(store.clock.now());
-    let routes: Vec<String> = known
-        .routes
-        .iter()
-        .map(|route| format!("route/{route}"))
-        .collect();
+    let routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
     let mut tx = store.write().await?;
     // store::sweep (known routes)
     sqlx::query(
         "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
          WHERE true
-         ON CONFLICT (key) DO UPDATE SET updated_at = max(settings.updated_at, excluded.updated_at)",
+         ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
+             -- Once a minute is enough, and an idle service writes nothing in between.
+             WHERE excluded.updated_at > settings.updated_at + 60000",
     )
     .bind(json(&routes)?)
     .bind(now)

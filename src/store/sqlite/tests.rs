@@ -18,17 +18,11 @@ use crate::store::work::{Answer, Settled};
 
 const LEASE: Duration = Duration::from_secs(30);
 const PROVIDER_ID: &str = "01K00000000000000000000001";
-const OPTIONS: OpenOptions = OpenOptions {
-    migrate: true,
-    connections: 4,
-};
+const OPTIONS: OpenOptions = OpenOptions { migrate: true, connections: 4 };
 const POLICY: SendPolicy = SendPolicy {
     window_margin: Duration::from_mins(1),
     replies_per_minute: 20,
-    rate: Rate {
-        per_second: NonZeroU32::MIN,
-        burst: NonZeroU32::MIN.saturating_add(9),
-    },
+    rate: Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(9) },
 };
 
 struct Desk {
@@ -42,31 +36,21 @@ impl Desk {
     async fn new() -> Self {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::system());
         let path = folder.path().join("new/switchboard.db");
-        Self {
-            store: open(&path, &clock).await.unwrap(),
-            clock,
-            _folder: folder,
-        }
+        Self { store: open(&path, &clock).await.unwrap(), clock, _folder: folder }
     }
 
     /// A delivery for one ordered route, `desk`.
     fn arrival(&self, body: impl Into<Bytes>) -> Arrival {
         let id = EventId::new(self.clock.ulid());
         let mut arrival = Arrival::read(id, "default".into(), self.clock.now(), body.into());
-        arrival.routes.push(RouteMatch {
-            route: "desk".into(),
-            ordered: true,
-            failed: None,
-        });
+        arrival.routes.push(RouteMatch { route: "desk".into(), ordered: true, failed: None });
         arrival
     }
 
     fn inbound(&self, text: &str) -> Arrival {
         let second = self.clock.now().as_second();
         let parties = r#""sender":{"id":"+15550100001","name":"Ana"},"recipient":{"id":"+15550100002"}"#;
-        self.arrival(format!(
-            r#"{{"timestamp":"{second}",{parties},"message":{{"text":"{text}"}}}}"#
-        ))
+        self.arrival(format!(r#"{{"timestamp":"{second}",{parties},"message":{{"text":"{text}"}}}}"#))
     }
 
     fn status(&self, status: &str, error: &str) -> Arrival {
@@ -106,11 +90,7 @@ impl Desk {
     }
 
     async fn claim_sends(&self) -> Vec<Sending> {
-        let claim = ClaimSends {
-            limit: 10,
-            lease: LEASE,
-            accounts: vec!["default".into()],
-        };
+        let claim = ClaimSends { limit: 10, lease: LEASE, accounts: vec!["default".into()] };
         self.store.claim_sends(&claim).await.unwrap()
     }
 
@@ -122,11 +102,7 @@ impl Desk {
     }
 
     async fn answer(&self, sending: &Sending, dispatched_at: jiff::Timestamp, answer: Answer) -> SendResult {
-        let answered = SendAnswered {
-            dispatched_at,
-            attempt: attempt("sent"),
-            answer,
-        };
+        let answered = SendAnswered { dispatched_at, attempt: attempt("sent"), answer };
         self.store.settle_send(sending, &answered).await.unwrap()
     }
 
@@ -136,10 +112,7 @@ impl Desk {
     }
 
     async fn sweep(&self) -> Swept {
-        let known = RouteKnowledge {
-            routes: vec!["other".into()],
-            patience: Duration::from_hours(1),
-        };
+        let known = RouteKnowledge { routes: vec!["other".into()], patience: Duration::from_hours(1) };
         self.store.sweep(&known).await.unwrap()
     }
 }
@@ -159,47 +132,23 @@ fn attempt(outcome: &str) -> Attempt {
 }
 
 fn settlement(delivery: &Delivery, resolution: Settled) -> Settlement {
-    Settlement {
-        lease: delivery.lease,
-        attempt: attempt("done"),
-        resolution,
-    }
+    Settlement { lease: delivery.lease, attempt: attempt("done"), resolution }
 }
 
 #[tokio::test]
 async fn a_group_tells_fresh_repeated_and_varied_deliveries_apart() {
     let desk = Desk::new().await;
     let sent = desk.status("sent", "");
-    let again = Arrival {
-        id: EventId::new(desk.clock.ulid()),
-        ..sent.clone()
-    };
+    let again = Arrival { id: EventId::new(desk.clock.ulid()), ..sent.clone() };
     let varied = desk.status("sent", r#","extra":1"#);
     let empty = desk.arrival("");
     let group = [sent.clone(), again.clone(), varied.clone(), empty.clone()];
     let receipts = desk.store.commit(&group).await.unwrap();
-    let told: Vec<_> = receipts
-        .iter()
-        .map(|receipt| (receipt.id, receipt.duplicate, receipt.jobs))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            (sent.id, false, 1),
-            (sent.id, true, 0),
-            (varied.id, true, 0),
-            (empty.id, false, 1)
-        ]
-    );
-    let varied_again = Arrival {
-        id: EventId::new(desk.clock.ulid()),
-        ..varied.clone()
-    };
+    let told: Vec<_> = receipts.iter().map(|receipt| (receipt.id, receipt.duplicate, receipt.jobs)).collect();
+    assert_eq!(told, [(sent.id, false, 1), (sent.id, true, 0), (varied.id, true, 0), (empty.id, false, 1)]);
+    let varied_again = Arrival { id: EventId::new(desk.clock.ulid()), ..varied.clone() };
     let receipts = desk.store.commit(&[again, varied_again]).await.unwrap();
-    assert_eq!(
-        receipts.iter().map(|receipt| receipt.id).collect::<Vec<_>>(),
-        [sent.id, varied.id]
-    );
+    assert_eq!(receipts.iter().map(|receipt| receipt.id).collect::<Vec<_>>(), [sent.id, varied.id]);
     let event = desk.store.event(sent.id).await.unwrap().unwrap();
     assert_eq!(event.duplicates, 2);
     assert_eq!(desk.store.event(varied.id).await.unwrap().unwrap().duplicates, 1);
@@ -214,35 +163,20 @@ async fn a_group_tells_fresh_repeated_and_varied_deliveries_apart() {
 #[tokio::test]
 async fn a_delivery_is_settled_with_its_reply_state_and_effects() {
     let desk = Desk::new().await;
-    desk.store
-        .commit(&[desk.inbound("stop"), desk.inbound("more")])
-        .await
-        .unwrap();
+    desk.store.commit(&[desk.inbound("stop"), desk.inbound("more")]).await.unwrap();
     let claimed = desk.claim().await;
     assert_eq!(claimed.len(), 1, "one lane, one job");
     assert!(claimed[0].context.first_contact);
     assert_eq!(claimed[0].event.kind.event_type(), EventType::MessageReceived);
     assert!(desk.claim().await.is_empty());
-    assert_eq!(
-        desk.store.renew(&[claimed[0].lease], LEASE).await.unwrap().len(),
-        1
-    );
+    assert_eq!(desk.store.renew(&[claimed[0].lease], LEASE).await.unwrap().len(), 1);
     let done = Settled::Done {
-        replies: vec![
-            Reply::text("goodbye"),
-            Reply::text("elsewhere").from_number("+15550100009"),
-        ],
+        replies: vec![Reply::text("goodbye"), Reply::text("elsewhere").from_number("+15550100009")],
         state: StateChange::Set(json!({"step": 1})),
         effects: vec![Effect::OptOut],
     };
     let settlement = settlement(&claimed[0], done);
-    assert_eq!(
-        desk.store
-            .settle(std::slice::from_ref(&settlement))
-            .await
-            .unwrap(),
-        [true]
-    );
+    assert_eq!(desk.store.settle(std::slice::from_ref(&settlement)).await.unwrap(), [true]);
     assert_eq!(desk.store.settle(&[settlement]).await.unwrap(), [false]);
     let next = desk.claim().await.remove(0);
     assert_eq!(next.context.state, Some(json!({"step": 1})));
@@ -267,10 +201,7 @@ async fn an_accepted_send_folds_its_statuses() {
     assert_eq!((sending.attempt, sending.number), (1, 1));
     assert_eq!(sending.to_phone.as_deref(), Some("+15550100001"));
     let at = desk.go(&sending).await;
-    assert_eq!(
-        desk.store.dispatch(&sending, &POLICY).await.unwrap(),
-        Dispatch::Lost
-    );
+    assert_eq!(desk.store.dispatch(&sending, &POLICY).await.unwrap(), Dispatch::Lost);
     let accepted = Answer::Accepted(PROVIDER_ID.into());
     assert_eq!(
         desk.answer(&sending, at, accepted).await,
@@ -289,10 +220,7 @@ async fn an_accepted_send_folds_its_statuses() {
     assert_eq!(message.callback_data.unwrap().as_str(), r#"{"order":5}"#);
     let by_theirs = desk.store.message(PROVIDER_ID).await.unwrap().unwrap().0;
     assert_eq!(by_theirs.id, sending.message);
-    let page = PageRequest {
-        limit: 1,
-        before: None,
-    };
+    let page = PageRequest { limit: 1, before: None };
     let filter = MessageFilter {
         customer: Some("+15550100001".into()),
         provider_message_id: Some(PROVIDER_ID.into()),
@@ -328,26 +256,17 @@ async fn a_lost_answer_is_unconfirmed_until_somebody_knows() {
     assert!(desk.claim_send().await.is_none());
     assert_eq!(desk.sweep().await.unconfirmed, 1);
     assert_eq!(desk.message(sending.message).await.0.state, "unconfirmed");
-    let resolved = desk
-        .store
-        .resolve(sending.message, Resolution::NotSent)
-        .await
-        .unwrap();
+    let resolved = desk.store.resolve(sending.message, Resolution::NotSent).await.unwrap();
     assert_eq!(resolved.state, "queued");
     assert!(matches!(
         desk.store.resolve(sending.message, Resolution::Sent).await,
         Err(StoreError::Conflict(_))
     ));
-    let late = desk
-        .answer(&sending, at, Answer::Accepted(PROVIDER_ID.into()))
-        .await;
+    let late = desk.answer(&sending, at, Answer::Accepted(PROVIDER_ID.into())).await;
     assert_eq!(late, SendResult::Superseded);
     let sending = desk.claim_send().await.unwrap();
     let at = desk.go(&sending).await;
-    let again = Answer::NotProcessed {
-        after: Duration::from_secs(5),
-        drain: false,
-    };
+    let again = Answer::NotProcessed { after: Duration::from_secs(5), drain: false };
     assert_eq!(desk.answer(&sending, at, again).await, SendResult::Applied);
     assert!(desk.claim_send().await.is_none());
     desk.clock.advance(Duration::from_secs(6));
@@ -368,32 +287,14 @@ async fn a_refused_send_is_retried_and_a_parked_job_discarded_by_a_person() {
     let retried = desk.store.retry_job(job).await.unwrap().unwrap();
     assert_eq!((retried.state, retried.attempts), (JobState::Ready, 0));
     assert_eq!(desk.message(sending.message).await.0.state, "queued");
-    assert!(matches!(
-        desk.store.retry_job(job).await,
-        Err(StoreError::Conflict(_))
-    ));
+    assert!(matches!(desk.store.retry_job(job).await, Err(StoreError::Conflict(_))));
     let discarded = desk.store.discard_job(job).await.unwrap().unwrap();
-    assert_eq!(
-        (discarded.state, discarded.log.unwrap().len()),
-        (JobState::Discarded, 1)
-    );
+    assert_eq!((discarded.state, discarded.log.unwrap().len()), (JobState::Discarded, 1));
     assert_eq!(desk.message(sending.message).await.0.state, "failed");
-    let filter = JobFilter {
-        state: Some(JobState::Discarded),
-        ..JobFilter::default()
-    };
-    let page = PageRequest {
-        limit: 10,
-        before: None,
-    };
+    let filter = JobFilter { state: Some(JobState::Discarded), ..JobFilter::default() };
+    let page = PageRequest { limit: 10, before: None };
     assert_eq!(desk.store.jobs(&filter, page).await.unwrap().data.len(), 1);
-    assert!(
-        desk.store
-            .retry_job(JobId::new(desk.clock.ulid()))
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(desk.store.retry_job(JobId::new(desk.clock.ulid())).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -406,12 +307,7 @@ async fn an_ended_lease_is_reclaimed_and_an_unknown_route_parks() {
     assert_eq!(again.context.attempt, 1);
     desk.clock.advance(LEASE * 2);
     assert!(desk.claim().await.is_empty());
-    let reclaim = ClaimDeliveries {
-        routes: vec![("desk".into(), 1)],
-        limit: 1,
-        lease: LEASE,
-        reclaim: true,
-    };
+    let reclaim = ClaimDeliveries { routes: vec![("desk".into(), 1)], limit: 1, lease: LEASE, reclaim: true };
     let taken = desk.store.claim_deliveries(&reclaim).await.unwrap().remove(0);
     assert_eq!(taken.context.attempt, 2);
     let retry = Settled::Retry(Duration::from_secs(5));
@@ -422,10 +318,7 @@ async fn an_ended_lease_is_reclaimed_and_an_unknown_route_parks() {
     assert_eq!(desk.sweep().await.forgotten, 1);
     let job = desk.store.job(taken.lease.job).await.unwrap().unwrap();
     assert_eq!(job.state, JobState::Parked);
-    assert_eq!(
-        job.last_error.as_deref(),
-        Some("no instance knows the route desk")
-    );
+    assert_eq!(job.last_error.as_deref(), Some("no instance knows the route desk"));
 }
 
 #[tokio::test]
@@ -449,24 +342,15 @@ async fn lists_are_filtered_and_paged() {
     let page = |before| PageRequest { limit: 2, before };
     let first = desk.store.events(&filter, page(None)).await.unwrap();
     assert!(first.more);
-    assert_eq!(
-        first.data.iter().map(|event| event.id).collect::<Vec<_>>(),
-        [ids[2], ids[1]]
-    );
+    assert_eq!(first.data.iter().map(|event| event.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
     let rest = desk.store.events(&filter, page(Some(ids[1]))).await.unwrap();
     assert_eq!((rest.data.len(), rest.more), (1, false));
     let customer = first.data[0].customer.as_ref().unwrap().id.unwrap().to_string();
-    let by_id = EventFilter {
-        customer: Some(customer),
-        ..filter
-    };
+    let by_id = EventFilter { customer: Some(customer), ..filter };
     let after = desk.store.events_after(&by_id, ids[0], 10).await.unwrap();
     assert_eq!(after.iter().map(|event| event.id).collect::<Vec<_>>(), ids[1..]);
     let everything = JobFilter::default();
-    let page = PageRequest {
-        limit: 3,
-        before: None,
-    };
+    let page = PageRequest { limit: 3, before: None };
     let jobs = desk.store.jobs(&everything, page).await.unwrap();
     assert_eq!((jobs.data.len(), jobs.more), (3, true));
 }
@@ -476,30 +360,21 @@ async fn a_file_is_held_by_one_store_and_private() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::system());
     let path = folder.path().join("shop/switchboard.db");
     let url = format!("sqlite://{}", path.display());
-    let options = OpenOptions {
-        migrate: false,
-        ..OPTIONS
-    };
+    let options = OpenOptions { migrate: false, ..OPTIONS };
     let missing = SqliteStore::open(&url, &options, clock.clone()).await;
     assert!(matches!(missing, Err(StoreError::Schema(_))));
     assert!(!path.exists());
     let first = open(&path, &clock).await.unwrap();
     first.ping().await.unwrap();
     let other_way = folder.path().join("shop/../shop/switchboard.db");
-    assert!(matches!(
-        open(&other_way, &clock).await,
-        Err(StoreError::Locked(_))
-    ));
+    assert!(matches!(open(&other_way, &clock).await, Err(StoreError::Locked(_))));
     first.close().await;
     let second = SqliteStore::open(&url, &options, clock.clone()).await.unwrap();
     second.upkeep().await.unwrap();
     #[cfg(unix)]
     for name in ["switchboard.db", "switchboard.db-wal", "switchboard.db.lock"] {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(path.with_file_name(name))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -508,14 +383,8 @@ async fn a_file_is_held_by_one_store_and_private() {
 async fn a_store_in_memory_works_alike() {
     let clock = Clock::system();
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open("sqlite::memory:", &OPTIONS, clock.clone())
-        .await
-        .unwrap();
-    let desk = Desk {
-        store,
-        clock,
-        _folder: folder,
-    };
+    let store = SqliteStore::open("sqlite::memory:", &OPTIONS, clock.clone()).await.unwrap();
+    let desk = Desk { store, clock, _folder: folder };
     let sending = desk.reply().await;
     desk.go(&sending).await;
     assert_eq!(desk.message(sending.message).await.0.state, "queued");
@@ -524,19 +393,13 @@ async fn a_store_in_memory_works_alike() {
 #[tokio::test]
 async fn readers_cannot_write_and_commits_are_synchronous() {
     let desk = Desk::new().await;
-    let refused = sqlx::query("DELETE FROM events")
-        .execute(&desk.store.readers)
-        .await;
+    let refused = sqlx::query("DELETE FROM events").execute(&desk.store.readers).await;
     assert!(refused.is_err());
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-        .fetch_one(&desk.store.writer)
-        .await
-        .unwrap();
+    let synchronous: i64 =
+        sqlx::query_scalar("PRAGMA synchronous").fetch_one(&desk.store.writer).await.unwrap();
     assert_eq!(synchronous, 2);
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&desk.store.readers)
-        .await
-        .unwrap();
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&desk.store.readers).await.unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -563,15 +426,9 @@ async fn a_dropped_verb_leaves_no_transaction_behind() {
 #[tokio::test]
 async fn a_full_disk_is_unavailable_and_passes() {
     let desk = Desk::new().await;
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
-        .fetch_one(&desk.store.writer)
-        .await
-        .unwrap();
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&desk.store.writer).await.unwrap();
     let full = format!("PRAGMA max_page_count = {}", pages + 4);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(full))
-        .execute(&desk.store.writer)
-        .await
-        .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(full)).execute(&desk.store.writer).await.unwrap();
     let large = desk.arrival(vec![b'x'; 100_000]);
     let refused = desk.store.commit(std::slice::from_ref(&large)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");

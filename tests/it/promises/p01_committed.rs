@@ -29,12 +29,7 @@ async fn p1_nothing_answered_200_is_missing_after_a_kill(
     let number = Arc::new(AtomicU64::new(0));
     let mut acknowledged = BTreeSet::new();
     for kill in 0..KILLS {
-        let mut server = Server::start(
-            &database.url,
-            "http://127.0.0.1:1",
-            "",
-            "warn,switchboard::app=info",
-        );
+        let mut server = Server::start(&database.url, "http://127.0.0.1:1", "", "warn,switchboard::app=info");
         let answers = Arc::new(AtomicU64::new(0));
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
@@ -54,25 +49,11 @@ async fn p1_nothing_answered_200_is_missing_after_a_kill(
             acknowledged.extend(client);
         }
     }
-    let server = Server::start(
-        &database.url,
-        "http://127.0.0.1:1",
-        "",
-        "warn,switchboard::app=info",
-    );
+    let server = Server::start(&database.url, "http://127.0.0.1:1", "", "warn,switchboard::app=info");
     let stored = stored(&http, &server).await;
     let missing: Vec<_> = acknowledged.difference(&stored).collect();
-    assert!(
-        acknowledged.len() > 400,
-        "only {} were answered",
-        acknowledged.len()
-    );
-    assert!(
-        missing.is_empty(),
-        "{} of {} are missing",
-        missing.len(),
-        acknowledged.len()
-    );
+    assert!(acknowledged.len() > 400, "only {} were answered", acknowledged.len());
+    assert!(missing.is_empty(), "{} of {} are missing", missing.len(), acknowledged.len());
 }
 
 /// Posts one delivery after the other until nobody answers; the ids that were answered 200.
@@ -85,19 +66,9 @@ async fn post_until_dead(
     let mut acknowledged = Vec::new();
     loop {
         let number = number.fetch_add(1, Ordering::SeqCst);
-        let body = inbound(
-            CUSTOMER,
-            &format!("id-{number}"),
-            "2026-01-01T00:00:00Z".parse().unwrap(),
-            "hi",
-        );
+        let body = inbound(CUSTOMER, &format!("id-{number}"), "2026-01-01T00:00:00Z".parse().unwrap(), "hi");
         let signature = sign(body.as_bytes());
-        let answer = http
-            .post(&url)
-            .header("x-connectly-hmac-sha256", signature)
-            .body(body)
-            .send()
-            .await;
+        let answer = http.post(&url).header("x-connectly-hmac-sha256", signature).body(body).send().await;
         let Ok(answer) = answer else { return acknowledged };
         assert_eq!(answer.status(), 200);
         let Ok(answer) = answer.json::<serde_json::Value>().await else {
@@ -113,21 +84,10 @@ async fn stored(http: &reqwest::Client, server: &Server) -> BTreeSet<String> {
     let mut cursor = String::new();
     loop {
         let url = format!("http://{}/api/v1/events?limit=200{cursor}", server.admin);
-        let page: serde_json::Value = http
-            .get(url)
-            .bearer_auth(TOKEN)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let page: serde_json::Value =
+            http.get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap();
         ids.extend(
-            page["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|event| event["id"].as_str().unwrap().to_owned()),
+            page["data"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()),
         );
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

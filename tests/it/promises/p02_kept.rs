@@ -37,9 +37,7 @@ async fn p2_whatever_is_signed_is_kept(#[values(Backend::Sqlite, Backend::Postgr
         let event = desk.get(&format!("/api/v1/events/{id}")).await;
         assert_eq!(event["type"], "unknown", "{what}");
         let path = format!("/api/v1/events/{id}/body");
-        let kept = desk
-            .admin(reqwest::Method::GET, &path, &serde_json::Value::Null)
-            .await;
+        let kept = desk.admin(reqwest::Method::GET, &path, &serde_json::Value::Null).await;
         assert_eq!(kept.bytes().await.unwrap(), body, "{what}");
     }
     desk.stop().await;
@@ -73,27 +71,15 @@ async fn p2_strange_values_do_not_hide_their_event(
         let answer: serde_json::Value = answer.json().await.unwrap();
         // As text: what is kept as it came need not be JSON that every parser takes.
         let path = format!("/api/v1/events/{}", answer["id"].as_str().unwrap());
-        let event = desk
-            .admin(reqwest::Method::GET, &path, &serde_json::Value::Null)
-            .await
-            .text()
-            .await
-            .unwrap();
+        let event =
+            desk.admin(reqwest::Method::GET, &path, &serde_json::Value::Null).await.text().await.unwrap();
         assert!(event.contains(r#""type":"message.received""#), "{index}");
         assert!(event.contains(r#""provider_message_id":"sha256:"#), "{index}");
-        let echoed = desk
-            .admin(
-                reqwest::Method::GET,
-                &format!("{path}/body"),
-                &serde_json::Value::Null,
-            )
-            .await;
+        let echoed =
+            desk.admin(reqwest::Method::GET, &format!("{path}/body"), &serde_json::Value::Null).await;
         assert!(echoed.text().await.unwrap().contains(callback_data), "{index}");
     }
     desk.settled().await;
-    assert_eq!(
-        desk.list("jobs?state=done&kind=deliver").await.len(),
-        strange.len()
-    );
+    assert_eq!(desk.list("jobs?state=done&kind=deliver").await.len(), strange.len());
     desk.stop().await;
 }

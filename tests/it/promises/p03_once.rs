@@ -30,10 +30,7 @@ async fn p3_a_repeated_delivery_is_one_event(#[values(Backend::Sqlite, Backend::
     let body = inbound(CUSTOMER, "01K00000000000000000000001", desk.clock.now(), "hi");
     let first: serde_json::Value = desk.post(body.clone()).await.json().await.unwrap();
     let second: serde_json::Value = desk.post(body).await.json().await.unwrap();
-    assert_eq!(
-        (&first["duplicate"], &second["duplicate"]),
-        (&false.into(), &true.into())
-    );
+    assert_eq!((&first["duplicate"], &second["duplicate"]), (&false.into(), &true.into()));
     assert_eq!(first["id"], second["id"]);
     desk.settled().await;
     let events = desk.list("events").await;
@@ -77,10 +74,7 @@ async fn p3_another_body_under_a_known_id_is_kept_once_without_jobs(
     let first: serde_json::Value = desk.post(body("one")).await.json().await.unwrap();
     let other: serde_json::Value = desk.post(body("two")).await.json().await.unwrap();
     let again: serde_json::Value = desk.post(body("two")).await.json().await.unwrap();
-    assert_eq!(
-        (&other["duplicate"], &again["duplicate"]),
-        (&true.into(), &true.into())
-    );
+    assert_eq!((&other["duplicate"], &again["duplicate"]), (&true.into(), &true.into()));
     assert_ne!(first["id"], other["id"]);
     assert_eq!(other["id"], again["id"]);
     desk.settled().await;

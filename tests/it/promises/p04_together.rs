@@ -87,15 +87,9 @@ async fn p4_every_event_is_handled_at_least_once(
     assert_eq!(failing.0.load(Ordering::SeqCst), 5);
     assert_eq!(desk.sent_texts(), ["at last"]);
     let jobs = desk.list("jobs?state=done&kind=deliver").await;
-    let job = desk
-        .get(&format!("/api/v1/jobs/{}", jobs[0]["id"].as_str().unwrap()))
-        .await;
-    let outcomes: Vec<_> = job["log"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|attempt| attempt["outcome"].clone())
-        .collect();
+    let job = desk.get(&format!("/api/v1/jobs/{}", jobs[0]["id"].as_str().unwrap())).await;
+    let outcomes: Vec<_> =
+        job["log"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].clone()).collect();
     assert_eq!(outcomes, ["retry", "retry", "retry", "retry", "done"]);
     desk.stop().await;
 }
@@ -122,20 +116,14 @@ async fn p4_what_cannot_succeed_is_parked_and_can_be_retried_or_discarded(
     assert_eq!(parked[0]["last_error"], "a person must look");
     let path = format!("/api/v1/jobs/{}", parked[0]["id"].as_str().unwrap());
     let nothing = serde_json::Value::Null;
-    let retried = desk
-        .admin(reqwest::Method::POST, &format!("{path}/retry"), &nothing)
-        .await;
+    let retried = desk.admin(reqwest::Method::POST, &format!("{path}/retry"), &nothing).await;
     assert_eq!(retried.status(), 200);
     desk.settled().await;
     assert_eq!(desk.get(&path).await["state"], "parked");
-    let discarded = desk
-        .admin(reqwest::Method::POST, &format!("{path}/discard"), &nothing)
-        .await;
+    let discarded = desk.admin(reqwest::Method::POST, &format!("{path}/discard"), &nothing).await;
     assert_eq!(discarded.status(), 200);
     assert_eq!(desk.get(&path).await["state"], "discarded");
-    let again = desk
-        .admin(reqwest::Method::POST, &format!("{path}/retry"), &nothing)
-        .await;
+    let again = desk.admin(reqwest::Method::POST, &format!("{path}/retry"), &nothing).await;
     assert_eq!(again.status(), 409);
     desk.stop().await;
 }

@@ -34,8 +34,7 @@ async fn p5_a_lost_answer_is_unconfirmed_and_a_status_settles_it(
 #[tokio::test]
 async fn p5_a_server_error_is_not_retried(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let desk = Desk::start(backend, ECHO).await;
-    desk.emulator
-        .inject(SendFault::ServerErrorAfterAccepting { status: 503 }, 1);
+    desk.emulator.inject(SendFault::ServerErrorAfterAccepting { status: 503 }, 1);
     desk.emulator.inject(WebhookFault::Withheld, 1);
     desk.says(Inbound::text("hi")).await;
     desk.settled().await;
@@ -52,12 +51,7 @@ async fn p5_what_surely_was_not_processed_is_retried(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let desk = Desk::start(backend, ECHO).await;
-    desk.emulator.inject(
-        SendFault::RateLimited {
-            retry_after_seconds: Some(30),
-        },
-        1,
-    );
+    desk.emulator.inject(SendFault::RateLimited { retry_after_seconds: Some(30) }, 1);
     desk.says(Inbound::text("hi")).await;
     desk.settled().await;
     assert_eq!(desk.sent().len(), 0);
@@ -86,16 +80,12 @@ async fn p5_a_person_settles_what_no_status_did(
     desk.settled().await;
     let id = desk.column("messages", "id").await.remove(0);
     let path = format!("/api/v1/messages/{id}/resolve");
-    let resolved = desk
-        .admin(reqwest::Method::POST, &path, &serde_json::json!({ "sent": sent }))
-        .await;
+    let resolved = desk.admin(reqwest::Method::POST, &path, &serde_json::json!({ "sent": sent })).await;
     assert_eq!(resolved.status(), 200);
     desk.settled().await;
     assert_eq!(desk.column("messages", "state").await, [state]);
     assert_eq!(desk.sent().len(), sends);
-    let again = desk
-        .admin(reqwest::Method::POST, &path, &serde_json::json!({ "sent": sent }))
-        .await;
+    let again = desk.admin(reqwest::Method::POST, &path, &serde_json::json!({ "sent": sent })).await;
     assert_eq!(again.status(), 409);
     desk.stop().await;
 }
@@ -107,19 +97,16 @@ async fn p5_a_failed_status_is_shown_with_its_reason(
 ) {
     let desk = Desk::start(backend, ECHO).await;
     desk.emulator.inject(
-        SendFault::Failed {
-            code: "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID".into(),
-            error_type: None,
-        },
+        SendFault::Failed { code: "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID".into(), error_type: None },
         1,
     );
     desk.says(Inbound::text("hi")).await;
     desk.settled().await;
     let messages = desk.list("messages").await;
     assert_eq!(messages[0]["state"], "failed");
-    assert_eq!(
-        messages[0]["error"]["code"],
-        "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID"
-    );
+    let error = &messages[0]["error"];
+    assert_eq!(error["code"], "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID");
+    assert_eq!(error["retryable"], false);
+    assert!(error["advice"].is_string());
     desk.stop().await;
 }

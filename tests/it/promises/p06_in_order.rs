@@ -19,24 +19,14 @@ struct Notes(Arc<Mutex<Vec<String>>>);
 impl Notes {
     fn of(&self, customer: &str) -> Vec<String> {
         let all = self.0.lock().unwrap();
-        all.iter()
-            .filter_map(|note| note.strip_prefix(customer))
-            .map(|note| note.trim().to_owned())
-            .collect()
+        all.iter().filter_map(|note| note.strip_prefix(customer)).map(|note| note.trim().to_owned()).collect()
     }
 }
 
 impl Handler for Notes {
     async fn handle(&self, event: &Event, context: &Context) -> HandlerResult {
-        let text = event
-            .content()
-            .and_then(|content| content.text.clone())
-            .unwrap_or_default();
-        let phone = event
-            .customer
-            .as_ref()
-            .and_then(|customer| customer.phone.clone())
-            .unwrap_or_default();
+        let text = event.content().and_then(|content| content.text.clone()).unwrap_or_default();
+        let phone = event.customer.as_ref().and_then(|customer| customer.phone.clone()).unwrap_or_default();
         self.0.lock().unwrap().push(format!("{phone} {text}"));
         if text == "2" && context.attempt == 1 && phone != OTHER {
             return Err(HandlerError::retry("not yet"));
@@ -72,12 +62,7 @@ async fn p6_messages_of_a_conversation_leave_in_the_order_queued(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let desk = Desk::start(backend, ECHO).await;
-    desk.emulator.inject(
-        switchboard::emulator::SendFault::RateLimited {
-            retry_after_seconds: Some(5),
-        },
-        1,
-    );
+    desk.emulator.inject(switchboard::emulator::SendFault::RateLimited { retry_after_seconds: Some(5) }, 1);
     for text in ["1", "2", "3"] {
         desk.says(Inbound::text(text)).await;
     }

@@ -22,11 +22,7 @@ async fn p7_statuses_in_any_order_give_one_state(
             let message = desk.get(&format!("/api/v1/messages/{id}")).await;
             assert_eq!(message["state"], expected(&seen), "{seen:?}");
             let timeline = message["timeline"].as_array().unwrap();
-            assert_eq!(
-                timeline.len(),
-                seen.len(),
-                "each stays in its timeline: {timeline:?}"
-            );
+            assert_eq!(timeline.len(), seen.len(), "each stays in its timeline: {timeline:?}");
         }
     }
     desk.stop().await;
@@ -34,16 +30,9 @@ async fn p7_statuses_in_any_order_give_one_state(
 
 /// `read`, else `delivered`, else `failed`, else `sent`.
 fn expected(seen: &[&str]) -> &'static str {
-    let rank = [
-        ("read", "read"),
-        ("delivered", "delivered"),
-        ("delivery_failed", "failed"),
-        ("sent", "sent"),
-    ];
-    rank.into_iter()
-        .find(|(name, _)| seen.contains(name))
-        .map(|(_, state)| state)
-        .unwrap()
+    let rank =
+        [("read", "read"), ("delivered", "delivered"), ("delivery_failed", "failed"), ("sent", "sent")];
+    rank.into_iter().find(|(name, _)| seen.contains(name)).map(|(_, state)| state).unwrap()
 }
 
 fn permutations(items: &[&'static str]) -> Vec<Vec<&'static str>> {
@@ -52,12 +41,8 @@ fn permutations(items: &[&'static str]) -> Vec<Vec<&'static str>> {
     }
     let mut all = Vec::new();
     for (index, first) in items.iter().enumerate() {
-        let rest: Vec<_> = items
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index)
-            .map(|(_, item)| *item)
-            .collect();
+        let rest: Vec<_> =
+            items.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, item)| *item).collect();
         for mut tail in permutations(&rest) {
             tail.insert(0, first);
             all.push(tail);

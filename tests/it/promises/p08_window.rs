@@ -21,12 +21,7 @@ async fn p8_what_is_late_expires(
 ) {
     let desk = Desk::start(backend, ECHO).await;
     // Between queueing and sending the clock steps towards, or across, the edge.
-    desk.emulator.inject(
-        SendFault::RateLimited {
-            retry_after_seconds: Some(30),
-        },
-        1,
-    );
+    desk.emulator.inject(SendFault::RateLimited { retry_after_seconds: Some(30) }, 1);
     desk.says(Inbound::text("hi")).await;
     desk.settled().await;
     assert_eq!(desk.column("messages", "state").await, ["queued"]);

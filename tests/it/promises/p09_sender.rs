@@ -10,10 +10,7 @@ use crate::support::{Backend, Desk};
 const NUMBERS: [&str; 3] = ["+15550100002", "+15550100003", "+15550100004"];
 
 fn to(number: &str) -> Inbound {
-    Inbound {
-        to: Some(number.to_owned()),
-        ..Inbound::text(number)
-    }
+    Inbound { to: Some(number.to_owned()), ..Inbound::text(number) }
 }
 
 #[rstest]
@@ -44,11 +41,7 @@ impl Handler for Elsewhere {
     async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
         let text = event.content().and_then(|content| content.text.as_deref());
         let asks = text == Some("switch");
-        Ok(if asks {
-            Reply::text("from here").from_number(NUMBERS[1]).into()
-        } else {
-            Outcome::ignored()
-        })
+        Ok(if asks { Reply::text("from here").from_number(NUMBERS[1]).into() } else { Outcome::ignored() })
     }
 }
 
@@ -59,10 +52,7 @@ async fn p9_a_reply_that_names_another_number_leaves_from_there_in_its_window(
 ) {
     let route = "[[routes]]\nname = \"else\"\non = [\"message.received\"]\nhandler = \"elsewhere\"\n";
     let desk = Desk::with(backend, App::new().handler("elsewhere", Elsewhere), route).await;
-    let ask = || Inbound {
-        to: Some(NUMBERS[0].to_owned()),
-        ..Inbound::text("switch")
-    };
+    let ask = || Inbound { to: Some(NUMBERS[0].to_owned()), ..Inbound::text("switch") };
     // The customer has never written to the other number: its window is closed.
     desk.says(ask()).await;
     desk.settled().await;
@@ -70,12 +60,6 @@ async fn p9_a_reply_that_names_another_number_leaves_from_there_in_its_window(
     desk.says(to(NUMBERS[1])).await;
     desk.says(ask()).await;
     desk.settled().await;
-    assert_eq!(
-        desk.sent()
-            .iter()
-            .map(|message| message.from.as_str())
-            .collect::<Vec<_>>(),
-        [NUMBERS[1]]
-    );
+    assert_eq!(desk.sent().iter().map(|message| message.from.as_str()).collect::<Vec<_>>(), [NUMBERS[1]]);
     desk.stop().await;
 }

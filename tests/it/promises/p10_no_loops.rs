@@ -36,11 +36,7 @@ async fn p10_statuses_of_our_replies_and_echoes_are_not_answered(
     assert_eq!(desk.post(echo.to_string()).await.status(), 200);
     desk.settled().await;
     assert_eq!(desk.sent().len(), 1, "only the customer was answered");
-    assert_eq!(
-        desk.list("jobs?state=done&kind=deliver").await.len(),
-        5,
-        "every event was handled"
-    );
+    assert_eq!(desk.list("jobs?state=done&kind=deliver").await.len(), 5, "every event was handled");
     desk.stop().await;
 }
 
@@ -60,12 +56,7 @@ async fn p10_the_21st_reply_of_a_minute_is_parked(
     assert_eq!(parked[0]["kind"], "send");
     desk.advance(Duration::from_secs(61));
     let path = format!("/api/v1/jobs/{}/retry", parked[0]["id"].as_str().unwrap());
-    assert_eq!(
-        desk.admin(reqwest::Method::POST, &path, &serde_json::Value::Null)
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(desk.admin(reqwest::Method::POST, &path, &serde_json::Value::Null).await.status(), 200);
     desk.settled().await;
     assert_eq!(desk.sent().len(), 21);
     desk.stop().await;

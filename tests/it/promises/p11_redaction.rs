@@ -55,45 +55,23 @@ async fn p11_nothing_private_is_logged_or_answered(
     let mut answers = String::new();
 
     emulator.inject(
-        SendFault::Failed {
-            code: "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID".into(),
-            error_type: None,
-        },
+        SendFault::Failed { code: "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID".into(), error_type: None },
         1,
     );
     for text in [TEXT.to_owned(), format!("{TEXT} broken"), format!("{TEXT} again")] {
-        let inbound = Inbound {
-            name: Some(NAME.to_owned()),
-            ..Inbound::text(text).by(PHONE)
-        };
+        let inbound = Inbound { name: Some(NAME.to_owned()), ..Inbound::text(text).by(PHONE) };
         emulator.inbound(inbound).await.unwrap();
     }
-    for body in [
-        format!("{{\"{TEXT}"),
-        format!("{{\"message\":{{\"text\":\"{TEXT}\\ud800\"}}}}"),
-        TEXT.to_owned(),
-    ] {
+    for body in
+        [format!("{{\"{TEXT}"), format!("{{\"message\":{{\"text\":\"{TEXT}\\ud800\"}}}}"), TEXT.to_owned()]
+    {
         for signature in [sign(body.as_bytes()), sign(b"another body"), TEXT.to_owned()] {
-            let request = http
-                .post(server.webhook_url())
-                .header("x-connectly-hmac-sha256", signature);
-            answers += &request
-                .body(body.clone())
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap();
+            let request = http.post(server.webhook_url()).header("x-connectly-hmac-sha256", signature);
+            answers += &request.body(body.clone()).send().await.unwrap().text().await.unwrap();
         }
     }
     let admin = format!("http://{}", server.admin);
-    for path in [
-        "/api/v1/events",
-        "/api/v1/events/x",
-        "/metrics",
-        "/api/v1/nothing",
-    ] {
+    for path in ["/api/v1/events", "/api/v1/events/x", "/metrics", "/api/v1/nothing"] {
         answers += &http
             .get(format!("{admin}{path}"))
             .bearer_auth(WRONG)
@@ -104,42 +82,19 @@ async fn p11_nothing_private_is_logged_or_answered(
             .await
             .unwrap();
     }
-    for query in [
-        format!("?customer={PHONE}&no=1"),
-        format!("?cursor={TEXT}"),
-        format!("?since={TEXT}"),
-    ] {
-        let request = http
-            .get(format!("{admin}/api/v1/events{query}"))
-            .bearer_auth(TOKEN);
+    for query in [format!("?customer={PHONE}&no=1"), format!("?cursor={TEXT}"), format!("?since={TEXT}")] {
+        let request = http.get(format!("{admin}/api/v1/events{query}")).bearer_auth(TOKEN);
         answers += &request.send().await.unwrap().text().await.unwrap();
     }
-    answers += &http
-        .get(format!("{admin}/metrics"))
-        .bearer_auth(TOKEN)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    answers +=
+        &http.get(format!("{admin}/metrics")).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap();
 
     let (stopped, log) = server.stop();
     assert!(stopped);
     assert!(log.lines().count() > 20, "at this filter a lot is logged");
     let digits = PHONE.trim_start_matches('+');
     let digests = [sign(TEXT.as_bytes()), sign(b"another body")];
-    let canaries = [
-        TEXT,
-        NAME,
-        digits,
-        SECRET,
-        API_KEY,
-        TOKEN,
-        WRONG,
-        &digests[0],
-        &digests[1],
-    ];
+    let canaries = [TEXT, NAME, digits, SECRET, API_KEY, TOKEN, WRONG, &digests[0], &digests[1]];
     for canary in canaries {
         let logged = log.lines().find(|line| line.contains(canary));
         assert!(logged.is_none(), "{canary} was logged: {logged:?}");

@@ -13,18 +13,10 @@ async fn p12_the_public_listener_serves_nothing_else(
     let desk = Desk::start(backend, "").await;
     let base = format!("http://{}", desk.running.public_address());
     let ask = async |method: Method, path: &str| {
-        desk.http
-            .request(method, format!("{base}{path}"))
-            .send()
-            .await
-            .unwrap()
-            .status()
+        desk.http.request(method, format!("{base}{path}")).send().await.unwrap().status()
     };
     assert_eq!(ask(Method::GET, "/livez").await, StatusCode::OK);
-    assert_eq!(
-        ask(Method::GET, "/webhooks/connectly").await,
-        StatusCode::METHOD_NOT_ALLOWED
-    );
+    assert_eq!(ask(Method::GET, "/webhooks/connectly").await, StatusCode::METHOD_NOT_ALLOWED);
     for path in [
         "/",
         "/readyz",
@@ -59,30 +51,13 @@ async fn p12_data_and_actions_need_the_token(#[values(Backend::Sqlite, Backend::
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
-            assert_eq!(
-                request.send().await.unwrap().status(),
-                StatusCode::UNAUTHORIZED,
-                "{path} {token:?}"
-            );
+            assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path} {token:?}");
         }
-        let rebound = desk
-            .http
-            .get(format!("{base}{path}"))
-            .header("host", "evil.example")
-            .send()
-            .await
-            .unwrap();
+        let rebound =
+            desk.http.get(format!("{base}{path}")).header("host", "evil.example").send().await.unwrap();
         assert_eq!(rebound.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
     }
-    assert_eq!(
-        desk.http
-            .get(format!("{base}/readyz"))
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        StatusCode::OK
-    );
+    assert_eq!(desk.http.get(format!("{base}/readyz")).send().await.unwrap().status(), StatusCode::OK);
     assert!(desk.list("events").await.is_empty());
     desk.stop().await;
 }
@@ -94,33 +69,16 @@ async fn p12_unsigned_deliveries_are_refused_and_not_stored(
 ) {
     let desk = Desk::start(backend, "").await;
     let body = b"{}".to_vec();
-    for signature in [
-        None,
-        Some("nonsense"),
-        Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-    ] {
-        assert_eq!(
-            desk.post_as(signature, body.clone()).await.status(),
-            401,
-            "{signature:?}"
-        );
+    for signature in [None, Some("nonsense"), Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")] {
+        assert_eq!(desk.post_as(signature, body.clone()).await.status(), 401, "{signature:?}");
     }
     let url = format!("{}/nobody", desk.webhook_url());
     let signature = crate::support::webhooks::sign(&body);
-    let unknown = desk
-        .http
-        .post(url)
-        .header("x-connectly-hmac-sha256", signature)
-        .body(body);
+    let unknown = desk.http.post(url).header("x-connectly-hmac-sha256", signature).body(body);
     assert_eq!(unknown.send().await.unwrap().status(), 401);
     assert_eq!(desk.post(vec![b' '; 1024 * 1024 + 1]).await.status(), 413);
     assert!(desk.list("events").await.is_empty());
-    let metrics = desk
-        .admin(Method::GET, "/metrics", &serde_json::Value::Null)
-        .await
-        .text()
-        .await
-        .unwrap();
+    let metrics = desk.admin(Method::GET, "/metrics", &serde_json::Value::Null).await.text().await.unwrap();
     for reason in ["missing", "malformed", "mismatch", "unknown_account"] {
         let line = format!("switchboard_rejected_signatures_total{{reason=\"{reason}\"}} 1");
         assert!(metrics.contains(&line), "{line}");

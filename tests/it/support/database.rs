@@ -30,24 +30,15 @@ impl Database {
             Backend::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let file: PathBuf = folder.path().join("switchboard.db");
-                Self {
-                    url: format!("sqlite://{}", file.display()),
-                    _folder: Some(folder),
-                }
+                Self { url: format!("sqlite://{}", file.display()), _folder: Some(folder) }
             }
-            Backend::Postgres => Self {
-                url: create().await,
-                _folder: None,
-            },
+            Backend::Postgres => Self { url: create().await, _folder: None },
         }
     }
 }
 
 /// The server that `scripts/test` started. A test that needs it fails without it: it never passes by being skipped.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how the test script says where its server is"
-)]
+#[expect(clippy::disallowed_methods, reason = "how the test script says where its server is")]
 pub fn postgres_server() -> String {
     std::env::var(POSTGRES).unwrap_or_else(|_| {
         panic!("this test needs PostgreSQL: run `scripts/test`, which starts one, or set {POSTGRES} to a server's URL")
@@ -58,10 +49,7 @@ async fn create() -> String {
     let server = postgres_server();
     let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::connect(&server).await.unwrap();
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
     format!("{base}/{name}")

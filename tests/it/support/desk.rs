@@ -50,33 +50,21 @@ impl Desk {
         settings.listen.set_port(0);
         settings.status_lag = Duration::ZERO;
         let emulator = Emulator::start(settings, clock.clone()).await.unwrap();
-        let mut config = Config::from_toml(config, &environment(&database.url, &emulator.url()))
-            .unwrap()
-            .config;
+        let mut config =
+            Config::from_toml(config, &environment(&database.url, &emulator.url())).unwrap().config;
         config.public.listen = ([127, 0, 0, 1], 0).into();
         config.admin.listen = ([127, 0, 0, 1], 0).into();
         config.store.connections = 4;
         let running = app.start(&config, clock.clone(), true).await.unwrap();
         let http = client();
-        let desk = Self {
-            running,
-            emulator,
-            clock,
-            _database: database,
-            http,
-            config,
-            app,
-        };
+        let desk = Self { running, emulator, clock, _database: database, http, config, app };
         desk.emulator.set_webhook_url(desk.webhook_url());
         desk
     }
 
     /// Another instance of the same service on the same database: for PostgreSQL, where there may be many.
     pub async fn second_instance(&self) -> Running {
-        self.app
-            .start(&self.config, self.clock.clone(), true)
-            .await
-            .unwrap()
+        self.app.start(&self.config, self.clock.clone(), true).await.unwrap()
     }
 
     pub fn webhook_url(&self) -> String {
@@ -98,10 +86,8 @@ impl Desk {
 
     /// Posts a body with any signature header.
     pub async fn post_as(&self, signature: Option<&str>, body: Vec<u8>) -> reqwest::Response {
-        let mut request = self
-            .http
-            .post(self.webhook_url())
-            .header("content-type", "text/plain; charset=utf-8");
+        let mut request =
+            self.http.post(self.webhook_url()).header("content-type", "text/plain; charset=utf-8");
         if let Some(signature) = signature {
             request = request.header("x-connectly-hmac-sha256", signature);
         }
@@ -127,19 +113,13 @@ impl Desk {
 
     /// The rows of a list, newest first.
     pub async fn list(&self, path: &str) -> Vec<Value> {
-        self.get(&format!("/api/v1/{path}")).await["data"]
-            .as_array()
-            .unwrap()
-            .clone()
+        self.get(&format!("/api/v1/{path}")).await["data"].as_array().unwrap().clone()
     }
 
     /// One field of every row of a list, oldest first.
     pub async fn column(&self, path: &str, field: &str) -> Vec<String> {
         let rows = self.list(path).await;
-        rows.iter()
-            .rev()
-            .map(|row| row[field].as_str().unwrap_or_default().to_owned())
-            .collect()
+        rows.iter().rev().map(|row| row[field].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// What the emulator was sent, oldest first.
@@ -149,12 +129,8 @@ impl Desk {
 
     /// The texts the emulator was sent, oldest first.
     pub fn sent_texts(&self) -> Vec<String> {
-        let text = |message: &SentMessage| {
-            message.body["message"]["text"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text =
+            |message: &SentMessage| message.body["message"]["text"].as_str().unwrap_or_default().to_owned();
         self.sent().iter().map(text).collect()
     }
 
@@ -185,11 +161,7 @@ impl Desk {
 /// A client that goes where it is told and waits for as long as a busy machine takes.
 pub fn client() -> reqwest::Client {
     switchboard::connectly::client::install_crypto_provider();
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(30))
-        .build()
-        .unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 fn environment(database: &str, emulator: &str) -> Environment {
@@ -201,8 +173,5 @@ fn environment(database: &str, emulator: &str) -> Environment {
         ("CONNECTLY_WEBHOOK_SECRET", SECRET),
         ("CONNECTLY_BASE_URL", emulator),
     ];
-    variables
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

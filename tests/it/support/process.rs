@@ -70,12 +70,7 @@ impl Server {
                 }
             }
         }
-        Self {
-            child,
-            public: public.unwrap(),
-            admin: admin.unwrap(),
-            log,
-        }
+        Self { child, public: public.unwrap(), admin: admin.unwrap(), log }
     }
 
     pub fn webhook_url(&self) -> String {
@@ -86,10 +81,7 @@ impl Server {
     #[allow(dead_code, reason = "the benchmark, which shares this file, asks for it")]
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
@@ -102,13 +94,7 @@ impl Server {
     /// SIGTERM, and what it logged until it had ended.
     pub fn stop(mut self) -> (bool, String) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         let status = self.child.wait().unwrap();
         (status.success(), self.log())
     }

@@ -12,11 +12,7 @@ const SHORT: Duration = Duration::from_millis(50);
 /// What the client makes of this answer; it is an error of the test if more than one request came.
 async fn answer_to(response: ResponseTemplate) -> SendAnswer {
     let server = MockServer::start().await;
-    Mock::given(any())
-        .respond_with(response)
-        .expect(1)
-        .mount(&server)
-        .await;
+    Mock::given(any()).respond_with(response).expect(1).mount(&server).await;
     send(&settings(&server.uri())).await
 }
 
@@ -109,49 +105,29 @@ async fn a_rate_limit_says_how_long_to_wait_in_seconds_or_as_a_date() {
             .insert_header("retry-after", retry_after);
         answer_to(response).await
     };
-    let seconds = |seconds| SendAnswer::RateLimited {
-        retry_after: Some(Duration::from_secs(seconds)),
-    };
+    let seconds = |seconds| SendAnswer::RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
     assert_eq!(wait("7").await, seconds(7));
     assert_eq!(wait("Thu, 01 Jan 2026 00:01:30 GMT").await, seconds(90));
     assert_eq!(wait("Wed, 31 Dec 2025 00:00:00 GMT").await, seconds(0));
     assert_eq!(wait("18446744073709551615").await, seconds(24 * 3600));
     assert_eq!(wait("soon").await, SendAnswer::RateLimited { retry_after: None });
-    assert_eq!(
-        answer_to(ResponseTemplate::new(429)).await,
-        SendAnswer::RateLimited { retry_after: None }
-    );
+    assert_eq!(answer_to(ResponseTemplate::new(429)).await, SendAnswer::RateLimited { retry_after: None });
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = MockServer::start().await;
-    Mock::given(any())
-        .respond_with(ResponseTemplate::new(200))
-        .expect(0)
-        .mount(&elsewhere)
-        .await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&elsewhere).await;
     let moved = ResponseTemplate::new(308).insert_header("location", elsewhere.uri().as_str());
-    let SendAnswer::Refused(error) = answer_to(moved).await else {
-        panic!("a redirect is a refusal")
-    };
-    assert_eq!(
-        error.message.as_deref(),
-        Some("HTTP status 308: the base URL answers with a redirect")
-    );
+    let SendAnswer::Refused(error) = answer_to(moved).await else { panic!("a redirect is a refusal") };
+    assert_eq!(error.message.as_deref(), Some("HTTP status 308: the base URL answers with a redirect"));
 }
 
 #[tokio::test]
 async fn a_giant_body_is_cut_and_leaves_the_outcome_open() {
     let giant = format!(r#"{{"padding":"{}","id":"01K0"}}"#, "x".repeat(2 * BODY_LIMIT));
     let answer = answer_to(ResponseTemplate::new(200).set_body_string(giant.clone())).await;
-    assert_eq!(
-        answer,
-        SendAnswer::Unknown {
-            why: Doubt::NoId(200),
-            error: None
-        }
-    );
+    assert_eq!(answer, SendAnswer::Unknown { why: Doubt::NoId(200), error: None });
     let answer = answer_to(ResponseTemplate::new(400).set_body_string(giant)).await;
     assert_eq!(outcome(&answer), "refused");
 }
@@ -161,19 +137,9 @@ async fn an_answer_later_than_the_timeout_leaves_the_outcome_open() {
     let server = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(TIMEOUT);
     Mock::given(any()).respond_with(late).mount(&server).await;
-    let settings = ClientSettings {
-        connect_timeout: SHORT,
-        timeout: SHORT,
-        ..settings(&server.uri())
-    };
+    let settings = ClientSettings { connect_timeout: SHORT, timeout: SHORT, ..settings(&server.uri()) };
     let answer = send(&settings).await;
-    assert_eq!(
-        answer,
-        SendAnswer::Unknown {
-            why: Doubt::TimedOut,
-            error: None
-        }
-    );
+    assert_eq!(answer, SendAnswer::Unknown { why: Doubt::TimedOut, error: None });
 }
 
 /// Accepts one connection, reads what comes first, writes these bytes and closes. The URL to reach it.
@@ -193,21 +159,12 @@ async fn cuts_off_after(bytes: &'static [u8]) -> String {
 
 #[tokio::test]
 async fn a_lost_answer_leaves_the_outcome_open() {
-    let lost = SendAnswer::Unknown {
-        why: Doubt::Lost,
-        error: None,
-    };
+    let lost = SendAnswer::Unknown { why: Doubt::Lost, error: None };
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"id\":\"01K0\"}";
     assert_eq!(send(&settings(&cuts_off_after(b"").await)).await, lost);
-    assert_eq!(
-        send(&settings(&cuts_off_after(b"HTTP/1.1 200").await)).await,
-        lost
-    );
+    assert_eq!(send(&settings(&cuts_off_after(b"HTTP/1.1 200").await)).await, lost);
     assert_eq!(send(&settings(&cuts_off_after(half).await)).await, lost);
-    assert_eq!(
-        send(&settings(&cuts_off_after(b"nonsense\r\n\r\n").await)).await,
-        lost
-    );
+    assert_eq!(send(&settings(&cuts_off_after(b"nonsense\r\n\r\n").await)).await, lost);
 }
 
 #[tokio::test]
@@ -221,26 +178,13 @@ async fn a_refused_connection_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    assert_eq!(
-        send(&settings(&url)).await,
-        SendAnswer::NotSent {
-            why: Unreached::Refused
-        }
-    );
+    assert_eq!(send(&settings(&url)).await, SendAnswer::NotSent { why: Unreached::Refused });
 }
 
 #[tokio::test]
 async fn running_out_of_time_before_tls_stands_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
-    let settings = ClientSettings {
-        connect_timeout: SHORT,
-        ..settings(&url)
-    };
-    assert_eq!(
-        send(&settings).await,
-        SendAnswer::NotSent {
-            why: Unreached::TimedOut
-        }
-    );
+    let settings = ClientSettings { connect_timeout: SHORT, ..settings(&url) };
+    assert_eq!(send(&settings).await, SendAnswer::NotSent { why: Unreached::TimedOut });
 }

@@ -37,10 +37,7 @@ async fn sent_body(request: SessionRequest<'_>) -> Value {
     let server = MockServer::start().await;
     let accepted = ResponseTemplate::new(200).set_body_json(json!({"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}));
     Mock::given(any()).respond_with(accepted).mount(&server).await;
-    Client::new(&settings(&server.uri()))
-        .unwrap()
-        .send_session(&request)
-        .await;
+    Client::new(&settings(&server.uri())).unwrap().send_session(&request).await;
     server.received_requests().await.unwrap()[0].body_json().unwrap()
 }
 
@@ -55,10 +52,7 @@ async fn a_request_is_the_documented_one() {
 
     let request = server.received_requests().await.unwrap().remove(0);
     assert_eq!(request.method.as_str(), "POST");
-    assert_eq!(
-        request.url.path(),
-        "/prefix/v1/businesses/biz%201%2F2/send/messages"
-    );
+    assert_eq!(request.url.path(), "/prefix/v1/businesses/biz%201%2F2/send/messages");
     assert_eq!(request.headers["x-api-key"], "key-1");
     assert_eq!(request.headers["content-type"], "application/json");
     assert_eq!(
@@ -83,22 +77,12 @@ async fn a_customer_without_phone_is_addressed_by_user_id() {
         campaign: Some("spring"),
     };
     let body = sent_body(request).await;
-    assert_eq!(
-        body["recipient"],
-        json!({"id": "US.1349", "channelType": "whatsapp", "userId": "US.1349"})
-    );
+    assert_eq!(body["recipient"], json!({"id": "US.1349", "channelType": "whatsapp", "userId": "US.1349"}));
     assert_eq!(body["campaignName"], "spring");
     assert_eq!(body.get("callbackData"), Some(&Value::Null));
 
-    let both = Recipient::Both {
-        phone: "+15550100001",
-        user_id: "US.1349",
-    };
-    let body = sent_body(SessionRequest {
-        recipient: both,
-        ..request
-    })
-    .await;
+    let both = Recipient::Both { phone: "+15550100001", user_id: "US.1349" };
+    let body = sent_body(SessionRequest { recipient: both, ..request }).await;
     assert_eq!(
         body["recipient"],
         json!({"id": "+15550100001", "channelType": "whatsapp", "userId": "US.1349"})
@@ -108,30 +92,15 @@ async fn a_customer_without_phone_is_addressed_by_user_id() {
 #[test]
 fn settings_that_cannot_work_are_refused_when_the_client_is_made() {
     let refused = |settings: ClientSettings| Client::new(&settings).unwrap_err().to_string();
-    for base_url in [
-        "",
-        "api.connectly.ai",
-        "ftp://host",
-        "https://user:pass@host",
-        "https://host?x=1",
-    ] {
-        assert!(
-            refused(settings(base_url)).starts_with("the base URL"),
-            "{base_url}"
-        );
+    for base_url in ["", "api.connectly.ai", "ftp://host", "https://user:pass@host", "https://host?x=1"] {
+        assert!(refused(settings(base_url)).starts_with("the base URL"), "{base_url}");
     }
     for business_id in ["", ".", ".."] {
-        let settings = ClientSettings {
-            business_id: business_id.to_owned(),
-            ..settings("http://host")
-        };
+        let settings = ClientSettings { business_id: business_id.to_owned(), ..settings("http://host") };
         assert!(refused(settings).starts_with("the business id"));
     }
     for api_key in ["", "line\nbreak"] {
-        let settings = ClientSettings {
-            api_key: SecretString::from(api_key),
-            ..settings("http://host")
-        };
+        let settings = ClientSettings { api_key: SecretString::from(api_key), ..settings("http://host") };
         assert!(refused(settings).starts_with("the API key"));
     }
 }
@@ -149,8 +118,5 @@ fn debug_output_shows_neither_key_nor_number() {
     let settings = settings("http://host");
     let client = Client::new(&settings).unwrap();
     let shown = format!("{client:?} {settings:?} {request:?} {:?}", request.recipient);
-    assert_eq!(
-        shown,
-        "Client(..) ClientSettings(..) SessionRequest(..) Recipient(..)"
-    );
+    assert_eq!(shown, "Client(..) ClientSettings(..) SessionRequest(..) Recipient(..)");
 }

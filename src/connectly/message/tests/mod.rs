@@ -69,23 +69,13 @@ fn builders_write_what_the_documentation_writes() {
         .section("Sales", [Row::new("3", "Talk to sales")]);
     let built = [
         Message::text("Hello, how can we help you today?"),
-        Attachment::image("https://example.com/image.jpg")
-            .caption("Look")
-            .into(),
+        Attachment::image("https://example.com/image.jpg").caption("Look").into(),
         Attachment::audio("https://example.com/audio.mp3").into(),
-        Attachment::document("https://example.com/i.pdf", "invoice.pdf")
-            .caption("Invoice")
-            .into(),
-        Location::new(37.7749, -122.4194)
-            .name("HQ")
-            .address("Main St")
-            .into(),
+        Attachment::document("https://example.com/i.pdf", "invoice.pdf").caption("Invoice").into(),
+        Location::new(37.7749, -122.4194).name("HQ").address("Main St").into(),
         Message::list("Pick one", menu),
         Message::buttons("Confirm?", buttons),
-        Message::products(
-            "Ours",
-            MultiProductMessage::new("1", "Shop").section("New", ["sku"]),
-        ),
+        Message::products("Ours", MultiProductMessage::new("1", "Shop").section("New", ["sku"])),
     ];
     for message in built {
         message.validate().unwrap();
@@ -97,14 +87,8 @@ fn builders_write_what_the_documentation_writes() {
 fn null_and_absent_and_unknown_keys_read_alike() {
     let read = |value: Value| serde_json::from_value::<Message>(value).unwrap();
     let plain = Message::text("hi");
-    assert_eq!(
-        read(json!({"text": "hi", "attachments": null, "location": null, "referral": {}})),
-        plain
-    );
-    assert_eq!(
-        read(json!({"text": "hi", "attachments": [], "isEcho": false})),
-        plain
-    );
+    assert_eq!(read(json!({"text": "hi", "attachments": null, "location": null, "referral": {}})), plain);
+    assert_eq!(read(json!({"text": "hi", "attachments": [], "isEcho": false})), plain);
     let list = read(json!({"listMessage": {"header": null, "button": null, "sections": [{"rows": null}]}}));
     assert_eq!(list.list_message.unwrap().sections, [Section::default()]);
     let place = read(json!({"location": {"latitude": "1.5", "longitude": 2, "name": null}}));
@@ -121,10 +105,7 @@ fn an_unknown_key_is_named_with_the_one_that_was_meant() {
         problem(&json!({"list_message": {}})),
         "message.list_message is not a known key; did you mean `listMessage`?"
     );
-    assert_eq!(
-        problem(&json!({"isEcho": true})),
-        "message.isEcho is not a known key"
-    );
+    assert_eq!(problem(&json!({"isEcho": true})), "message.isEcho is not a known key");
     assert_eq!(problem(&json!({"a\nb": 1})), r"message.a\nb is not a known key");
     let long = problem(&json!({"x".repeat(10_000): 1}));
     assert!(long.len() < 100, "{long}");
@@ -133,10 +114,7 @@ fn an_unknown_key_is_named_with_the_one_that_was_meant() {
 #[test]
 fn a_wrong_type_is_named_with_the_right_one() {
     assert_eq!(problem(&json!("hi")), "message must be an object, but is text");
-    assert_eq!(
-        problem(&json!({"text": 5})),
-        "message.text must be text, but is a number"
-    );
+    assert_eq!(problem(&json!({"text": 5})), "message.text must be text, but is a number");
     assert_eq!(
         problem(&json!({"attachments": [{"type": "sticker", "url": "https://x.example"}]})),
         "message.attachments[0].type must be one of image, video, audio, document"
@@ -145,19 +123,14 @@ fn a_wrong_type_is_named_with_the_right_one() {
         problem(&json!({"location": {"latitude": true, "longitude": 1}})),
         "message.location.latitude must be a number, but is a boolean"
     );
-    assert_eq!(
-        problem(&json!({"location": {"latitude": 1}})),
-        "message.location.longitude is required"
-    );
+    assert_eq!(problem(&json!({"location": {"latitude": 1}})), "message.location.longitude is required");
 }
 
 #[test]
 fn debug_output_shows_no_words() {
     for value in documented() {
         let shown = format!("{:?}", Message::from_value(&value).unwrap());
-        for word in [
-            "hi\"", "Hello", "example", "Track", "Confirm", "Main", "37.7", "sku",
-        ] {
+        for word in ["hi\"", "Hello", "example", "Track", "Confirm", "Main", "37.7", "sku"] {
             assert!(!shown.contains(word), "{shown}");
         }
     }

@@ -6,10 +6,7 @@ use super::*;
 fn exactly_one_kind_of_content_is_asked_for() {
     let image = json!([{"type": "image", "url": "https://x.example/i.png"}]);
     let pin = json!({"latitude": 1, "longitude": 2});
-    assert_eq!(
-        problem(&json!({})),
-        "message must hold exactly one kind of content, but holds none"
-    );
+    assert_eq!(problem(&json!({})), "message must hold exactly one kind of content, but holds none");
     assert_eq!(problem(&json!({"text": ""})), "message.text is empty");
     assert_eq!(problem(&json!({"text": " \n"})), "message.text is empty");
     assert_eq!(
@@ -49,52 +46,32 @@ fn sized(extra: usize) -> Vec<(&'static str, Value)> {
     let image = json!({"type": "image", "url": "https://x.example/i.png"});
     vec![
         ("message.text", json!({"text": text(4096)})),
-        (
-            "message.attachments",
-            json!({"attachments": vec![image.clone(); 1 + extra]}),
-        ),
+        ("message.attachments", json!({"attachments": vec![image.clone(); 1 + extra]})),
         (
             "message.attachments[0].caption",
             json!({"attachments": [{"type": "image",
             "url": "https://x.example/i.png", "caption": text(3000)}]}),
         ),
-        (
-            "message.text",
-            json!({"text": text(1024), "replyButtonMessage": {"buttons": [button("1", "a")]}}),
-        ),
-        (
-            "message.replyButtonMessage.header.text",
-            with("header", json!({"text": text(60)})),
-        ),
-        (
-            "message.replyButtonMessage.footer.text",
-            with("footer", json!({"text": text(60)})),
-        ),
+        ("message.text", json!({"text": text(1024), "replyButtonMessage": {"buttons": [button("1", "a")]}})),
+        ("message.replyButtonMessage.header.text", with("header", json!({"text": text(60)}))),
+        ("message.replyButtonMessage.footer.text", with("footer", json!({"text": text(60)}))),
         (
             "message.replyButtonMessage.buttons",
             buttons(json!(
-                (0..3 + extra)
-                    .map(|n| button(&n.to_string(), &n.to_string()))
-                    .collect::<Vec<_>>()
+                (0..3 + extra).map(|n| button(&n.to_string(), &n.to_string())).collect::<Vec<_>>()
             )),
         ),
         (
             "message.replyButtonMessage.buttons[1].text",
             buttons(json!([button("1", "a"), button("2", &text(20))])),
         ),
-        (
-            "message.replyButtonMessage.buttons[0].id",
-            buttons(json!([button(&text(256), "a")])),
-        ),
+        ("message.replyButtonMessage.buttons[0].id", buttons(json!([button(&text(256), "a")]))),
         (
             "message.text",
             json!({"text": text(4096), "listMessage":
             {"button": {"text": "open"}, "sections": [{"rows": rows(1)}]}}),
         ),
-        (
-            "message.listMessage.button.text",
-            list(text(20), json!([{"rows": rows(1)}])),
-        ),
+        ("message.listMessage.button.text", list(text(20), json!([{"rows": rows(1)}]))),
         (
             "message.listMessage.sections[0].title",
             list("open".to_owned(), json!([{"title": text(24), "rows": rows(1)}])),
@@ -108,18 +85,9 @@ fn sized(extra: usize) -> Vec<(&'static str, Value)> {
             ),
         ),
         ("message.listMessage.sections[0].rows[0].id", row("id", text(200))),
-        (
-            "message.listMessage.sections[0].rows[0].text",
-            row("text", text(24)),
-        ),
-        (
-            "message.listMessage.sections[0].rows[0].description",
-            row("description", text(72)),
-        ),
-        (
-            "message.multiProductMessage.sections",
-            products(json!(sections(10 + extra))),
-        ),
+        ("message.listMessage.sections[0].rows[0].text", row("text", text(24))),
+        ("message.listMessage.sections[0].rows[0].description", row("description", text(72))),
+        ("message.multiProductMessage.sections", products(json!(sections(10 + extra)))),
         (
             "message.multiProductMessage.sections[].productItems",
             products(json!([{"productItems": items(30 + extra)}])),
@@ -133,13 +101,8 @@ fn every_limit_holds_to_the_character_and_is_named() {
         assert_eq!(Message::from_value(&value).map(drop), Ok(()), "{field}");
     }
     for (field, value) in sized(1) {
-        let Invalid {
-            field: named,
-            problem,
-        } = Message::from_value(&value).unwrap_err();
-        let Problem::Limit { limit, found } = problem else {
-            panic!("{field}: {problem}")
-        };
+        let Invalid { field: named, problem } = Message::from_value(&value).unwrap_err();
+        let Problem::Limit { limit, found } = problem else { panic!("{field}: {problem}") };
         assert_eq!((named.as_str(), found), (field, limit.max + 1));
     }
     assert_eq!(
@@ -154,10 +117,7 @@ fn the_rules_beyond_sizes_are_named() {
     let list = |list: Value| {
         let mut whole =
             json!({"button": {"text": "open"}, "sections": [{"rows": [{"id": "1", "text": "a"}]}]});
-        whole
-            .as_object_mut()
-            .unwrap()
-            .extend(list.as_object().unwrap().clone());
+        whole.as_object_mut().unwrap().extend(list.as_object().unwrap().clone());
         json!({"text": "b", "listMessage": whole})
     };
     let image = json!({"type": "image", "url": "https://x.example/i.png"});
@@ -171,14 +131,8 @@ fn the_rules_beyond_sizes_are_named() {
             buttons(json!([{"id": "1", "text": "a"}, {"id": "2", "text": "a"}])),
             "buttons[1].text is there twice",
         ),
-        (
-            buttons(json!([{"id": " 1", "text": "a"}])),
-            "buttons[0].id must not begin or end with a space",
-        ),
-        (
-            json!({"replyButtonMessage": {"buttons": [{"id": "1", "text": "a"}]}}),
-            "message.text is required",
-        ),
+        (buttons(json!([{"id": " 1", "text": "a"}])), "buttons[0].id must not begin or end with a space"),
+        (json!({"replyButtonMessage": {"buttons": [{"id": "1", "text": "a"}]}}), "message.text is required"),
         (
             list(json!({"header": {"attachment": image}})),
             "header.attachment is not shown here: WhatsApp takes a header of text only",
@@ -190,10 +144,8 @@ fn the_rules_beyond_sizes_are_named() {
             "sections[0].title is required when there is more than one section",
         ),
         (
-            list(
-                json!({"sections": [{"title": "a", "rows": [{"id": "1", "text": "a"}]},
-            {"title": "b", "rows": [{"id": "1", "text": "b"}]}]}),
-            ),
+            list(json!({"sections": [{"title": "a", "rows": [{"id": "1", "text": "a"}]},
+            {"title": "b", "rows": [{"id": "1", "text": "b"}]}]})),
             "sections[1].rows[0].id is there twice",
         ),
         (
@@ -213,14 +165,8 @@ fn the_rules_beyond_sizes_are_named() {
             json!({"attachments": [{"type": "image", "url": "https://x.example", "filename": "f"}]}),
             "filename is for documents only",
         ),
-        (
-            json!({"location": {"latitude": 91, "longitude": 0}}),
-            "latitude must be between -90 and 90",
-        ),
-        (
-            json!({"location": {"latitude": 0, "longitude": "NaN"}}),
-            "longitude must be between -180 and 180",
-        ),
+        (json!({"location": {"latitude": 91, "longitude": 0}}), "latitude must be between -90 and 90"),
+        (json!({"location": {"latitude": 0, "longitude": "NaN"}}), "longitude must be between -180 and 180"),
         (
             json!({"singleProductMessage": {"catalogId": "", "productItem": {"productRetailerId": "s"}}}),
             "catalogId is required",
@@ -240,11 +186,7 @@ fn the_rules_beyond_sizes_are_named() {
 #[test]
 fn all_problems_are_found_at_once() {
     let message = Message::buttons("", ReplyButtonMessage::new().button("", "Yes").button("2", ""));
-    let fields: Vec<_> = message
-        .problems()
-        .into_iter()
-        .map(|invalid| invalid.field)
-        .collect();
+    let fields: Vec<_> = message.problems().into_iter().map(|invalid| invalid.field).collect();
     assert_eq!(
         fields,
         [
