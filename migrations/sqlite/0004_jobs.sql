@@ -15,6 +15,9 @@ CREATE TABLE jobs (
     -- Jobs of one lane run one at a time in the order of `sequence`; without a lane they run as they come.
     lane text,
     sequence integer NOT NULL DEFAULT 0,
+    -- Whether an unfinished job is ahead of it in its lane. Claims look at the others only, so a long lane costs them
+    -- nothing. Whoever takes a job out of a lane promotes the next one, under the conversation's lock.
+    blocked integer NOT NULL DEFAULT 0,
     due_at integer NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
     first_attempt_at integer,
@@ -30,7 +33,7 @@ CREATE TABLE jobs (
 
 CREATE UNIQUE INDEX jobs_of_event ON jobs (event_id, route, run) WHERE event_id IS NOT NULL;
 CREATE INDEX jobs_of_message ON jobs (message_id) WHERE message_id IS NOT NULL;
-CREATE INDEX jobs_waiting ON jobs (route, due_at) WHERE parked_at IS NULL;
+CREATE INDEX jobs_waiting ON jobs (route, due_at, id) WHERE parked_at IS NULL AND blocked = 0;
 CREATE INDEX jobs_in_lanes ON jobs (lane, sequence) WHERE parked_at IS NULL AND lane IS NOT NULL;
 
 -- What a route keeps for a conversation, as JSON.

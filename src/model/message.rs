@@ -233,6 +233,7 @@ pub struct Message {
     pub updated_at: Timestamp,
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
 fn shown<S: Serializer>(error: &Option<ErrorDetail>, serializer: S) -> Result<S::Ok, S::Error> {
     error.as_ref().map(ErrorDetail::shown).serialize(serializer)
 }

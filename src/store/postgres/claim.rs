@@ -41,7 +41,8 @@ async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<Cla
              CROSS JOIN clock
              CROSS JOIN LATERAL (
                  SELECT j.id FROM jobs j
-                 WHERE j.route = r.route AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.due_at <= clock.now
+                 WHERE j.route = r.route AND j.kind = 'deliver' AND j.parked_at IS NULL AND NOT j.blocked
+                   AND j.due_at <= clock.now
                    -- A lease that ended unsettled is a job that may kill its process: taken only on request.
                    AND CASE WHEN $6 THEN j.lease_until <= clock.now ELSE j.lease_until IS NULL END
                    -- Only the head of a lane: a waiting retry holds it, a parked job does not.

@@ -129,6 +129,7 @@ pub(super) async fn discard(store: &PostgresStore, id: JobId) -> Result<Option<J
     let Some(job) = find(store, &mut tx, id).await? else {
         return Ok(None);
     };
+    queue::lock_of_jobs(&mut tx, &[id], &[]).await?;
     change_message(store, &mut tx, job.message_id, sending::discard).await?;
     let conflict = match lock_state(store, &mut tx, id).await? {
         Some(JobState::Parked | JobState::Ready) => None,

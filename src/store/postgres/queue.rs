@@ -21,9 +21,12 @@ pub(super) async fn insert(
     // store::insert_jobs
     sqlx::query(
         "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at)
+             parked_at, last_error, created_at, blocked)
          SELECT id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, switchboard_now($12),
-             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11
+             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11,
+             lane IS NOT NULL AND reason IS NULL AND (
+                 row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
+                 OR EXISTS (SELECT FROM jobs e WHERE e.lane = n.lane AND e.parked_at IS NULL))
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
              $9::bigint[], $10::text[])
              AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason)",
@@ -56,16 +59,18 @@ pub(super) async fn finish(
         return Ok(());
     }
     // store::finish_jobs
-    sqlx::query(
+    let lanes: Vec<String> = sqlx::query_scalar(
         "WITH gone AS (
              DELETE FROM jobs j USING unnest($2::uuid[], $1::uuid[], $3::text[], $4::text[], $5::text[])
                  AS f (job_id, id, outcome, last_error, log)
              WHERE j.id = f.job_id
-             RETURNING f.id, j.id AS job_id, j.kind, nullif(j.route, '') AS route, j.event_id, j.message_id, j.run,
+             RETURNING f.id, j.id AS job_id, j.lane, j.kind, nullif(j.route, '') AS route, j.event_id, j.message_id, j.run,
                  f.outcome, j.attempts, coalesce(f.last_error, j.last_error) AS last_error, f.log
-         )
+         ), kept AS (
          INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
-         SELECT id, job_id, kind, route, event_id, message_id, run, outcome, $6, attempts, last_error, log FROM gone",
+         SELECT id, job_id, kind, route, event_id, message_id, run, outcome, $6, attempts, last_error, log FROM gone
+         )
+         SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL",
     )
     .bind(ids.into_iter().map(|id| uuid::Uuid::from_u128(id.0)).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.job).collect::<Vec<_>>())
@@ -73,21 +78,61 @@ pub(super) async fn finish(
     .bind(finished.iter().map(|job| job.detail.as_deref()).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
     .bind(at)
+    .fetch_all(&mut *connection)
+    .await?;
+    promote(connection, &lanes).await
+}
+
+/// Lets the first unfinished job of each lane run, after another has left the lane. The caller holds the conversations'
+/// locks, so that no job is being put into the lane meanwhile.
+pub(super) async fn promote(connection: &mut PgConnection, lanes: &[String]) -> Result<()> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    // store::promote_jobs
+    sqlx::query(
+        "UPDATE jobs j SET blocked = false FROM unnest($1::text[]) AS l (lane)
+         WHERE j.blocked AND j.id = (
+             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)",
+    )
+    .bind(lanes)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Locks conversations in the order of their ids.
+/// Locks conversations in the one order that everybody takes them in: that of their keys, as a group's upsert does.
 pub(super) async fn lock(connection: &mut PgConnection, conversations: &[ConversationId]) -> Result<()> {
     if conversations.is_empty() {
         return Ok(());
     }
     // store::lock_conversations
-    sqlx::query("SELECT id FROM conversations WHERE id = ANY($1) ORDER BY id FOR UPDATE")
-        .bind(conversations)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "SELECT id FROM conversations WHERE id = ANY($1)
+         ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
+    )
+    .bind(conversations)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Locks the conversations that jobs belong to, and more, in the same order.
+pub(super) async fn lock_of_jobs(
+    connection: &mut PgConnection,
+    jobs: &[JobId],
+    more: &[ConversationId],
+) -> Result<()> {
+    // store::lock_conversations (of jobs)
+    sqlx::query(
+        "SELECT id FROM conversations
+         WHERE id = ANY($2) OR id IN (SELECT j.conversation_id FROM jobs j WHERE j.id = ANY($1))
+         ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
+    )
+    .bind(jobs)
+    .bind(more)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -122,7 +167,9 @@ pub(super) async fn requeue(
     // store::requeue_job
     sqlx::query(
         "UPDATE jobs SET parked_at = NULL, due_at = switchboard_now($3), sequence = $2, attempts = 0,
-             first_attempt_at = NULL, lease_token = NULL, lease_until = NULL, dispatched_at = NULL
+             first_attempt_at = NULL, lease_token = NULL, lease_until = NULL, dispatched_at = NULL,
+             blocked = lane IS NOT NULL AND EXISTS (
+                 SELECT FROM jobs e WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id)
          WHERE id = $1",
     )
     .bind(job)

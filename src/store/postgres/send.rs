@@ -24,7 +24,8 @@ pub(super) async fn claim_sends(store: &PostgresStore, claim: &ClaimSends) -> Re
         "WITH clock AS MATERIALIZED (SELECT switchboard_now($3) AS now),
          due AS (
              SELECT j.id FROM jobs j CROSS JOIN clock
-             WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.due_at <= clock.now
+             WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND NOT j.blocked
+                   AND j.due_at <= clock.now
                AND j.account = ANY($4)
                -- A request that left is never made again by a claim; an ended lease without one is.
                AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)

@@ -19,26 +19,22 @@ use crate::store::work::{Settled, Settlement};
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.pool.begin().await?;
     let now = millis(store.clock.now());
-    let replying: Vec<JobId> =
-        settlements.iter().filter(|item| replies(item)).map(|item| item.lease.job).collect();
-    // Conversations are locked before jobs, as everywhere; which ones is read without a lock, and held by the jobs.
-    let unlocked = if replying.is_empty() { HashMap::new() } else { held(&mut tx, &replying, false).await? };
-    let others = other_conversations(store, &mut tx, settlements, &unlocked, now).await?;
-    let mut conversations: Vec<ConversationId> =
-        unlocked.values().filter_map(|job| job.conversation).collect();
-    conversations.extend(others.values());
-    conversations.sort_unstable();
-    conversations.dedup();
-    queue::lock(&mut tx, &conversations).await?;
     let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
-    let plan = plan(settlements, &held(&mut tx, &ids, true).await?, &others, || store.id());
+    let others = other_conversations(store, &mut tx, settlements, now).await?;
+    // Conversations are locked before jobs, as everywhere: what leaves a lane promotes the next, and replies are numbered.
+    queue::lock_of_jobs(&mut tx, &ids, &others.values().copied().collect::<Vec<_>>()).await?;
+    let plan = plan(settlements, &held(&mut tx, &ids).await?, &others, || store.id());
     write(store, &mut tx, &plan, now).await?;
     tx.commit().await?;
     Ok(plan.applied)
 }
 
-fn replies(settlement: &Settlement) -> bool {
-    matches!(&settlement.resolution, Settled::Done { replies, .. } if !replies.is_empty())
+/// Whether it has a reply that leaves from a number it names.
+fn names_a_number(settlement: &Settlement) -> bool {
+    match &settlement.resolution {
+        Settled::Done { replies, .. } => replies.iter().any(|reply| reply.from.is_some()),
+        Settled::Retry(_) | Settled::Park => false,
+    }
 }
 
 async fn write(
@@ -88,14 +84,17 @@ impl HeldRow {
     }
 }
 
-async fn held(connection: &mut PgConnection, ids: &[JobId], lock: bool) -> Result<HashMap<JobId, HeldJob>> {
-    if lock {
-        // store::settle (lock)
-        sqlx::query("SELECT id FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE")
-            .bind(ids)
-            .execute(&mut *connection)
-            .await?;
-    }
+/// Locks the jobs in the order of their ids.
+async fn held(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
+    // store::settle (lock)
+    sqlx::query("SELECT id FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+        .bind(ids)
+        .execute(&mut *connection)
+        .await?;
+    read(connection, ids).await
+}
+
+async fn read(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
     let rows: Vec<HeldRow> = sqlx::query_as(
         "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
@@ -118,11 +117,16 @@ async fn other_conversations(
     store: &PostgresStore,
     connection: &mut PgConnection,
     settlements: &[Settlement],
-    jobs: &HashMap<JobId, HeldJob>,
     now: i64,
 ) -> Result<OtherConversations> {
     let mut others = OtherConversations::new();
-    for (job, customer, from) in foreign_numbers(settlements, jobs) {
+    let naming = settlements.iter().filter(|item| names_a_number(item));
+    let naming: Vec<JobId> = naming.map(|item| item.lease.job).collect();
+    if naming.is_empty() {
+        return Ok(others);
+    }
+    let jobs = read(connection, &naming).await?;
+    for (job, customer, from) in foreign_numbers(settlements, &jobs) {
         // store::settle (other numbers)
         let id: ConversationId = sqlx::query_scalar(
             "INSERT INTO conversations AS c (id, account, business, customer_id, last_event_at, created_at)
@@ -152,12 +156,13 @@ pub(super) async fn postpone(
         return Ok(());
     }
     // store::settle (again, or parked)
-    sqlx::query(
+    let lanes: Vec<String> = sqlx::query_scalar(
         "UPDATE jobs j SET lease_token = NULL, lease_until = NULL, log = n.log, last_error = n.reason,
              due_at = coalesce(switchboard_now($6) + n.after, j.due_at),
              parked_at = CASE WHEN n.after IS NULL THEN $5 END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, after, reason, log)
-         WHERE j.id = n.id",
+         WHERE j.id = n.id
+         RETURNING coalesce(j.lane, '')",
     )
     .bind(jobs.iter().map(|job| job.job).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.after.map(duration_ms)).collect::<Vec<_>>())
@@ -165,9 +170,10 @@ pub(super) async fn postpone(
     .bind(jobs.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
     .bind(now)
     .bind(offset_ms)
-    .execute(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(())
+    // A parked job releases its lane; a waiting one is still its first, and promoting it changes nothing.
+    queue::promote(connection, &lanes).await
 }
 
 /// Inserts messages with their first send.

@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::{PostgresStore, send};
-use crate::model::id::MessageId;
+use super::{PostgresStore, queue, send};
+use crate::model::id::JobId;
 use crate::model::job::Attempt;
 use crate::model::message::OwnState;
 use crate::store::Result;
@@ -72,19 +72,35 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     .bind(store.clock.offset_ms())
     .execute(&store.pool)
     .await?;
+    let mut tx = store.pool.begin().await?;
     // store::sweep (forgotten routes)
-    let parked: Vec<MessageId> = sqlx::query_scalar(
-        "UPDATE jobs j SET parked_at = $1, last_error = 'no instance knows the route ' || j.route
+    let forgotten: Vec<JobId> = sqlx::query_scalar(
+        "SELECT j.id FROM jobs j
          WHERE j.kind = 'deliver' AND j.parked_at IS NULL AND j.lease_until IS NULL
-           AND j.due_at <= switchboard_now($3) - $2
+           AND j.due_at <= switchboard_now($2) - $1
            AND NOT EXISTS (SELECT FROM settings s WHERE s.key = 'route/' || j.route
-               AND s.updated_at > switchboard_now($3) - $2)
-         RETURNING j.id",
+               AND s.updated_at > switchboard_now($2) - $1)
+         ORDER BY j.id LIMIT 1000",
     )
-    .bind(now)
     .bind(duration_ms(known.patience))
     .bind(store.clock.offset_ms())
-    .fetch_all(&store.pool)
+    .fetch_all(&mut *tx)
     .await?;
+    if forgotten.is_empty() {
+        return Ok(0);
+    }
+    queue::lock_of_jobs(&mut tx, &forgotten, &[]).await?;
+    // store::sweep (parked)
+    let parked: Vec<String> = sqlx::query_scalar(
+        "UPDATE jobs j SET parked_at = $2, last_error = 'no instance knows the route ' || j.route
+         WHERE j.id = ANY($1) AND j.parked_at IS NULL AND j.lease_until IS NULL
+         RETURNING coalesce(j.lane, '')",
+    )
+    .bind(&forgotten)
+    .bind(now)
+    .fetch_all(&mut *tx)
+    .await?;
+    queue::promote(&mut tx, &parked).await?;
+    tx.commit().await?;
     Ok(u64::try_from(parked.len()).unwrap_or(u64::MAX))
 }

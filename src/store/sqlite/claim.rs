@@ -82,7 +82,8 @@ async fn due_of(
     // store::claim_deliveries
     let due = sqlx::query_as(
         "SELECT j.id, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at FROM jobs j
-         WHERE j.route = $1 AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.due_at <= $2
+         WHERE j.route = $1 AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.blocked = 0
+           AND j.due_at <= $2
            -- A lease that ended unsettled is a job that may kill its process: taken only on request.
            AND CASE WHEN $3 THEN j.lease_until <= $2 ELSE j.lease_until IS NULL END
            -- Only the head of a lane: a waiting retry holds it, a parked job does not.

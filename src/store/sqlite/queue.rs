@@ -51,10 +51,14 @@ pub(super) async fn insert(connection: &mut SqliteConnection, jobs: &[NewJob], n
     // store::insert_jobs
     sqlx::query(
         "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at)
+             parked_at, last_error, created_at, blocked)
          SELECT value ->> 'id', value ->> 'kind', value ->> 'account', value ->> 'route', value ->> 'event',
              value ->> 'message', value ->> 'conversation', value ->> 'lane', value ->> 'sequence', $2,
-             CASE WHEN value ->> 'reason' IS NULL THEN NULL ELSE $2 END, value ->> 'reason', $2
+             CASE WHEN value ->> 'reason' IS NULL THEN NULL ELSE $2 END, value ->> 'reason', $2,
+             value ->> 'lane' IS NOT NULL AND value ->> 'reason' IS NULL AND (
+                 row_number() OVER (
+                     PARTITION BY value ->> 'lane', value ->> 'reason' IS NULL ORDER BY value ->> 'sequence') > 1
+                 OR EXISTS (SELECT 1 FROM jobs e WHERE e.lane = value ->> 'lane' AND e.parked_at IS NULL))
          FROM json_each($1)",
     )
     .bind(json(&rows)?)
@@ -144,10 +148,32 @@ pub(super) async fn finish(
     .execute(&mut *connection)
     .await?;
     // store::finish_jobs (gone)
-    sqlx::query("DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1))")
-        .bind(&rows)
-        .execute(connection)
-        .await?;
+    let lanes: Vec<Option<String>> = sqlx::query_scalar(
+        "DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1)) RETURNING lane",
+    )
+    .bind(&rows)
+    .fetch_all(&mut *connection)
+    .await?;
+    promote(connection, lanes).await
+}
+
+/// Lets the first unfinished job of each lane run, after another has left the lane.
+pub(super) async fn promote(connection: &mut SqliteConnection, lanes: Vec<Option<String>>) -> Result<()> {
+    let lanes: Vec<String> = lanes.into_iter().flatten().collect();
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    // store::promote_jobs
+    sqlx::query(
+        "UPDATE jobs SET blocked = 0
+         WHERE id IN (
+             SELECT (SELECT e.id FROM jobs e WHERE e.lane = l.value AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)
+             FROM json_each($1) AS l)
+           AND blocked",
+    )
+    .bind(json(&lanes)?)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -189,7 +215,9 @@ pub(super) async fn requeue(
     // store::requeue_job
     sqlx::query(
         "UPDATE jobs SET parked_at = NULL, due_at = $3, sequence = $2, attempts = 0, first_attempt_at = NULL,
-             lease_token = NULL, lease_until = NULL, dispatched_at = NULL
+             lease_token = NULL, lease_until = NULL, dispatched_at = NULL,
+             blocked = lane IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM jobs e WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id)
          WHERE id = $1",
     )
     .bind(job)

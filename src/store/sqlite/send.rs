@@ -23,7 +23,8 @@ pub(super) async fn claim_sends(store: &SqliteStore, claim: &ClaimSends) -> Resu
     // store::claim_sends
     let due: Vec<JobId> = sqlx::query_scalar(
         "SELECT j.id FROM jobs j
-         WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.due_at <= $1
+         WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.blocked = 0
+           AND j.due_at <= $1
            AND j.account IN (SELECT value FROM json_each($3))
            -- A request that left is never made again by a claim; an ended lease without one is.
            AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)

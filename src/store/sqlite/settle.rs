@@ -146,19 +146,21 @@ pub(super) async fn postpone(connection: &mut SqliteConnection, jobs: &[Postpone
         })
         .collect();
     // store::settle (again, or parked)
-    sqlx::query(
+    let lanes: Vec<Option<String>> = sqlx::query_scalar(
         "UPDATE jobs SET lease_token = NULL, lease_until = NULL, log = n.log, last_error = n.reason,
              due_at = coalesce($2 + n.after, due_at), parked_at = CASE WHEN n.after IS NULL THEN $2 END
          FROM (SELECT value ->> 'job' AS job, value ->> 'after' AS after, value ->> 'reason' AS reason,
                    value ->> 'log' AS log
                FROM json_each($1)) AS n
-         WHERE jobs.id = n.job",
+         WHERE jobs.id = n.job
+         RETURNING lane",
     )
     .bind(json(&rows)?)
     .bind(now)
-    .execute(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(())
+    // A parked job releases its lane; a waiting one is still its first, and promoting it changes nothing.
+    queue::promote(connection, lanes).await
 }
 
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{SqliteStore, json, send};
+use super::{SqliteStore, json, queue, send};
 use crate::model::job::Attempt;
 use crate::model::message::OwnState;
 use crate::store::Result;
@@ -72,16 +72,19 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     .execute(&mut *tx)
     .await?;
     // store::sweep (forgotten routes)
-    let parked = sqlx::query(
+    let lanes: Vec<Option<String>> = sqlx::query_scalar(
         "UPDATE jobs SET parked_at = $1, last_error = 'no instance knows the route ' || route
          WHERE kind = 'deliver' AND parked_at IS NULL AND lease_until IS NULL AND due_at <= $1 - $2
            AND NOT EXISTS (
-               SELECT 1 FROM settings s WHERE s.key = 'route/' || jobs.route AND s.updated_at > $1 - $2)",
+               SELECT 1 FROM settings s WHERE s.key = 'route/' || jobs.route AND s.updated_at > $1 - $2)
+         RETURNING lane",
     )
     .bind(now)
     .bind(duration_ms(known.patience))
-    .execute(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
+    let parked = u64::try_from(lanes.len()).unwrap_or(u64::MAX);
+    queue::promote(&mut tx, lanes).await?;
     tx.commit().await?;
-    Ok(parked.rows_affected())
+    Ok(parked)
 }
