@@ -78,8 +78,7 @@ impl Desk {
         surroundings: &Surroundings,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let secret =
-            |prefix: &str| format!("{prefix}_{}", surroundings.clock.ulid().to_string().to_lowercase());
+        let secret = |prefix: &str| format!("{prefix}_{:032x}", rand::random::<u128>());
         let secrets = Secrets { token: secret("token"), webhook: secret("secret") };
         let mut config = configuration(file, surroundings)?;
         logging::init_logging(&config.log)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
 
@@ -45,6 +46,12 @@ impl<Of> Id<Of> {
     /// The 128 bits.
     pub const fn ulid(self) -> Ulid {
         self.ulid
+    }
+
+    /// The smallest id that can be made at a time: ids from this one on were made then or later.
+    pub fn first_at(at: Timestamp) -> Self {
+        let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
+        Self::new(Ulid(millis << 80))
     }
 
     /// Reads what [`fmt::Display`] prints.

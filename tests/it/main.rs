@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 
 mod architecture;
+mod contract;
 mod five_minutes;
 mod fixtures;
 mod instances;

@@ -20,6 +20,7 @@ pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) ->
     let mut tx = store.pool.begin().await?;
     let now = millis(store.clock.now());
     let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
+    lock_customers(&mut tx, settlements).await?;
     let others = other_conversations(store, &mut tx, settlements, now).await?;
     // Conversations are locked before jobs, as everywhere: what leaves a lane promotes the next, and replies are numbered.
     queue::lock_of_jobs(&mut tx, &ids, &others.values().copied().collect::<Vec<_>>()).await?;
@@ -82,6 +83,26 @@ impl HeldRow {
             log: attempts(Some(&self.log)),
         }
     }
+}
+
+/// Locks the customers that opt out or in, before any conversation: a group that learns a name takes them in that order.
+async fn lock_customers(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<()> {
+    let changes =
+        |item: &&Settlement| matches!(&item.resolution, Settled::Done { effects, .. } if !effects.is_empty());
+    let changing: Vec<JobId> = settlements.iter().filter(changes).map(|item| item.lease.job).collect();
+    if changing.is_empty() {
+        return Ok(());
+    }
+    // store::settle (customers)
+    sqlx::query(
+        "SELECT id FROM customers WHERE id IN (
+             SELECT c.customer_id FROM jobs j JOIN conversations c ON c.id = j.conversation_id WHERE j.id = ANY($1))
+         ORDER BY id FOR UPDATE",
+    )
+    .bind(changing)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Locks the jobs in the order of their ids.

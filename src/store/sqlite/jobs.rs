@@ -46,14 +46,14 @@ pub(super) async fn jobs(
         Some(JobState::Done | JobState::Discarded) => QueryBuilder::new(
             "/* store::jobs (finished) */ SELECT * FROM (
                  SELECT o.job_id AS id, o.kind, o.route, o.event_id, o.message_id, o.attempts, NULL AS due_at,
-                     o.last_error, o.log, o.at AS created_at,
+                     o.last_error, o.log,
                      CASE o.outcome WHEN 'discarded' THEN 'discarded' ELSE 'done' END AS state
                  FROM outcomes o) j WHERE true",
         ),
         Some(JobState::Ready | JobState::Running | JobState::Parked) | None => {
             let mut query = QueryBuilder::new(
                 "/* store::jobs */ SELECT * FROM (
-                     SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log, created_at,
+                     SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
                          CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > ",
             );
             query.push_bind(millis(store.clock.now()));
@@ -71,10 +71,10 @@ pub(super) async fn jobs(
         query.push(" AND route = ").push_bind(route.clone());
     }
     if let Some(since) = filter.since {
-        query.push(" AND created_at >= ").push_bind(millis(since));
+        query.push(" AND id >= ").push_bind(JobId::first_at(since));
     }
     if let Some(until) = filter.until {
-        query.push(" AND created_at < ").push_bind(millis(until));
+        query.push(" AND id < ").push_bind(JobId::first_at(until));
     }
     if let Some(before) = page.before {
         query.push(" AND id < ").push_bind(before);

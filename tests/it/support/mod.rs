@@ -1,8 +1,11 @@
-//! What tests stand on: databases of their own, a whole Switchboard beside an emulator, and the bodies Connectly sends.
+//! What tests stand on: databases of their own, stores and whole Switchboards on them, and the bodies Connectly sends.
 
+pub mod arrivals;
 pub mod database;
+pub mod depot;
 pub mod desk;
 pub mod process;
+pub mod store;
 pub mod webhooks;
 
 pub use database::{Backend, Database};

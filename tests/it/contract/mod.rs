@@ -1,0 +1,10 @@
+//! The guarantees of the store, one named behaviour per function, each on both backends.
+
+mod accepting;
+mod asking;
+mod claiming;
+mod conversations;
+mod permutations;
+mod sending;
+mod settling;
+mod upkeep;

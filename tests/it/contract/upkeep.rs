@@ -1,0 +1,164 @@
+//! Upkeep: what the coming months need, forgotten routes, and schemas that are behind.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
+use switchboard::clock::Clock;
+use switchboard::model::job::JobState;
+use switchboard::store::work::Swept;
+use switchboard::store::{OpenOptions, StoreError, open};
+
+use crate::support::arrivals::inbound;
+use crate::support::depot::{Depot, ROUTE};
+use crate::support::{Backend, Database};
+
+const MONTH: Duration = Duration::from_hours(31 * 24);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The partitions of a table, and how many rows lie in the outer one of `dedupe` after the last month.
+async fn look(depot: &Depot) -> (Vec<String>, i64) {
+    let mut connection = PgConnection::connect(&depot.store.url).await.unwrap();
+    let partitions = sqlx::query_scalar(
+        "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class c ON c.oid = inhparent
+         WHERE c.relkind = 'p' ORDER BY 1",
+    );
+    let names = partitions.fetch_all(&mut connection).await.unwrap();
+    let after = sqlx::query_scalar("SELECT count(*) FROM dedupe_after");
+    let after = after.fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    (names, after)
+}
+
+fn month(depot: &Depot, table: &str, ahead: i64) -> String {
+    let date = depot.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let month = date.first_of_month().checked_add(jiff::Span::new().months(ahead)).unwrap();
+    format!("{table}_{:04}_{:02}", month.year(), month.month())
+}
+
+#[tokio::test]
+async fn partitions_are_there_ahead_of_time() {
+    let depot = Depot::open(Backend::Postgres).await;
+    for _ in 0..2 {
+        let (names, _) = look(&depot).await;
+        for table in ["events", "bodies", "outcomes", "dedupe"] {
+            for ahead in -1..=2 {
+                assert!(names.contains(&month(&depot, table, ahead)), "{table} {ahead}: {names:?}");
+            }
+        }
+        depot.pass(MONTH);
+        depot.store.upkeep().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_month_takes_over_what_was_ahead_of_it() {
+    let depot = Depot::open(Backend::Postgres).await;
+    let ahead = depot.clock.now().checked_add(4 * MONTH).unwrap();
+    let far_ahead = depot.clock.now().checked_add(400 * MONTH).unwrap();
+    let posts = [ahead, far_ahead].map(|at| inbound(&depot.clock).message_id(serde_json::Value::Null).at(at));
+    depot.accept_all(posts.clone()).await;
+    assert_eq!(look(&depot).await.1, 2);
+    depot.pass(3 * MONTH);
+    depot.store.upkeep().await.unwrap();
+    assert_eq!(look(&depot).await.1, 1);
+    for post in posts {
+        assert!(depot.accept(post.again(&depot.clock)).await.duplicate);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn upkeep_may_run_on_two_instances_at_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let other = depot.store.second_instance().await;
+    for _ in 0..3 {
+        depot.pass(2 * MONTH);
+        let post = inbound(&depot.clock).on(ROUTE).into();
+        let group = [post];
+        let (one, two, commit) =
+            tokio::join!(depot.store.upkeep(), other.upkeep(), depot.store.commit(&group));
+        one.unwrap();
+        two.unwrap();
+        commit.unwrap();
+    }
+    assert_eq!(depot.events().await.len(), 3);
+}
+
+#[rstest]
+#[tokio::test]
+async fn upkeep_twice_changes_nothing(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
+    let depot = Depot::open(backend).await;
+    depot.ana_writes().await;
+    depot.store.upkeep().await.unwrap();
+    depot.store.upkeep().await.unwrap();
+    assert_eq!((depot.events().await.len(), depot.claim().await.len()), (1, 1));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_route_that_nobody_knows_is_parked_after_an_hour(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.accept(inbound(&depot.clock).on("gone").on(ROUTE)).await;
+    depot.pass(Duration::from_mins(59));
+    assert_eq!(depot.sweep_knowing(&[ROUTE]).await, Swept::default());
+    depot.pass(Duration::from_mins(2));
+    assert_eq!(depot.sweep_knowing(&[ROUTE]).await, Swept { unconfirmed: 0, forgotten: 1 });
+    let parked = depot.jobs(Some(JobState::Parked)).await.remove(0);
+    assert_eq!(parked.route.as_deref(), Some("gone"));
+    assert!(parked.last_error.unwrap().contains("gone"));
+    assert_eq!(depot.claim().await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_route_that_another_instance_knows_is_not_forgotten(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.accept(inbound(&depot.clock).on("theirs")).await;
+    depot.pass(2 * HOUR);
+    assert_eq!(depot.sweep_knowing(&["theirs"]).await, Swept::default());
+    depot.pass(HOUR / 2);
+    assert_eq!(depot.sweep_knowing(&[ROUTE]).await, Swept::default());
+    depot.pass(HOUR);
+    assert_eq!(depot.sweep_knowing(&[ROUTE]).await.forgotten, 1);
+}
+
+#[tokio::test]
+async fn a_schema_without_migrations_is_refused() {
+    let database = Database::empty().await;
+    let options = OpenOptions { migrate: false, connections: 1 };
+    let refused = open(&database.url, &options, Clock::system()).await.map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Schema(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_sqlite_schema_without_migrations_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("switchboard.db").display());
+    let options = OpenOptions { migrate: false, connections: 1 };
+    let refused = open(&url, &options, Clock::system()).await.map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Schema(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_instances_may_migrate_at_once() {
+    let database = Database::empty().await;
+    let options = OpenOptions { migrate: true, connections: 2 };
+    let (url, clock) = (database.url, Clock::system());
+    let (one, two) = tokio::join!(open(&url, &options, clock.clone()), open(&url, &options, clock.clone()));
+    one.unwrap().ping().await.unwrap();
+    two.unwrap().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_url_of_another_scheme_is_refused() {
+    let options = OpenOptions { migrate: false, connections: 1 };
+    let refused = open("mysql://localhost/switchboard", &options, Clock::system()).await.map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Url)));
+}
