@@ -14,6 +14,8 @@
 
 pub mod arrival;
 pub mod error;
+mod ids;
+pub mod narrow;
 pub mod plan;
 pub mod postgres;
 pub mod query;

@@ -1,19 +1,11 @@
 //! Rows as both databases hold them, and how they become things of the model.
 //!
-//! Column names are the same on both sides, so one `FromRow` serves both. Times are Unix milliseconds. Ids are `uuid` in
-//! PostgreSQL and ULID texts in SQLite; both sort by time.
+//! Column names are the same on both sides, so one `FromRow` serves both. Times are Unix milliseconds.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::database::Database;
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
-use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo};
-use sqlx::{Decode, Encode, FromRow, Postgres, Sqlite, Type};
-use ulid::Ulid;
-use uuid::Uuid;
+use sqlx::FromRow;
 
 use super::error::StoreError;
 use super::plan::journal::{MessageRecord, SendRecord};
@@ -23,54 +15,10 @@ use crate::connectly::event::decode;
 use crate::connectly::ids::parse_ulid;
 use crate::model::conversation::{Conversation, Window};
 use crate::model::event::{BusinessNumber, Customer, Event, EventKind, EventType};
-use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::{Message, Origin, OwnState, SendKind, Statuses};
-
-impl<Of> Type<Postgres> for Id<Of> {
-    fn type_info() -> PgTypeInfo {
-        <Uuid as Type<Postgres>>::type_info()
-    }
-}
-
-impl<Of> PgHasArrayType for Id<Of> {
-    fn array_type_info() -> PgTypeInfo {
-        <Uuid as PgHasArrayType>::array_type_info()
-    }
-}
-
-impl<Of> Encode<'_, Postgres> for Id<Of> {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        <Uuid as Encode<Postgres>>::encode(Uuid::from_u128(self.ulid().0), buffer)
-    }
-}
-
-impl<'r, Of> Decode<'r, Postgres> for Id<Of> {
-    fn decode(value: <Postgres as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
-        let uuid = <Uuid as Decode<Postgres>>::decode(value)?;
-        Ok(Self::new(Ulid(uuid.as_u128())))
-    }
-}
-
-impl<Of> Type<Sqlite> for Id<Of> {
-    fn type_info() -> SqliteTypeInfo {
-        <String as Type<Sqlite>>::type_info()
-    }
-}
-
-impl<Of> Encode<'_, Sqlite> for Id<Of> {
-    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        <String as Encode<Sqlite>>::encode(self.to_string(), buffer)
-    }
-}
-
-impl<'r, Of> Decode<'r, Sqlite> for Id<Of> {
-    fn decode(value: <Sqlite as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
-        let text = <&str as Decode<Sqlite>>::decode(value)?;
-        Self::parse(text).ok_or_else(|| "not a ULID".into())
-    }
-}
 
 /// A time as it is stored.
 pub fn millis(at: Timestamp) -> i64 {

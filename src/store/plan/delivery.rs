@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::model::context::Context;
 use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, MessageId};
-use crate::model::job::Lease;
+use crate::model::job::{Attempt, Lease};
 use crate::model::message::Message;
 use crate::store::rows::{EventRow, timestamp};
-use crate::store::work::Delivery;
+use crate::store::work::{Delivery, Settled, Settlement};
 
 /// A job that was just leased.
 #[derive(Debug, Clone)]
@@ -45,9 +45,13 @@ pub struct Surroundings {
     pub latest: HashMap<ConversationId, Message>,
 }
 
-/// Puts deliveries together, in the order they were claimed. A job whose event retention has dropped is left out: its
-/// lease ends, and it is parked like any that kills its worker.
-pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Timestamp) -> Vec<Delivery> {
+/// Puts deliveries together, in the order they were claimed. Beside them the settlements of those that have nothing left to
+/// deliver, since retention has dropped their event: they are parked.
+pub fn assemble(
+    claimed: Vec<ClaimedRow>,
+    surroundings: Surroundings,
+    now: Timestamp,
+) -> (Vec<Delivery>, Vec<Settlement>) {
     let Surroundings { events, conversations, states, messages, latest } = surroundings;
     // Two routes may deliver one event.
     let mut known = HashMap::with_capacity(events.len());
@@ -55,8 +59,12 @@ pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Times
         let referred = row.message_id.or(row.replied_message_id);
         known.insert(row.id, (row.into_event(), referred));
     }
-    let deliver = |row: ClaimedRow| {
-        let (event, referred) = known.get(&row.event)?;
+    let (mut deliveries, mut orphans) = (Vec::with_capacity(claimed.len()), Vec::new());
+    for row in claimed {
+        let Some((event, referred)) = known.get(&row.event) else {
+            orphans.push(park(&row, now));
+            continue;
+        };
         let conversation = row.conversation.and_then(|id| conversations.get(&id));
         let state = row.conversation.and_then(|id| states.get(&(row.route.clone(), id)).cloned());
         let context = Context {
@@ -71,7 +79,18 @@ pub fn assemble(claimed: Vec<ClaimedRow>, surroundings: Surroundings, now: Times
             now,
         };
         let first_attempt_at = timestamp(row.first_attempt_at);
-        Some(Delivery { lease: row.lease, event: event.clone(), context, first_attempt_at })
+        deliveries.push(Delivery { lease: row.lease, event: event.clone(), context, first_attempt_at });
+    }
+    (deliveries, orphans)
+}
+
+fn park(row: &ClaimedRow, now: Timestamp) -> Settlement {
+    let attempt = Attempt {
+        number: row.attempts,
+        at: now,
+        duration_ms: 0,
+        outcome: "parked".to_owned(),
+        detail: Some("its event is gone".to_owned()),
     };
-    claimed.into_iter().filter_map(deliver).collect()
+    Settlement { lease: row.lease, attempt, resolution: Settled::Park }
 }

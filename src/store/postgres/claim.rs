@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresStore, events};
+use super::{PostgresStore, events, settle};
 use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
@@ -24,10 +24,24 @@ pub(super) async fn claim_deliveries(
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    // What is read below cannot change under us: state and order belong to the lane, and the lane is leased.
+    let read = read(store, &claimed).await;
+    let Ok(surroundings) = read else {
+        // Nobody will work on them: without this they would wait for their leases to end.
+        let leases: Vec<Lease> = claimed.iter().map(|row| row.lease).collect();
+        release(store, &leases).await?;
+        return read.map(|_| Vec::new());
+    };
+    let (deliveries, orphans) = assemble(claimed, surroundings, store.clock.now());
+    if !orphans.is_empty() {
+        settle::settle(store, &orphans).await?;
+    }
+    Ok(deliveries)
+}
+
+/// What is read here cannot change under us: state and order belong to the lane, and the lane is leased.
+async fn read(store: &PostgresStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
     let mut connection = store.pool.acquire().await?;
-    let surroundings = surroundings(&mut connection, &claimed).await?;
-    Ok(assemble(claimed, surroundings, store.clock.now()))
+    surroundings(&mut connection, claimed).await
 }
 
 async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {

@@ -1,13 +1,13 @@
 //! Questions about events.
 
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::{PgConnection, QueryBuilder};
 
 use super::PostgresStore;
 use crate::model::event::Event;
 use crate::model::id::EventId;
-use crate::store::Result;
 use crate::store::query::{EventFilter, Page, PageRequest, StoredBody};
-use crate::store::rows::{EventRow, millis};
+use crate::store::rows::EventRow;
+use crate::store::{Result, narrow};
 
 pub(super) async fn event(store: &PostgresStore, id: EventId) -> Result<Option<Event>> {
     // store::event
@@ -27,11 +27,8 @@ pub(super) async fn events(
     page: PageRequest<EventId>,
 ) -> Result<Page<Event>> {
     let mut query = QueryBuilder::new("/* store::events */ SELECT * FROM event_view WHERE true");
-    narrow(&mut query, filter);
-    if let Some(before) = page.before {
-        query.push(" AND id < ").push_bind(before);
-    }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
+    narrow::events(&mut query, filter);
+    narrow::page(&mut query, page);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.pool).await?;
     Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
@@ -44,45 +41,10 @@ pub(super) async fn events_after(
 ) -> Result<Vec<Event>> {
     let mut query = QueryBuilder::new("/* store::events_after */ SELECT * FROM event_view WHERE id > ");
     query.push_bind(after);
-    narrow(&mut query, filter);
+    narrow::events(&mut query, filter);
     query.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.pool).await?;
     Ok(rows.into_iter().map(EventRow::into_event).collect())
-}
-
-fn narrow(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
-    let EventFilter { account, event_type, customer, business, provider_message_id, since, until } = filter;
-    if let Some(account) = account {
-        query.push(" AND account = ").push_bind(account.clone());
-    }
-    if let Some(event_type) = event_type {
-        query.push(" AND type = ").push_bind(event_type.as_str());
-    }
-    if let Some(customer) = customer {
-        query.push(" AND conversation_id IN (SELECT c.id FROM conversations c WHERE c.customer_id IN (");
-        of_customer(query, customer);
-        query.push("))");
-    }
-    if let Some(business) = business {
-        query.push(" AND business = ").push_bind(business.clone());
-    }
-    if let Some(id) = provider_message_id {
-        query.push(" AND provider_message_id = ").push_bind(id.clone());
-    }
-    if let Some(since) = since {
-        query.push(" AND received_at >= ").push_bind(millis(*since));
-    }
-    if let Some(until) = until {
-        query.push(" AND received_at < ").push_bind(millis(*until));
-    }
-}
-
-/// The customers a text names: by phone, by user id, or by our id.
-pub(super) fn of_customer(query: &mut QueryBuilder<Postgres>, named: &str) {
-    query.push("SELECT i.customer_id FROM identities i WHERE i.value = ").push_bind(named.to_owned());
-    if let Some(id) = crate::model::id::CustomerId::parse(named) {
-        query.push(" UNION SELECT p.id FROM customers p WHERE p.id = ").push_bind(id);
-    }
 }
 
 pub(super) async fn event_body(store: &PostgresStore, id: EventId) -> Result<Option<StoredBody>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, events, json, queue};
+use super::{SqliteStore, events, json, queue, settle};
 use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
@@ -20,10 +20,24 @@ pub(super) async fn claim_deliveries(store: &SqliteStore, claim: &ClaimDeliverie
     if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    // What is read below cannot change under us: state and order belong to the lane, and the lane is leased.
+    let read = read(store, &claimed).await;
+    let Ok(surroundings) = read else {
+        // Nobody will work on them: without this they would wait for their leases to end.
+        let leases: Vec<Lease> = claimed.iter().map(|row| row.lease).collect();
+        release(store, &leases).await?;
+        return read.map(|_| Vec::new());
+    };
+    let (deliveries, orphans) = assemble(claimed, surroundings, store.clock.now());
+    if !orphans.is_empty() {
+        settle::settle(store, &orphans).await?;
+    }
+    Ok(deliveries)
+}
+
+/// What is read here cannot change under us: state and order belong to the lane, and the lane is leased.
+async fn read(store: &SqliteStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
     let mut connection = store.readers.acquire().await?;
-    let surroundings = surroundings(&mut connection, &claimed).await?;
-    Ok(assemble(claimed, surroundings, store.clock.now()))
+    surroundings(&mut connection, claimed).await
 }
 
 async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {

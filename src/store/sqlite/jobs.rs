@@ -10,7 +10,7 @@ use crate::store::plan::sending;
 use crate::store::plan::settle::Finished;
 use crate::store::query::{JobCount, JobFilter, Page, PageRequest};
 use crate::store::rows::{JobRow, millis};
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, narrow};
 
 pub(super) async fn job(store: &SqliteStore, id: JobId) -> Result<Option<Job>> {
     let mut connection = store.readers.acquire().await?;
@@ -21,7 +21,8 @@ async fn find(store: &SqliteStore, connection: &mut SqliteConnection, id: JobId)
     // store::job
     let row: Option<JobRow> = sqlx::query_as(
         "SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
-             CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > $2 THEN 'running'
+             CASE WHEN parked_at IS NOT NULL THEN 'parked'
+                 WHEN dispatched_at IS NOT NULL OR lease_until > $2 THEN 'running'
                  ELSE 'ready' END AS state
          FROM jobs WHERE id = $1
          UNION ALL
@@ -54,32 +55,16 @@ pub(super) async fn jobs(
             let mut query = QueryBuilder::new(
                 "/* store::jobs */ SELECT * FROM (
                      SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
-                         CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN dispatched_at IS NOT NULL OR lease_until > ",
+                         CASE WHEN parked_at IS NOT NULL THEN 'parked'
+                 WHEN dispatched_at IS NOT NULL OR lease_until > ",
             );
             query.push_bind(millis(store.clock.now()));
             query.push(" THEN 'running' ELSE 'ready' END AS state FROM jobs) j WHERE true");
             query
         }
     };
-    if let Some(state) = filter.state {
-        query.push(" AND state = ").push_bind(state.as_str());
-    }
-    if let Some(kind) = filter.kind {
-        query.push(" AND kind = ").push_bind(kind.as_str());
-    }
-    if let Some(route) = &filter.route {
-        query.push(" AND route = ").push_bind(route.clone());
-    }
-    if let Some(since) = filter.since {
-        query.push(" AND id >= ").push_bind(JobId::first_at(since));
-    }
-    if let Some(until) = filter.until {
-        query.push(" AND id < ").push_bind(JobId::first_at(until));
-    }
-    if let Some(before) = page.before {
-        query.push(" AND id < ").push_bind(before);
-    }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
+    narrow::jobs(&mut query, filter);
+    narrow::page(&mut query, page);
     let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.readers).await?;
     let jobs = rows.into_iter().map(|row| row.into_job(false)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(jobs, page.limit))

@@ -2,14 +2,14 @@
 
 use sqlx::QueryBuilder;
 
-use super::{SqliteStore, events};
+use super::SqliteStore;
 use crate::connectly::ids::ProviderMessageId;
 use crate::model::id::MessageId;
 use crate::model::message::{Message, TimelineEntry};
-use crate::store::Result;
 use crate::store::plan::timeline::{self, StatusSeen};
 use crate::store::query::{MessageFilter, Page, PageRequest};
-use crate::store::rows::{MessageRow, SendRow, millis};
+use crate::store::rows::{MessageRow, SendRow};
+use crate::store::{Result, narrow};
 
 pub(super) async fn message(store: &SqliteStore, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
     let provider_id = ProviderMessageId::parse(id).map(|id| id.to_string()).unwrap_or_default();
@@ -50,37 +50,9 @@ pub(super) async fn messages(
     filter: &MessageFilter,
     page: PageRequest<MessageId>,
 ) -> Result<Page<Message>> {
-    let MessageFilter { account, customer, business, provider_message_id, state, origin, since, until } =
-        filter;
     let mut query = QueryBuilder::new("/* store::messages */ SELECT * FROM message_view WHERE true");
-    for (column, value) in
-        [("account", account), ("business", business), ("state", state), ("origin", origin)]
-    {
-        if let Some(value) = value {
-            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
-        }
-    }
-    if let Some(customer) = customer {
-        query.push(" AND customer_id IN (");
-        events::of_customer(&mut query, customer);
-        query.push(")");
-    }
-    if let Some(id) = provider_message_id {
-        query
-            .push(" AND id IN (SELECT s.message_id FROM sends s WHERE s.provider_message_id = ")
-            .push_bind(id.clone());
-        query.push(")");
-    }
-    if let Some(since) = since {
-        query.push(" AND created_at >= ").push_bind(millis(*since));
-    }
-    if let Some(until) = until {
-        query.push(" AND created_at < ").push_bind(millis(*until));
-    }
-    if let Some(before) = page.before {
-        query.push(" AND id < ").push_bind(before);
-    }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(page.limit) + 1);
+    narrow::messages(&mut query, filter);
+    narrow::page(&mut query, page);
     let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(MessageRow::into_message).collect(), page.limit))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use switchboard::model::id::EventId;
 use switchboard::model::job::JobState;
 use switchboard::model::outcome::StateChange;
@@ -370,4 +371,35 @@ async fn a_lease_that_ended_untaken_still_settles(
     depot.leases_end();
     assert!(depot.settle(&slow, say("slow")).await);
     assert!(depot.reclaim().await.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_job_whose_event_is_gone_is_parked_and_releases_its_lane(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let gone = depot.ana_writes().await;
+    let next = depot.ana_writes().await;
+    forget(&depot, gone).await;
+    assert!(depot.claim().await.is_empty());
+    let parked = depot.jobs(Some(JobState::Parked)).await;
+    assert_eq!(parked.len(), 1);
+    assert_eq!(
+        (parked[0].event_id, parked[0].last_error.as_deref()),
+        (Some(gone), Some("its event is gone"))
+    );
+    assert_eq!(events(&depot.claim().await), [next]);
+}
+
+/// Drops an event as retention does.
+async fn forget(depot: &Depot, id: EventId) {
+    let url = &depot.store.url;
+    if url.starts_with("sqlite") {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query("DELETE FROM events WHERE id = $1").bind(id).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query("DELETE FROM events WHERE id = $1").bind(id).execute(&mut connection).await.unwrap();
+    }
 }
