@@ -29,6 +29,8 @@ use crate::store::{self, OpenOptions, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::worker::{Settings, WorkAccount, WorkRoute, Worker};
 
+/// How long closing the store's connections may take: nothing is waited for any more.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// The key of the public listener's address.
 pub const PUBLIC_LISTEN: &str = "public.listen";
 /// The key of the admin listener's address.
@@ -167,21 +169,27 @@ impl Running {
         &self.worker
     }
 
-    /// Stops: not ready, no new requests, what was taken is committed, running work is finished within the drain limit.
+    /// Stops: not ready, no new requests and no new work at once; what was taken is committed, running work is finished,
+    /// each within the drain limit.
     pub async fn stop(self) {
         let _ = self.ready.send(false);
         self.shutdown.cancel();
-        for server in self.servers {
-            let _ = server.await;
-        }
-        // The routers are gone, and the queue's senders with them: the writer commits the rest and ends.
-        if tokio::time::timeout(self.drain, self.writer).await.is_err() {
+        let taken = async {
+            for server in self.servers {
+                let _ = server.await;
+            }
+            // The routers are gone, and the queue's senders with them: the writer commits the rest and ends.
+            let _ = self.writer.await;
+        };
+        let (committed, ()) = tokio::join!(tokio::time::timeout(self.drain, taken), self.worker.stop());
+        if committed.is_err() {
             tracing::warn!(
                 "the last group was not committed within the drain limit; its senders were answered 503"
             );
         }
-        self.worker.stop().await;
-        self.store.close().await;
+        if tokio::time::timeout(CLOSE_LIMIT, self.store.close()).await.is_err() {
+            tracing::warn!("the store's connections did not close in time");
+        }
     }
 }
 

@@ -170,7 +170,8 @@ fn settle(
 ) {
     config.admin.token = Some(SecretString::from(secrets.token.as_str()));
     let database = format!("sqlite://{}", folder.join("switchboard.db").display());
-    config.store.url.get_or_insert_with(|| SecretString::from(database));
+    // Never another store than the desk's own: its worker would swallow the messages that wait there.
+    config.store.url = Some(SecretString::from(database));
     let account = AccountConfig {
         business_id: BUSINESS_ID.to_owned(),
         api_key: api_key.clone(),

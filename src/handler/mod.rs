@@ -9,6 +9,7 @@
 
 pub mod reply;
 pub mod rules;
+pub mod state;
 
 use std::fmt;
 use std::future::Future;

@@ -8,7 +8,7 @@ use super::id::JobId;
 use super::message::Message;
 
 /// The surroundings of an event, as they were when the job was claimed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Context {
     /// The job that delivers the event: the same over all its attempts.
     pub job: JobId,
@@ -28,4 +28,10 @@ pub struct Context {
     pub state: Option<Value>,
     /// The time.
     pub now: Timestamp,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Context({}, attempt {}, {})", self.job, self.attempt, self.route)
+    }
 }

@@ -191,7 +191,7 @@ pub fn derive(own: OwnState, newest: &Statuses) -> &'static str {
 }
 
 /// A message as handlers and the API see it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Message {
     /// Our id.
     pub id: MessageId,
@@ -231,6 +231,12 @@ pub struct Message {
     pub created_at: Timestamp,
     /// When we last learned something of it.
     pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Message({}, {})", self.id, self.state)
+    }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands the field over as it is")]

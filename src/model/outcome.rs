@@ -20,7 +20,7 @@ pub struct Outcome {
 }
 
 /// What becomes of the state a route keeps for a conversation.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub enum StateChange {
     /// It stays as it is.
     #[default]
@@ -29,6 +29,16 @@ pub enum StateChange {
     Clear,
     /// It is replaced.
     Set(Value),
+}
+
+impl std::fmt::Debug for StateChange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Clear => "Clear",
+            Self::Set(_) => "Set(..)",
+        })
+    }
 }
 
 /// A change beside replies and state.

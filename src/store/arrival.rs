@@ -8,7 +8,7 @@ use crate::model::dedupe::{BodyHash, DedupeKey, body_hash};
 use crate::model::id::EventId;
 
 /// A verified delivery with everything the store needs to know of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Arrival {
     /// Made when the request arrived.
     pub id: EventId,
@@ -26,6 +26,12 @@ pub struct Arrival {
     pub decoded: Decoded,
     /// The routes it matched: one job each.
     pub routes: Vec<RouteMatch>,
+}
+
+impl std::fmt::Debug for Arrival {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Arrival({})", self.id)
+    }
 }
 
 /// A route that an event matched.

@@ -26,7 +26,7 @@ pub struct PageRequest<Id> {
 }
 
 /// Which events. Every part that is set must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct EventFilter {
     /// The account.
     pub account: Option<String>,
@@ -44,8 +44,14 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
+impl std::fmt::Debug for EventFilter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("EventFilter(..)")
+    }
+}
+
 /// Which messages. Every part that is set must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct MessageFilter {
     /// The account.
     pub account: Option<String>,
@@ -65,6 +71,12 @@ pub struct MessageFilter {
     pub until: Option<Timestamp>,
 }
 
+impl std::fmt::Debug for MessageFilter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("MessageFilter(..)")
+    }
+}
+
 /// Which jobs. Every part that is set must hold.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -81,12 +93,21 @@ pub struct JobFilter {
 }
 
 /// An event's bytes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum StoredBody {
     /// As they were signed.
     Kept(Bytes),
     /// The event is known; retention has dropped its bytes.
     Purged(EventId),
+}
+
+impl std::fmt::Debug for StoredBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kept(body) => write!(formatter, "Kept({} bytes)", body.len()),
+            Self::Purged(id) => write!(formatter, "Purged({id})"),
+        }
+    }
 }
 
 /// How many jobs of one kind and route stand where.

@@ -39,7 +39,7 @@ pub fn timestamp(millis: i64) -> Timestamp {
 }
 
 /// An event with what its JSON needs from its neighbours.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct EventRow {
     pub id: EventId,
@@ -106,7 +106,7 @@ impl EventRow {
 }
 
 /// A conversation with both its sides.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct ConversationRow {
     pub id: ConversationId,
@@ -152,7 +152,7 @@ impl ConversationRow {
 }
 
 /// A message with its conversation's sides and its newest send.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct MessageRow {
     pub id: MessageId,
@@ -197,7 +197,7 @@ impl MessageRow {
 }
 
 /// One send of a message.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct SendRow {
     pub message_id: MessageId,
@@ -277,7 +277,7 @@ pub fn send_kind(text: &str) -> SendKind {
 }
 
 /// A message as it is settled: what is known of it, without its neighbours.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct RecordRow {
     pub id: MessageId,
@@ -328,7 +328,7 @@ impl SendRow {
 }
 
 /// A claimed send.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct SendingRow {
     pub job_id: JobId,

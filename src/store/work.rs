@@ -53,7 +53,7 @@ pub struct Settlement {
 }
 
 /// What follows from a try.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Settled {
     /// It is finished, with everything it led to.
     Done {
@@ -70,6 +70,16 @@ pub enum Settled {
     Park,
 }
 
+impl std::fmt::Debug for Settled {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done { replies, .. } => write!(formatter, "Done({} replies)", replies.len()),
+            Self::Retry(delay) => write!(formatter, "Retry({delay:?})"),
+            Self::Park => formatter.write_str("Park"),
+        }
+    }
+}
+
 /// Which sends to claim.
 #[derive(Debug, Clone)]
 pub struct ClaimSends {
@@ -82,7 +92,7 @@ pub struct ClaimSends {
 }
 
 /// A claimed send: everything the request to Connectly needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sending {
     /// The right to work on it.
     pub lease: Lease,
@@ -110,6 +120,12 @@ pub struct Sending {
     pub callback_data: Option<JsonText>,
     /// The campaign's name.
     pub campaign: Option<String>,
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Sending({}, attempt {})", self.message, self.attempt)
+    }
 }
 
 /// Whether a message may leave.

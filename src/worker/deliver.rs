@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::seq::SliceRandom as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::pulse::Loop;
 use super::settle::Settler;
 use super::{Shared, WorkRoute};
-use crate::handler::reply;
+use crate::handler::{reply, state};
 use crate::model::job::Attempt;
-use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry};
+use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
 use crate::store::work::{ClaimDeliveries, Delivery, Settled, Settlement};
 
 /// The most deliveries claimed at once: each holds its event in memory until its handler is done.
@@ -99,7 +100,9 @@ impl Deliverer {
             let slots = u32::try_from(route.slots.available_permits()).unwrap_or(u32::MAX);
             (slots > 0).then(|| (name.clone(), slots))
         };
-        let routes: Vec<_> = self.routes.iter().filter_map(free).collect();
+        let mut routes: Vec<_> = self.routes.iter().filter_map(free).collect();
+        // The limit over all of them is used up from the front: in turn, so that busy routes do not starve the others.
+        routes.shuffle(&mut rand::rng());
         let limit = if reclaim { self.reclaiming.available_permits() } else { LARGEST_CLAIM };
         let limit = u32::try_from(self.slots.available_permits().min(limit)).unwrap_or(u32::MAX);
         let lease = self.shared.settings.lease;
@@ -176,6 +179,9 @@ async fn run(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> HandlerR
 /// A reply that WhatsApp would refuse is the handler's mistake, which no retry mends.
 fn checked(mut outcome: Outcome) -> HandlerResult {
     outcome.replies = reply::check(outcome.replies).map_err(HandlerError::fail)?;
+    if let StateChange::Set(state) = &outcome.state {
+        state::check(state).map_err(HandlerError::fail)?;
+    }
     Ok(outcome)
 }
 

@@ -6,53 +6,57 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
 use super::Shared;
-use crate::model::id::JobId;
 use crate::model::job::Lease;
 
 /// What is being worked on. The lock guards a map of a few hundred entries and is never held over an await.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    leases: Mutex<HashMap<JobId, (Lease, Option<AbortHandle>)>>,
+    leases: Mutex<HashMap<Lease, Option<AbortHandle>>>,
 }
 
 impl Held {
-    /// Work on a job begins. `running` is stopped when the lease is lost.
+    /// Work on a job begins. `running` is stopped when the lease is lost; and so is what runs here for the same job under an
+    /// earlier lease, since whoever was given a new one found the old one ended.
     pub(super) fn hold(&self, lease: Lease, running: Option<AbortHandle>) {
-        self.lock().insert(lease.job, (lease, running));
+        let mut leases = self.lock();
+        let earlier: Vec<Lease> =
+            leases.keys().filter(|held| held.job == lease.job && **held != lease).copied().collect();
+        for lost in earlier {
+            stop(leases.remove(&lost).flatten());
+        }
+        leases.insert(lease, running);
     }
 
-    /// Work on a job has ended.
+    /// Work under a lease has ended.
     pub(super) fn drop(&self, lease: Lease) {
-        self.lock().remove(&lease.job);
+        self.lock().remove(&lease);
     }
 
     /// Stops everything that can be stopped.
     pub(super) fn abort_all(&self) {
-        for (_, (_, running)) in self.lock().drain() {
-            if let Some(running) = running {
-                running.abort();
-            }
+        for (_, running) in self.lock().drain() {
+            stop(running);
         }
     }
 
     fn all(&self) -> Vec<Lease> {
-        self.lock().values().map(|(lease, _)| *lease).collect()
+        self.lock().keys().copied().collect()
     }
 
     /// Stops work whose lease somebody else has taken over: whatever it came to could not be settled.
     fn lose(&self, lease: Lease) {
-        let mut leases = self.lock();
-        // The same job may have been claimed again here meanwhile, under another token.
-        if leases.get(&lease.job).is_some_and(|(held, _)| *held == lease)
-            && let Some((_, Some(running))) = leases.remove(&lease.job)
-        {
-            running.abort();
-        }
+        stop(self.lock().remove(&lease).flatten());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, (Lease, Option<AbortHandle>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Option<AbortHandle>>> {
         // A panic while it was held cannot have left the map half changed.
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stop(running: Option<AbortHandle>) {
+    if let Some(running) = running {
+        running.abort();
     }
 }
 

@@ -143,7 +143,8 @@ impl Worker {
         self.wake();
     }
 
-    /// Stops claiming, lets running work finish within the drain time, settles it, and gives the rest back.
+    /// Stops claiming, lets running work finish within the drain time, and settles it. What is cut off then is taken over when
+    /// its lease ends.
     pub async fn stop(self) {
         self.shared.shutdown.cancel();
         self.tasks.close();

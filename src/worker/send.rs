@@ -27,6 +27,8 @@ const CONCURRENCY: usize = 100;
 const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
 /// How long to wait after a 429 that does not say.
 const RATE_LIMITED_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait that one 429 can ask for; another one renews it. A proxy's day would let every window close.
+const LONGEST_RATE_LIMIT: Duration = Duration::from_mins(5);
 /// Retries of what surely was not processed: until the window closes, or for a template a day.
 const NOT_PROCESSED: RetryPolicy = RetryPolicy { attempts: u32::MAX, max_age: Duration::MAX };
 
@@ -162,7 +164,12 @@ impl Sends {
                 (Answer::Accepted(id.unwrap_or(provider_message_id)), "accepted", None)
             }
             SendAnswer::RateLimited { retry_after } => {
-                let after = retry_after.unwrap_or(RATE_LIMITED_PAUSE);
+                let after = retry_after.unwrap_or(RATE_LIMITED_PAUSE).min(LONGEST_RATE_LIMIT);
+                tracing::warn!(
+                    account = sending.account,
+                    seconds = after.as_secs(),
+                    "Connectly limits the account's rate"
+                );
                 self.wait(&sending.account, after);
                 (again(after, true), "rate_limited", Some("Connectly's rate limit".to_owned()))
             }

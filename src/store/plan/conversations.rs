@@ -10,7 +10,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId};
 use crate::store::arrival::Arrival;
 
 /// What makes a conversation: one customer and one business number of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConversationKey {
     /// The account.
     pub account: String,
@@ -18,6 +18,12 @@ pub struct ConversationKey {
     pub business: String,
     /// The customer.
     pub customer: CustomerId,
+}
+
+impl std::fmt::Debug for ConversationKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ConversationKey({})", self.customer)
+    }
 }
 
 /// What to add to a conversation.

@@ -10,7 +10,7 @@ use crate::model::id::EventId;
 use crate::store::arrival::Arrival;
 
 /// A row of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LedgerRow {
     /// The account.
     pub account: String,
@@ -22,6 +22,12 @@ pub struct LedgerRow {
     pub event: EventId,
     /// Whether this transaction inserted it: an event that comes again under its own id is a repeat all the same.
     pub inserted: bool,
+}
+
+impl std::fmt::Debug for LedgerRow {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "LedgerRow({})", self.event)
+    }
 }
 
 /// What the ledger says of one delivery.

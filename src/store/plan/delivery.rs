@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::model::context::Context;
 use crate::model::conversation::Conversation;
@@ -28,25 +27,26 @@ pub struct ClaimedRow {
     pub attempts: i64,
     /// When the first one began.
     pub first_attempt_at: i64,
+    /// Whether it runs in a lane: only then is there a state.
+    pub ordered: bool,
 }
 
 /// What was read for a group of claimed jobs.
-#[derive(Debug)]
 pub struct Surroundings {
     /// The events.
     pub events: Vec<EventRow>,
     /// The conversations, with the first inbound of each.
     pub conversations: HashMap<ConversationId, (Conversation, Option<EventId>)>,
-    /// What routes keep for conversations.
-    pub states: HashMap<(String, ConversationId), Value>,
+    /// What routes keep for conversations, as JSON.
+    pub states: HashMap<(String, ConversationId), String>,
     /// The messages that events refer to.
     pub messages: HashMap<MessageId, Message>,
     /// The latest message of each conversation.
     pub latest: HashMap<ConversationId, Message>,
 }
 
-/// Puts deliveries together, in the order they were claimed. Beside them the settlements of those that have nothing left to
-/// deliver, since retention has dropped their event: they are parked.
+/// Puts deliveries together, in the order they were claimed. Beside them the settlements of those that cannot be delivered,
+/// since retention has dropped their event or their state cannot be read: they are parked, and harm nobody else.
 pub fn assemble(
     claimed: Vec<ClaimedRow>,
     surroundings: Surroundings,
@@ -62,11 +62,16 @@ pub fn assemble(
     let (mut deliveries, mut orphans) = (Vec::with_capacity(claimed.len()), Vec::new());
     for row in claimed {
         let Some((event, referred)) = known.get(&row.event) else {
-            orphans.push(park(&row, now));
+            orphans.push(park(&row, "its event is gone", now));
             continue;
         };
         let conversation = row.conversation.and_then(|id| conversations.get(&id));
-        let state = row.conversation.and_then(|id| states.get(&(row.route.clone(), id)).cloned());
+        let place = row.conversation.filter(|_| row.ordered).map(|id| (row.route.clone(), id));
+        let state = place.and_then(|place| states.get(&place)).map(|state| serde_json::from_str(state));
+        let Ok(state) = state.transpose() else {
+            orphans.push(park(&row, "its conversation's state cannot be read", now));
+            continue;
+        };
         let context = Context {
             job: row.lease.job,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
@@ -84,13 +89,13 @@ pub fn assemble(
     (deliveries, orphans)
 }
 
-fn park(row: &ClaimedRow, now: Timestamp) -> Settlement {
+fn park(row: &ClaimedRow, why: &str, now: Timestamp) -> Settlement {
     let attempt = Attempt {
         number: row.attempts,
         at: now,
         duration_ms: 0,
         outcome: "parked".to_owned(),
-        detail: Some("its event is gone".to_owned()),
+        detail: Some(why.to_owned()),
     };
     Settlement { lease: row.lease, attempt, resolution: Settled::Park }
 }

@@ -56,7 +56,7 @@ pub struct NewJob {
 }
 
 /// The columns of an event's row.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[expect(missing_docs, reason = "the columns of `migrations/`")]
 pub struct EventColumns<'a> {
     pub id: EventId,

@@ -16,7 +16,7 @@ use crate::model::json::JsonText;
 use crate::model::message::{Origin, OwnState, SendKind, Statuses, derive};
 
 /// One message with its sends, as locked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MessageRecord {
     /// Our id.
     pub id: MessageId,
@@ -40,6 +40,12 @@ pub struct MessageRecord {
     pub created_at: Timestamp,
     /// Its sends in the order of their numbers; at least one.
     pub sends: Vec<SendRecord>,
+}
+
+impl std::fmt::Debug for MessageRecord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "MessageRecord({}, {})", self.id, self.own.as_str())
+    }
 }
 
 /// One send of a message.
@@ -102,12 +108,21 @@ pub struct News {
 }
 
 /// What happened to a message.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Tells {
     /// A status was reached.
     Status(Status, Option<ErrorDetail>),
     /// It was seen leaving, with this content.
     Echo(Value),
+}
+
+impl std::fmt::Debug for Tells {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status, _) => write!(formatter, "Status({status})"),
+            Self::Echo(_) => formatter.write_str("Echo(..)"),
+        }
+    }
 }
 
 /// The messages that a group's events are about.

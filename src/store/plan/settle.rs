@@ -17,7 +17,7 @@ use crate::model::outcome::{Effect, Reply, StateChange};
 use crate::store::work::{Settled, Settlement};
 
 /// A job as the store holds it while it is settled.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HeldJob {
     /// Its id.
     pub id: JobId,
@@ -37,8 +37,18 @@ pub struct HeldJob {
     pub event_type: EventType,
     /// Where the message comes from that its event is a status or echo of.
     pub referred: Option<Origin>,
+    /// Whether it runs in a lane: only then is there a state.
+    pub ordered: bool,
+    /// Whether a reply of this conversation has left and its id is not known yet: a status of an unknown message may be its.
+    pub doubtful: bool,
     /// Its tries so far.
     pub log: Vec<Attempt>,
+}
+
+impl std::fmt::Debug for HeldJob {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "HeldJob({})", self.id)
+    }
 }
 
 /// A job that is finished.
@@ -68,7 +78,7 @@ pub struct Postponed {
 }
 
 /// A message to insert, with the job that sends it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewMessage {
     /// Its id.
     pub id: MessageId,
@@ -88,8 +98,14 @@ pub struct NewMessage {
     pub confirms_opt_out: bool,
 }
 
+impl std::fmt::Debug for NewMessage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "NewMessage({})", self.id)
+    }
+}
+
 /// A change of a handler's state.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NewState {
     /// The route.
     pub route: String,
@@ -97,6 +113,12 @@ pub struct NewState {
     pub conversation: ConversationId,
     /// The state, or `None` to remove it.
     pub state: Option<Value>,
+}
+
+impl std::fmt::Debug for NewState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "NewState({}, {})", self.route, self.conversation)
+    }
 }
 
 /// Everything to write for a group of settlements.
@@ -180,7 +202,7 @@ impl SettlePlan {
         if replies.is_empty() {
             return None;
         }
-        if let Some(reason) = guard(job.event_type, job.referred) {
+        if let Some(reason) = guard(job.event_type, job.referred, job.doubtful) {
             return Some(reason);
         }
         let place =
@@ -208,7 +230,7 @@ impl SettlePlan {
     }
 
     fn remember(&mut self, job: &HeldJob, change: &StateChange) {
-        let Some(conversation) = job.conversation else {
+        let Some(conversation) = job.conversation.filter(|_| job.ordered) else {
             return;
         };
         let state = match change {

@@ -72,7 +72,8 @@ async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<Cla
          UPDATE jobs j SET lease_token = gen_random_uuid(), lease_until = clock.now + $4, attempts = j.attempts + 1,
              first_attempt_at = coalesce(j.first_attempt_at, clock.now)
          FROM due, clock WHERE j.id = due.id
-         RETURNING j.id, j.lease_token, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at",
+         RETURNING j.id, j.lease_token, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at,
+             j.lane IS NOT NULL AS ordered",
     )
     .bind(routes)
     .bind(slots)
@@ -94,6 +95,7 @@ struct Claimed {
     route: String,
     attempts: i64,
     first_attempt_at: i64,
+    ordered: bool,
 }
 
 impl Claimed {
@@ -107,6 +109,7 @@ impl Claimed {
             route: self.route,
             attempts: self.attempts,
             first_attempt_at: self.first_attempt_at,
+            ordered: self.ordered,
         })
     }
 }
@@ -145,7 +148,7 @@ async fn conversations(
 async fn states(
     connection: &mut PgConnection,
     claimed: &[ClaimedRow],
-) -> Result<HashMap<(String, ConversationId), serde_json::Value>> {
+) -> Result<HashMap<(String, ConversationId), String>> {
     // store::claim_deliveries (states)
     let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
         "SELECT route, conversation_id, state FROM handler_state WHERE conversation_id = ANY($1) AND route = ANY($2)",
@@ -154,12 +157,7 @@ async fn states(
     .bind(claimed.iter().map(|row| row.route.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
-    let parse = |(route, conversation, state): (String, ConversationId, String)| {
-        let state = serde_json::from_str(&state)
-            .map_err(|_| StoreError::Internal("a state is no JSON".to_owned()))?;
-        Ok(((route, conversation), state))
-    };
-    rows.into_iter().map(parse).collect()
+    Ok(rows.into_iter().map(|(route, conversation, state)| ((route, conversation), state)).collect())
 }
 
 async fn messages(connection: &mut PgConnection, ids: &[MessageId]) -> Result<HashMap<MessageId, Message>> {

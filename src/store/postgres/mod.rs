@@ -43,6 +43,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a verb waits for a connection before it says that the store is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest a verb may take. A database host that dies without a word would otherwise hold its caller, and with it all of
+/// ingest, for as long as TCP is patient.
+const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a verb is repeated at once when transactions got in each other's way.
 const REPEATS: u32 = 5;
 
@@ -60,7 +63,9 @@ impl PostgresStore {
         let connect = connect
             .application_name("switchboard")
             // A 200 promises that the event is on disk, whatever the server's default is (P1).
-            .options([("synchronous_commit", "on"), ("jit", "off")]);
+            .options([("synchronous_commit", "on"), ("jit", "off")])
+            // A statement that waits longer than a verb does is nobody's any more.
+            .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -102,14 +107,23 @@ async fn check_schema(pool: &PgPool) -> Result<()> {
 
 /// Runs a transaction, and runs it again when it got in another one's way or ran past the last partition.
 async fn repeat<T, F: Future<Output = Result<T>>>(store: &PostgresStore, verb: impl Fn() -> F) -> Result<T> {
-    for _ in 0..REPEATS {
-        match verb().await {
-            Err(StoreError::Contention(_)) => tokio::task::yield_now().await,
-            Err(StoreError::MissingPartition) => partitions::upkeep(store).await?,
-            settled => return settled,
+    in_time(async {
+        for _ in 0..REPEATS {
+            match verb().await {
+                Err(StoreError::Contention(_)) => tokio::task::yield_now().await,
+                Err(StoreError::MissingPartition) => partitions::upkeep(store).await?,
+                settled => return settled,
+            }
         }
-    }
-    verb().await
+        verb().await
+    })
+    .await
+}
+
+/// Runs a verb within its deadline. Whether one that ran past it was committed nobody knows; its caller comes again.
+async fn in_time<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| StoreError::Unavailable("it did not answer in time".to_owned());
+    tokio::time::timeout(DEADLINE, verb).await.map_err(late)?
 }
 
 #[async_trait]
@@ -169,35 +183,35 @@ impl Store for PostgresStore {
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>> {
-        events::event(self, id).await
+        in_time(events::event(self, id)).await
     }
 
     async fn events(&self, filter: &EventFilter, page: PageRequest<EventId>) -> Result<Page<Event>> {
-        events::events(self, filter, page).await
+        in_time(events::events(self, filter, page)).await
     }
 
     async fn events_after(&self, filter: &EventFilter, after: EventId, limit: u32) -> Result<Vec<Event>> {
-        events::events_after(self, filter, after, limit).await
+        in_time(events::events_after(self, filter, after, limit)).await
     }
 
     async fn event_body(&self, id: EventId) -> Result<Option<StoredBody>> {
-        events::event_body(self, id).await
+        in_time(events::event_body(self, id)).await
     }
 
     async fn message(&self, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
-        messages::message(self, id).await
+        in_time(messages::message(self, id)).await
     }
 
     async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>> {
-        messages::messages(self, filter, page).await
+        in_time(messages::messages(self, filter, page)).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {
-        jobs::job(self, id).await
+        in_time(jobs::job(self, id)).await
     }
 
     async fn jobs(&self, filter: &JobFilter, page: PageRequest<JobId>) -> Result<Page<Job>> {
-        jobs::jobs(self, filter, page).await
+        in_time(jobs::jobs(self, filter, page)).await
     }
 
     async fn retry_job(&self, id: JobId) -> Result<Option<Job>> {
@@ -209,6 +223,6 @@ impl Store for PostgresStore {
     }
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
-        jobs::counts(self).await
+        in_time(jobs::counts(self)).await
     }
 }

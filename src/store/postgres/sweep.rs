@@ -29,7 +29,7 @@ async fn give_up(store: &PostgresStore) -> Result<u64> {
              v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign,
              j.dispatched_at
          FROM jobs j JOIN message_view v ON v.id = j.message_id
-         WHERE j.route = '' AND j.parked_at IS NULL AND j.dispatched_at IS NOT NULL
+         WHERE j.route = '' AND j.parked_at IS NULL AND NOT j.blocked AND j.dispatched_at IS NOT NULL
            AND j.lease_until <= switchboard_now($1)
          ORDER BY j.id LIMIT 100",
     )
@@ -62,7 +62,7 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     let mut routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
     routes.sort_unstable();
     // store::sweep (known routes)
-    sqlx::query(
+    let noted = sqlx::query(
         "INSERT INTO settings AS s (key, value, updated_at) SELECT key, '', switchboard_now($2) FROM unnest($1::text[]) AS k (key)
          ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
              -- Once a minute is enough, and an idle instance writes nothing in between.
@@ -72,6 +72,10 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     .bind(store.clock.offset_ms())
     .execute(&store.pool)
     .await?;
+    // Somebody of all instances notes the routes once a minute, and looks for the forgotten ones then.
+    if noted.rows_affected() == 0 && !routes.is_empty() {
+        return Ok(0);
+    }
     let mut tx = store.pool.begin().await?;
     // store::sweep (forgotten routes)
     let forgotten: Vec<JobId> = sqlx::query_scalar(

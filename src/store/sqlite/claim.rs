@@ -69,6 +69,7 @@ struct Due {
     route: String,
     attempts: i64,
     first_attempt_at: Option<i64>,
+    ordered: bool,
 }
 
 impl Due {
@@ -82,6 +83,7 @@ impl Due {
             route: self.route,
             attempts: self.attempts + 1,
             first_attempt_at: self.first_attempt_at.unwrap_or(now),
+            ordered: self.ordered,
         })
     }
 }
@@ -95,7 +97,8 @@ async fn due_of(
 ) -> Result<Vec<Due>> {
     // store::claim_deliveries
     let due = sqlx::query_as(
-        "SELECT j.id, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at FROM jobs j
+        "SELECT j.id, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at,
+             j.lane IS NOT NULL AS ordered FROM jobs j
          WHERE j.route = $1 AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.blocked = 0
            AND j.due_at <= $2
            -- A lease that ended unsettled is a job that may kill its process: taken only on request.
@@ -150,7 +153,7 @@ async fn conversations(
 async fn states(
     connection: &mut SqliteConnection,
     claimed: &[ClaimedRow],
-) -> Result<HashMap<(String, ConversationId), serde_json::Value>> {
+) -> Result<HashMap<(String, ConversationId), String>> {
     let conversations: Vec<_> = claimed.iter().filter_map(|row| row.conversation).collect();
     let routes: Vec<_> = claimed.iter().map(|row| row.route.as_str()).collect();
     // store::claim_deliveries (states)
@@ -162,12 +165,7 @@ async fn states(
     .bind(json(&routes)?)
     .fetch_all(connection)
     .await?;
-    let parse = |(route, conversation, state): (String, ConversationId, String)| {
-        let state = serde_json::from_str(&state)
-            .map_err(|_| StoreError::Internal("a state is no JSON".to_owned()))?;
-        Ok(((route, conversation), state))
-    };
-    rows.into_iter().map(parse).collect()
+    Ok(rows.into_iter().map(|(route, conversation, state)| ((route, conversation), state)).collect())
 }
 
 async fn messages(

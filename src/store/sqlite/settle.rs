@@ -57,6 +57,8 @@ struct HeldRow {
     business: Option<String>,
     event_type: Option<String>,
     referred: Option<String>,
+    ordered: bool,
+    doubtful: bool,
 }
 
 impl HeldRow {
@@ -71,6 +73,8 @@ impl HeldRow {
             business: self.business,
             event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
+            ordered: self.ordered,
+            doubtful: self.doubtful,
             log: attempts(Some(&self.log)),
         }
     }
@@ -82,7 +86,11 @@ async fn held(connection: &mut SqliteConnection, ids: &[JobId]) -> Result<HashMa
         "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
              e.type AS event_type,
              (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
-              WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred
+              WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
+             j.lane IS NOT NULL AS ordered,
+             EXISTS (SELECT 1 FROM sends s JOIN messages m ON m.id = s.message_id
+                 WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
+                   AND s.provider_message_id IS NULL AND m.origin = 'reply') AS doubtful
          FROM jobs j
          LEFT JOIN conversations c ON c.id = j.conversation_id
          LEFT JOIN events e ON e.id = j.event_id

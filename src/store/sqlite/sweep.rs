@@ -28,7 +28,7 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
              v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign,
              j.dispatched_at
          FROM jobs j JOIN message_view v ON v.id = j.message_id
-         WHERE j.route = '' AND j.parked_at IS NULL AND j.dispatched_at IS NOT NULL AND j.lease_until <= $1
+         WHERE j.route = '' AND j.parked_at IS NULL AND j.blocked = 0 AND j.dispatched_at IS NOT NULL AND j.lease_until <= $1
          ORDER BY j.id LIMIT 100",
     )
     .bind(millis(store.clock.now()))
@@ -60,7 +60,7 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     let routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
     let mut tx = store.write().await?;
     // store::sweep (known routes)
-    sqlx::query(
+    let noted = sqlx::query(
         "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
          WHERE true
          ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
@@ -71,6 +71,11 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     .bind(now)
     .execute(&mut *tx)
     .await?;
+    // Somebody of all instances notes the routes once a minute, and looks for the forgotten ones then.
+    if noted.rows_affected() == 0 && !routes.is_empty() {
+        tx.commit().await?;
+        return Ok(0);
+    }
     // store::sweep (forgotten routes)
     let lanes: Vec<Option<String>> = sqlx::query_scalar(
         "UPDATE jobs SET parked_at = $1, last_error = 'no instance knows the route ' || route
