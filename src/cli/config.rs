@@ -31,8 +31,8 @@ pub(super) fn run(
     match args.command {
         Command::Template => terminal.bytes(TEMPLATE.as_bytes())?,
         Command::Show => {
-            let loaded = Config::load(file, &surroundings.environment)
-                .map_err(|problems| Usage(problems.to_string()))?;
+            let loaded =
+                Config::load(file, &surroundings.environment).map_err(|problems| Usage::of(&problems))?;
             for warning in &loaded.warnings {
                 terminal.hint(&format!("warning: {warning}"))?;
             }

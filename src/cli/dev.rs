@@ -91,7 +91,7 @@ impl Desk {
         settle(&mut config, folder, &secrets, &api_key, &emulator);
         let started = start(&mut config, &surroundings.app, &surroundings.clock).await;
         let running = started.map_err(|error| match error {
-            StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
+            StartError::Config(problems) => anyhow::Error::new(Usage::of(&problems)),
             other => anyhow::Error::new(other),
         })?;
         let desk = Self { running, emulator, secrets };
@@ -124,6 +124,7 @@ impl Desk {
             format!("  admin API  {}", url(self.running.admin_address())),
             format!("  token      {}", self.secrets.token),
             format!("  emulator   {}/_emulator/chat", self.emulator.url()),
+            format!("  data       {FOLDER}/ (remove it to start anew)"),
             String::new(),
             "In another terminal, in this folder:".to_owned(),
             String::new(),
@@ -144,9 +145,11 @@ impl Desk {
 
 /// The given file, or the example; a handler that this program registered takes the example's place.
 fn configuration(file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<Config> {
-    let wrong = |problems: crate::config::Problems| Usage(problems.to_string());
+    let wrong = |problems: crate::config::Problems| Usage::of(&problems);
     if file.is_some() {
-        return Ok(Config::load(file, &surroundings.environment).map_err(wrong)?.config);
+        let mut config = Config::load(file, &surroundings.environment).map_err(wrong)?.config;
+        desk_manners(&mut config);
+        return Ok(config);
     }
     let registered = surroundings.app.handler_names().next().map(|name| {
         format!("[[routes]]\nname = \"registered\"\non = [\"message.received\"]\nhandler = \"{name}\"\n")
@@ -154,10 +157,15 @@ fn configuration(file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Re
     // No environment: what is meant for a service elsewhere does not belong on the desk.
     let text = registered.as_deref().unwrap_or(EXAMPLE_ROUTE);
     let mut config = Config::from_toml(text, &Environment::default()).map_err(wrong)?.config;
+    desk_manners(&mut config);
+    Ok(config)
+}
+
+/// What a desk does otherwise than a service: nobody else reaches it, and it speaks up only when something is wrong.
+fn desk_manners(config: &mut Config) {
     config.public.listen = (Ipv4Addr::LOCALHOST, config.public.listen.port()).into();
     config.log.format = LogFormat::Text;
     "warn,switchboard::emulator=error".clone_into(&mut config.log.filter);
-    Ok(config)
 }
 
 /// Fills in what a desk decides by itself: the store, the secrets, and that all messages go to the emulator.

@@ -32,8 +32,7 @@ pub(super) async fn run(
     surroundings: &Surroundings,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<()> {
-    let loaded =
-        Config::load(file, &surroundings.environment).map_err(|problems| Usage(problems.to_string()))?;
+    let loaded = Config::load(file, &surroundings.environment).map_err(|problems| Usage::of(&problems))?;
     let config = loaded.config;
     let account = config.accounts.get(DEFAULT_ACCOUNT);
     let filled = |text: &str, otherwise: &str| {

@@ -69,6 +69,9 @@ struct Filter {
     /// Of this status
     #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
     status: Option<String>,
+    /// With this error code of Connectly's
+    #[arg(long, value_name = "CODE")]
+    error_code: Option<String>,
     #[command(flatten)]
     subject: Subject,
 }
@@ -78,6 +81,7 @@ impl Filter {
         let mut query = Query::new();
         add(&mut query, "type", self.event_type.as_deref());
         add(&mut query, "status", self.status.as_deref());
+        add(&mut query, "error_code", self.error_code.as_deref());
         self.subject.add_to(&mut query);
         query
     }
@@ -90,7 +94,7 @@ fn parse_id(text: &str) -> Result<EventId, &'static str> {
 /// The columns of a table of events.
 const HEADINGS: [&str; 6] = ["id", "received", "type", "customer", "business", "text"];
 /// What to say when no event was found.
-const NONE: &str = "no events found; `switchboard simulate inbound --text hi` makes one";
+const NONE: &str = "no events match";
 
 /// Runs one of the commands.
 pub async fn run(
@@ -178,10 +182,10 @@ mod tests {
             "provider_message_id": "01P1", "error": {"code": "ERROR_CODE_X"}});
         let page = json!({"data": [event(1), image, failed], "next": null});
         let target = "/api/v1/events?type=message.received&customer=%2B1555&business=%2B2&provider_message_id=01P1\
-            &since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z&callback_data.order=a%3Db&limit=20";
+            &since=2026-01-01T00:00:00Z&until=2026-01-02T00:00:00Z&limit=20";
         answers(&server, target, &page).await;
         let line = "events list --type message.received --customer +1555 --business +2 --provider-message-id 01P1 \
-            --since 2026-01-01T00:00:00Z --until 2026-01-02T00:00:00Z --callback order=a=b";
+            --since 2026-01-01T00:00:00Z --until 2026-01-02T00:00:00Z";
         let line: Vec<_> = line.split_whitespace().collect();
         insta::assert_snapshot!(run(&server, &line).await.unwrap().out(), @r"
         ID    RECEIVED                  TYPE              CUSTOMER      BUSINESS      TEXT

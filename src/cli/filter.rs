@@ -40,15 +40,9 @@ pub struct Subject {
     /// With this id at Connectly
     #[arg(long, value_name = "ID")]
     pub provider_message_id: Option<String>,
-    /// With this error code of Connectly's
-    #[arg(long, value_name = "CODE")]
-    pub error_code: Option<String>,
     /// Of this campaign
     #[arg(long, value_name = "NAME")]
     pub campaign: Option<String>,
-    /// With this in its callback data, like `order_id=12345`; may be repeated
-    #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
-    pub callback: Vec<(String, String)>,
 }
 
 impl Subject {
@@ -58,21 +52,11 @@ impl Subject {
         add(query, "business", self.business.as_deref());
         add(query, "account", self.account.as_deref());
         add(query, "provider_message_id", self.provider_message_id.as_deref());
-        add(query, "error_code", self.error_code.as_deref());
         add(query, "campaign", self.campaign.as_deref());
-        for (path, value) in &self.callback {
-            add(query, &format!("callback_data.{path}"), Some(value));
-        }
     }
 }
 
 /// Adds one name and its value, if there is one.
 pub fn add(query: &mut Query, name: &str, value: Option<&str>) {
     query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
-}
-
-fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (path, value) =
-        text.split_once('=').filter(|(path, _)| !path.is_empty()).ok_or("expected PATH=VALUE")?;
-    Ok((path.to_owned(), value.to_owned()))
 }

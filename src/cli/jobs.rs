@@ -7,7 +7,6 @@ use super::admin::{Admin, Query};
 use super::document;
 use super::filter::{Period, add};
 use super::list::{self, Listing, TEXT_WIDTH, text};
-use super::moment::Moment;
 use super::terminal::{Terminal, clip};
 use crate::clock::Clock;
 use crate::model::id::JobId;
@@ -28,11 +27,9 @@ enum Action {
     /// Shows one job and its attempts
     #[command(after_help = "Example:\n  switchboard jobs show 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
     Show(One),
-    /// Tries a parked job again, or all of a route's
-    #[command(
-        after_help = "Examples:\n  switchboard jobs retry 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z\n  switchboard jobs retry --route front-desk --since 2h"
-    )]
-    Retry(RetryArgs),
+    /// Tries a parked job again, at the end of its lane
+    #[command(after_help = "Examples:\n  switchboard jobs retry 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
+    Retry(One),
     /// Gives a job up: it will not be tried again
     #[command(after_help = "Example:\n  switchboard jobs discard 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
     Discard(One),
@@ -65,22 +62,6 @@ struct One {
     json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-struct RetryArgs {
-    /// The job's id
-    #[arg(value_parser = parse_id, required_unless_present = "route", conflicts_with = "route")]
-    id: Option<JobId>,
-    /// Every parked job of this route
-    #[arg(long, value_name = "NAME")]
-    route: Option<String>,
-    /// Only those made from this time on: RFC 3339, or how long ago (30m, 2h, 1d)
-    #[arg(long, value_name = "TIME", requires = "route")]
-    since: Option<Moment>,
-    /// Print the API's JSON
-    #[arg(long)]
-    json: bool,
-}
-
 fn parse_id(text: &str) -> Result<JobId, &'static str> {
     JobId::parse(text).ok_or("expected a job's id, 26 letters and digits")
 }
@@ -88,7 +69,7 @@ fn parse_id(text: &str) -> Result<JobId, &'static str> {
 /// The columns of a table of jobs.
 const HEADINGS: [&str; 8] = ["id", "state", "kind", "route", "attempts", "due", "of", "last error"];
 /// What to say when no job was found.
-const NONE: &str = "no jobs found: nothing waits and nothing is parked (finished ones: --state done)";
+const NONE: &str = "no jobs match (finished ones: --state done)";
 
 /// Runs one of the commands.
 pub async fn run(
@@ -103,10 +84,7 @@ pub async fn run(
             let job = admin.get(&["jobs", &one.id.to_string()], &Query::new()).await?;
             Ok(document::show(&job, one.json, terminal)?)
         }
-        Action::Retry(RetryArgs { id: Some(id), json, .. }) => {
-            act(&One { id, json }, "retry", admin, terminal).await
-        }
-        Action::Retry(many) => retry_many(&many, admin, clock, terminal).await,
+        Action::Retry(one) => act(&one, "retry", admin, terminal).await,
         Action::Discard(one) => act(&one, "discard", admin, terminal).await,
     }
 }
@@ -134,24 +112,6 @@ async fn print_list(
 async fn act(one: &One, action: &str, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
     let job = admin.post(&["jobs", &one.id.to_string(), action], &json!({})).await?;
     Ok(document::show(&job, one.json, terminal)?)
-}
-
-async fn retry_many(
-    many: &RetryArgs,
-    admin: &Admin,
-    clock: &Clock,
-    terminal: &mut Terminal<'_>,
-) -> anyhow::Result<()> {
-    let mut body = json!({"route": many.route});
-    if let Some(since) = many.since {
-        body["since"] = json!(since.resolve(clock.now()));
-    }
-    let answer = admin.post(&["jobs", "retry"], &body).await?;
-    if many.json {
-        return Ok(terminal.json(answer.get())?);
-    }
-    let answer: Value = admin.read(&answer)?;
-    Ok(terminal.line(&format!("jobs queued again: {}", text(&answer, "/jobs")))?)
 }
 
 fn cells(job: &Value) -> [String; 8] {
@@ -213,18 +173,6 @@ mod tests {
             let printed = run(&server, &["jobs", action, ID]).await.unwrap();
             assert_eq!(printed.out(), format!("id     {ID}\nstate  {state}\n"));
         }
-    }
-
-    #[tokio::test]
-    async fn a_routes_parked_jobs_are_tried_again_together() {
-        let server = MockServer::start().await;
-        let response = ResponseTemplate::new(200).set_body_json(json!({"jobs": 3}));
-        answer(&server, "POST", "/api/v1/jobs/retry", response).await;
-        let line = ["jobs", "retry", "--route", "front-desk", "--since", "2026-01-01T00:00:00Z"];
-        assert_eq!(run(&server, &line).await.unwrap().out(), "jobs queued again: 3\n");
-        let asked = server.received_requests().await.unwrap();
-        let body: serde_json::Value = asked[0].body_json().unwrap();
-        assert_eq!(body, json!({"route": "front-desk", "since": "2026-01-01T00:00:00Z"}));
     }
 
     #[tokio::test]

@@ -14,8 +14,7 @@ pub(super) async fn run(
     surroundings: &Surroundings,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<()> {
-    let loaded =
-        Config::load(file, &surroundings.environment).map_err(|problems| Usage(problems.to_string()))?;
+    let loaded = Config::load(file, &surroundings.environment).map_err(|problems| Usage::of(&problems))?;
     let url = loaded.config.store.url.as_ref();
     let url = url.ok_or_else(|| Usage("store.url is not set (DATABASE_URL works too)".to_owned()))?;
     let options = OpenOptions { migrate: true, connections: 1 };

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Problems};
 
 pub mod admin;
 pub mod config;
@@ -136,7 +136,7 @@ impl Surroundings {
         let configured = match &cli.config {
             Some(file) if asks => {
                 let loaded =
-                    Config::load(Some(file), &environment).map_err(|problems| Usage(problems.to_string()))?;
+                    Config::load(Some(file), &environment).map_err(|problems| Usage::of(&problems))?;
                 Configured::of(&loaded.config)
             }
             _ => None,
@@ -150,13 +150,22 @@ impl Surroundings {
 #[error("{0}")]
 pub struct Usage(pub String);
 
+impl Usage {
+    /// All problems of a configuration, one a line.
+    fn of(problems: &Problems) -> Self {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        let many = if lines.len() == 1 { "a problem" } else { "problems" };
+        Self(format!("the configuration has {many}:{}", lines.concat()))
+    }
+}
+
 /// Wrong usage or configuration.
 const EXIT_USAGE: u8 = 2;
 /// The command was understood, and it failed.
 const EXIT_FAILED: u8 = 1;
 
 /// Runs one command. The exit code is 0 when it is done, 1 when it failed, 2 for wrong usage or configuration; an error
-/// is one line on stderr.
+/// begins with `error:` on stderr.
 pub async fn run(cli: Cli, surroundings: Surroundings) -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let interactive = out.is_terminal();
@@ -190,8 +199,10 @@ fn fail(error: &anyhow::Error, terminal: &mut Terminal<'_>) -> ExitCode {
     if error.downcast_ref().is_some_and(closed) {
         return ExitCode::SUCCESS;
     }
-    // When stderr is closed as well, the exit code is all that can still be said.
-    let _ = terminal.hint(&format!("error: {error:#}"));
+    // Problems of a configuration stand one a line. When stderr is closed as well, the exit code is all that can be said.
+    for line in format!("error: {error:#}").lines() {
+        let _ = terminal.hint(line);
+    }
     ExitCode::from(if error.is::<Usage>() { EXIT_USAGE } else { EXIT_FAILED })
 }
 
@@ -213,7 +224,7 @@ mod tests {
         assert_eq!(fail(&usage, &mut captured.terminal()), ExitCode::from(2));
         let failed = anyhow::anyhow!("it broke\nbadly");
         assert_eq!(fail(&failed, &mut captured.terminal()), ExitCode::from(1));
-        assert_eq!(captured.err(), "error: while looking: no such thing\nerror: it broke badly\n");
+        assert_eq!(captured.err(), "error: while looking: no such thing\nerror: it broke\nbadly\n");
     }
 
     #[test]

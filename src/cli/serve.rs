@@ -23,7 +23,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<()> {
     let app = &surroundings.app;
     let loaded = Config::load_checked(file, &surroundings.environment, |config| app.check(config))
-        .map_err(|problems| Usage(problems.to_string()))?;
+        .map_err(|problems| Usage::of(&problems))?;
     logging::init_logging(&loaded.config.log)?;
     panics::install_hook();
     for warning in &loaded.warnings {
@@ -31,7 +31,7 @@ pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroun
     }
     let running = app.start(&loaded.config, surroundings.clock.clone(), !args.no_migrate).await;
     let running = running.map_err(|error| match error {
-        StartError::Config(problems) => anyhow::Error::new(Usage(problems.to_string())),
+        StartError::Config(problems) => anyhow::Error::new(Usage::of(&problems)),
         other => anyhow::Error::new(other),
     })?;
     until::stopped().await?;

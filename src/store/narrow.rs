@@ -4,6 +4,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::query::{EventFilter, JobFilter, MessageFilter, PageRequest};
 use super::rows::millis;
+use crate::connectly::event::status::Status;
 use crate::model::event::EventType;
 use crate::model::id::{CustomerId, Id, JobId};
 use crate::model::job::{JobKind, JobState};
@@ -20,9 +21,23 @@ where
     i64: Parameter<Db>,
     CustomerId: Parameter<Db>,
 {
-    let EventFilter { account, event_type, customer, business, provider_message_id, since, until } = filter;
+    let EventFilter {
+        account,
+        event_type,
+        customer,
+        business,
+        provider_message_id,
+        status,
+        error_code,
+        campaign,
+        since,
+        until,
+    } = filter;
     equals(query, "account", account.as_deref());
     equals(query, "type", event_type.map(EventType::as_str));
+    equals(query, "status", status.map(Status::as_str));
+    equals(query, "error_code", error_code.as_deref());
+    equals(query, "campaign", campaign.as_deref());
     equals(query, "business", business.as_deref());
     equals(query, "provider_message_id", provider_message_id.as_deref());
     if let Some(customer) = customer {
@@ -45,12 +60,22 @@ where
     i64: Parameter<Db>,
     CustomerId: Parameter<Db>,
 {
-    let MessageFilter { account, customer, business, provider_message_id, state, origin, since, until } =
-        filter;
+    let MessageFilter {
+        account,
+        customer,
+        business,
+        provider_message_id,
+        state,
+        origin,
+        campaign,
+        since,
+        until,
+    } = filter;
     equals(query, "account", account.as_deref());
     equals(query, "business", business.as_deref());
     equals(query, "state", state.as_deref());
     equals(query, "origin", origin.as_deref());
+    equals(query, "campaign", campaign.as_deref());
     if let Some(customer) = customer {
         query.push(" AND customer_id IN (");
         customers(query, customer);

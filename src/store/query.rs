@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::connectly::event::status::Status;
 use crate::model::event::EventType;
 use crate::model::id::EventId;
 use crate::model::job::{JobKind, JobState};
@@ -38,6 +39,12 @@ pub struct EventFilter {
     pub business: Option<String>,
     /// Connectly's message id.
     pub provider_message_id: Option<String>,
+    /// The status it reports.
+    pub status: Option<Status>,
+    /// The code of a failure.
+    pub error_code: Option<String>,
+    /// The campaign's name.
+    pub campaign: Option<String>,
     /// Received at or after.
     pub since: Option<Timestamp>,
     /// Received before.
@@ -65,6 +72,8 @@ pub struct MessageFilter {
     pub state: Option<String>,
     /// Where it came from.
     pub origin: Option<String>,
+    /// The campaign's name.
+    pub campaign: Option<String>,
     /// Created at or after.
     pub since: Option<Timestamp>,
     /// Created before.

@@ -11,6 +11,7 @@ use super::AdminState;
 use super::page;
 use super::path::PathId;
 use super::query::Query;
+use crate::connectly::event::status::Status;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::event::EventType;
@@ -32,6 +33,11 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, Problem> {
         customer: query.party("customer")?,
         business: query.party("business")?,
         provider_message_id: query.provider_message_id("provider_message_id")?,
+        status: query.one_of("status", &Status::ALL.map(Status::as_str), |name| {
+            Status::ALL.into_iter().find(|status| status.as_str() == name)
+        })?,
+        error_code: query.text("error_code")?,
+        campaign: query.text("campaign")?,
         since: query.time("since")?,
         until: query.time("until")?,
     })

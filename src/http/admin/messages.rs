@@ -51,6 +51,7 @@ fn filter(query: &mut Query) -> Result<MessageFilter, Problem> {
         account: query.text("account")?,
         customer: query.party("customer")?,
         business: query.party("business")?,
+        campaign: query.text("campaign")?,
         provider_message_id: query.provider_message_id("provider_message_id")?,
         state: query.one_of("state", &STATES, |value| among(&STATES, value))?,
         origin: query.one_of("origin", &origins, |value| among(&origins, value))?,

@@ -29,7 +29,7 @@ impl Handler for Notes {
         let phone = event.customer.as_ref().and_then(|customer| customer.phone.clone()).unwrap_or_default();
         self.0.lock().unwrap().push(format!("{phone} {text}"));
         if text == "2" && context.attempt == 1 && phone != OTHER {
-            return Err(HandlerError::retry("not yet"));
+            return Err(HandlerError::retry_after(Duration::from_mins(1), "not yet"));
         }
         Ok(Outcome::from(Reply::text(text)))
     }
@@ -50,7 +50,7 @@ async fn p6_events_of_a_conversation_come_in_order_and_hold_up_nobody_else(
     desk.settled().await;
     assert_eq!(notes.of("+15550100001"), ["1", "2"]);
     assert_eq!(notes.of(OTHER), ["1", "2", "3", "4"]);
-    desk.advance(Duration::from_secs(2));
+    desk.advance(Duration::from_secs(61));
     desk.settled().await;
     assert_eq!(notes.of("+15550100001"), ["1", "2", "2", "3", "4"]);
     desk.stop().await;

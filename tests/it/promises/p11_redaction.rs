@@ -6,6 +6,10 @@ use rstest::rstest;
 use secrecy::SecretString;
 use switchboard::clock::Clock;
 use switchboard::emulator::{Emulator, Inbound, SendFault, Settings};
+use switchboard::model::id::{EventId, JobId, MessageId};
+use switchboard::model::message::{Origin, SendKind};
+use switchboard::store::arrival::Arrival;
+use switchboard::{Context, Event, Message, Outcome, Reply};
 
 use crate::support::desk::client;
 use crate::support::process::{API_KEY, Server, TOKEN};
@@ -101,4 +105,50 @@ async fn p11_nothing_private_is_logged_or_answered(
         assert!(!answers.contains(canary), "{canary} was answered");
     }
     emulator.stop().await;
+}
+
+/// Handlers log what they are given: `Debug` output of it names ids, and nothing of what was said or by whom.
+#[test]
+fn p11_debug_output_shows_nothing_private() {
+    let body = format!(
+        r#"{{"sender":{{"id":"{PHONE}","name":"{NAME}"}},"recipient":{{"id":"{PHONE}"}},"callbackData":"{TEXT}",
+            "message":{{"id":"01K00000000000000000000001","text":"{TEXT}"}}}}"#
+    );
+    let (id, now) = (EventId::new(Clock::system().ulid()), Clock::system().now());
+    let arrival = Arrival::read(id, "default".into(), now, body.into());
+    let event = Event::arriving(id, "default", now, &arrival.decoded);
+    let reply = Reply::text(TEXT).with_callback_data(&TEXT.into()).from_number(PHONE);
+    let outcome = Outcome::from(reply).state(serde_json::json!({ "said": TEXT }));
+    let message = Message {
+        id: MessageId::new(Clock::system().ulid()),
+        provider_message_id: None,
+        account: "default".into(),
+        conversation_id: None,
+        origin: Origin::Reply,
+        kind: SendKind::Session,
+        from: Some(PHONE.into()),
+        to: Some(PHONE.into()),
+        state: "queued".into(),
+        content: Some(serde_json::json!({ "text": TEXT })),
+        callback_data: None,
+        campaign: None,
+        error: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let context = Context {
+        job: JobId::new(Clock::system().ulid()),
+        attempt: 1,
+        route: "echo".into(),
+        conversation: None,
+        first_contact: true,
+        message: Some(message.clone()),
+        latest_message: Some(message.clone()),
+        state: Some(TEXT.into()),
+        now,
+    };
+    let shown = format!("{arrival:?} {event:?} {outcome:?} {message:?} {context:?}");
+    for canary in [TEXT, NAME, PHONE.trim_start_matches('+')] {
+        assert!(!shown.contains(canary), "{canary}: {shown}");
+    }
 }
