@@ -21,9 +21,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::arrival::{Arrival, Receipt};
 use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
@@ -66,6 +66,8 @@ impl PostgresStore {
             .options([("synchronous_commit", "on"), ("jit", "off")])
             // A statement that waits longer than a verb does is nobody's any more.
             .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]);
+        // A pool would try for its whole time-out, and then say nothing of the reason.
+        PgConnection::connect_with(&connect).await?.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)

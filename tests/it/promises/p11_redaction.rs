@@ -1,20 +1,24 @@
 //! P11: no secret, message text, phone number or digest reaches a log line, an error body or a panic message.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rstest::rstest;
 use secrecy::SecretString;
 use switchboard::clock::Clock;
+use switchboard::config::LogConfig;
+use switchboard::connectly::text::bounded;
 use switchboard::emulator::{Emulator, Inbound, SendFault, Settings};
 use switchboard::model::id::{EventId, JobId, MessageId};
 use switchboard::model::message::{Origin, SendKind};
 use switchboard::store::arrival::Arrival;
-use switchboard::{Context, Event, Message, Outcome, Reply};
+use switchboard::telemetry::{logging, panics};
+use switchboard::{App, Context, Event, Handler, HandlerResult, Message, Outcome, Reply};
 
 use crate::support::desk::client;
 use crate::support::process::{API_KEY, Server, TOKEN};
 use crate::support::webhooks::{SECRET, sign};
-use crate::support::{Backend, Database};
+use crate::support::{Backend, Database, Desk};
 
 const TEXT: &str = "canary-of-a-text";
 const NAME: &str = "canary-of-a-name";
@@ -66,9 +70,13 @@ async fn p11_nothing_private_is_logged_or_answered(
         let inbound = Inbound { name: Some(NAME.to_owned()), ..Inbound::text(text).by(PHONE) };
         emulator.inbound(inbound).await.unwrap();
     }
-    for body in
-        [format!("{{\"{TEXT}"), format!("{{\"message\":{{\"text\":\"{TEXT}\\ud800\"}}}}"), TEXT.to_owned()]
-    {
+    let long = TEXT.repeat(64);
+    for body in [
+        format!("{{\"{TEXT}"),
+        format!("{{\"message\":{{\"text\":\"{TEXT}\\ud800\"}}}}"),
+        TEXT.to_owned(),
+        long.clone(),
+    ] {
         for signature in [sign(body.as_bytes()), sign(b"another body"), TEXT.to_owned()] {
             let request = http.post(server.webhook_url()).header("x-connectly-hmac-sha256", signature);
             answers += &request.body(body.clone()).send().await.unwrap().text().await.unwrap();
@@ -90,6 +98,17 @@ async fn p11_nothing_private_is_logged_or_answered(
         let request = http.get(format!("{admin}/api/v1/events{query}")).bearer_auth(TOKEN);
         answers += &request.send().await.unwrap().text().await.unwrap();
     }
+    for path in ["events", "messages", "jobs", "nothing"] {
+        for id in [TEXT, PHONE] {
+            let request = http.get(format!("{admin}/api/v1/{path}/{id}")).bearer_auth(TOKEN);
+            answers += &request.send().await.unwrap().text().await.unwrap();
+        }
+    }
+    for body in [TEXT.to_owned(), format!("{{\"sent\":\"{TEXT}\"}}"), format!("{{\"{TEXT}\":true}}")] {
+        let path = "/api/v1/messages/01K00000000000000000000001/resolve";
+        let request = http.post(format!("{admin}{path}")).bearer_auth(TOKEN).body(body);
+        answers += &request.send().await.unwrap().text().await.unwrap();
+    }
     answers +=
         &http.get(format!("{admin}/metrics")).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap();
 
@@ -98,7 +117,9 @@ async fn p11_nothing_private_is_logged_or_answered(
     assert!(log.lines().count() > 20, "at this filter a lot is logged");
     let digits = PHONE.trim_start_matches('+');
     let digests = [sign(TEXT.as_bytes()), sign(b"another body")];
-    let canaries = [TEXT, NAME, digits, SECRET, API_KEY, TOKEN, WRONG, &digests[0], &digests[1]];
+    // What is too long to keep as it is becomes its digest, in hexadecimal.
+    let hash = bounded(&long).replace("sha256:", "");
+    let canaries = [TEXT, NAME, digits, SECRET, API_KEY, TOKEN, WRONG, &digests[0], &digests[1], &hash];
     for canary in canaries {
         let logged = log.lines().find(|line| line.contains(canary));
         assert!(logged.is_none(), "{canary} was logged: {logged:?}");
@@ -151,4 +172,38 @@ fn p11_debug_output_shows_nothing_private() {
     for canary in [TEXT, NAME, PHONE.trim_start_matches('+')] {
         assert!(!shown.contains(canary), "{canary}: {shown}");
     }
+}
+
+/// Panics with the customer's text.
+struct Panicking;
+
+impl Handler for Panicking {
+    async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
+        panic!("{:?}", event.content().and_then(|content| content.text.as_deref()))
+    }
+}
+
+/// In a process of its own, since the hook and the log are the whole process's: this very test, told to panic.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how the two processes tell each other apart")]
+async fn p11_a_panic_tells_its_place_alone() {
+    const PANICS: &str = "SWITCHBOARD_TEST_PANICS";
+    if std::env::var_os(PANICS).is_some() {
+        logging::init_logging(&LogConfig::default()).unwrap();
+        panics::install_hook();
+        let route = "[[routes]]\nname = \"panic\"\non = [\"message.received\"]\nhandler = \"panicking\"\n";
+        let desk = Desk::with(Backend::Sqlite, App::new().handler("panicking", Panicking), route).await;
+        desk.says(Inbound::text(TEXT)).await;
+        desk.settled().await;
+        println!("{:?}", desk.list("jobs").await);
+        return desk.stop().await;
+    }
+    let name = "promises::p11_redaction::p11_a_panic_tells_its_place_alone";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let told = child.args(["--exact", name, "--nocapture"]).env(PANICS, "yes").output().unwrap();
+    let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    for part in ["something panicked", "p11_redaction.rs", "the handler panicked"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains(TEXT), "{told}");
 }

@@ -21,7 +21,14 @@ async fn p12_the_public_listener_serves_nothing_else(
         "/",
         "/readyz",
         "/metrics",
+        "/api/v1",
         "/api/v1/events",
+        "/api/v1/events/stream",
+        "/api/v1/messages",
+        "/api/v1/messages/x/resolve",
+        "/api/v1/jobs",
+        "/api/v1/jobs/x/retry",
+        "/api/v1/routes",
         "/openapi.json",
         "/docs",
         "/webhooks",
@@ -37,25 +44,31 @@ async fn p12_the_public_listener_serves_nothing_else(
 async fn p12_data_and_actions_need_the_token(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let desk = Desk::start(backend, "").await;
     let base = format!("http://{}", desk.running.admin_address());
-    let paths = [
+    let reads = [
         "/metrics",
         "/api/v1/events",
+        "/api/v1/events/x",
+        "/api/v1/events/x/body",
+        "/api/v1/events/stream",
         "/api/v1/messages",
+        "/api/v1/messages/x",
         "/api/v1/jobs",
+        "/api/v1/jobs/x",
         "/api/v1/routes",
         "/api/v1/nothing",
     ];
-    for path in paths {
+    let actions = ["/api/v1/messages/x/resolve", "/api/v1/jobs/x/retry", "/api/v1/jobs/x/discard"];
+    let reads = reads.map(|path| (Method::GET, path));
+    for (method, path) in reads.into_iter().chain(actions.map(|path| (Method::POST, path))) {
         for token in [None, Some("wrong"), Some("")] {
-            let mut request = desk.http.get(format!("{base}{path}"));
+            let mut request = desk.http.request(method.clone(), format!("{base}{path}"));
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
             assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path} {token:?}");
         }
-        let rebound =
-            desk.http.get(format!("{base}{path}")).header("host", "evil.example").send().await.unwrap();
-        assert_eq!(rebound.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+        let rebound = desk.http.request(method, format!("{base}{path}")).header("host", "evil.example");
+        assert_eq!(rebound.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
     }
     assert_eq!(desk.http.get(format!("{base}/readyz")).send().await.unwrap().status(), StatusCode::OK);
     assert!(desk.list("events").await.is_empty());
