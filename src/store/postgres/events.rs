@@ -11,8 +11,10 @@ use crate::store::{Result, narrow};
 
 pub(super) async fn event(store: &PostgresStore, id: EventId) -> Result<Option<Event>> {
     // store::event
-    let row: Option<EventRow> =
-        sqlx::query_as("SELECT * FROM event_view WHERE id = $1").bind(id).fetch_optional(&store.pool).await?;
+    let row: Option<EventRow> = sqlx::query_as("SELECT * FROM event_view WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&store.readers)
+        .await?;
     Ok(row.map(EventRow::into_event))
 }
 
@@ -29,7 +31,7 @@ pub(super) async fn events(
     let mut query = QueryBuilder::new("/* store::events */ SELECT * FROM event_view WHERE true");
     narrow::events(&mut query, filter);
     narrow::page(&mut query, page);
-    let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.pool).await?;
+    let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
 
@@ -43,7 +45,7 @@ pub(super) async fn events_after(
     query.push_bind(after);
     narrow::events(&mut query, filter);
     query.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
-    let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.pool).await?;
+    let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(rows.into_iter().map(EventRow::into_event).collect())
 }
 
@@ -52,7 +54,7 @@ pub(super) async fn event_body(store: &PostgresStore, id: EventId) -> Result<Opt
     let row: Option<(Option<Vec<u8>>,)> =
         sqlx::query_as("SELECT b.body FROM events e LEFT JOIN bodies b ON b.event_id = e.id WHERE e.id = $1")
             .bind(id)
-            .fetch_optional(&store.pool)
+            .fetch_optional(&store.readers)
             .await?;
     Ok(row.map(|(body,)| body.map_or(StoredBody::Purged(id), |body| StoredBody::Kept(body.into()))))
 }

@@ -13,7 +13,7 @@ use crate::store::rows::{JobRow, millis};
 use crate::store::{Result, StoreError, narrow};
 
 pub(super) async fn job(store: &PostgresStore, id: JobId) -> Result<Option<Job>> {
-    let mut connection = store.pool.acquire().await?;
+    let mut connection = store.readers.acquire().await?;
     find(store, &mut connection, id).await
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn jobs(
     };
     narrow::jobs(&mut query, filter);
     narrow::page(&mut query, page);
-    let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.pool).await?;
+    let rows: Vec<JobRow> = query.build_query_as().fetch_all(&store.readers).await?;
     let jobs = rows.into_iter().map(|row| row.into_job(false)).collect::<Result<Vec<_>>>()?;
     Ok(Page::of(jobs, page.limit))
 }
@@ -153,7 +153,7 @@ pub(super) async fn counts(store: &PostgresStore) -> Result<Vec<JobCount>> {
          GROUP BY kind, route, state ORDER BY kind, route, state",
     )
     .bind(store.clock.offset_ms())
-    .fetch_all(&store.pool)
+    .fetch_all(&store.readers)
     .await?;
     Ok(rows.into_iter().filter_map(JobCount::of).collect())
 }

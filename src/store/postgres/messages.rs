@@ -25,7 +25,7 @@ pub(super) async fn message(
     )
     .bind(MessageId::parse(id))
     .bind(provider_id)
-    .fetch_optional(&store.pool)
+    .fetch_optional(&store.readers)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let own_since = row.updated_at;
@@ -33,7 +33,7 @@ pub(super) async fn message(
     // store::message (sends)
     let sends: Vec<SendRow> = sqlx::query_as("SELECT * FROM sends WHERE message_id = $1 ORDER BY number")
         .bind(message.id)
-        .fetch_all(&store.pool)
+        .fetch_all(&store.readers)
         .await?;
     // store::message (statuses)
     let statuses: Vec<StatusSeen> = sqlx::query_as(
@@ -42,7 +42,7 @@ pub(super) async fn message(
          WHERE s.message_id = $1 AND e.status IS NOT NULL",
     )
     .bind(message.id)
-    .fetch_all(&store.pool)
+    .fetch_all(&store.readers)
     .await?;
     let timeline = timeline::of(&message, &sends, statuses, own_since);
     Ok(Some((message, timeline)))
@@ -56,6 +56,6 @@ pub(super) async fn messages(
     let mut query = QueryBuilder::new("/* store::messages */ SELECT * FROM message_view WHERE true");
     narrow::messages(&mut query, filter);
     narrow::page(&mut query, page);
-    let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.pool).await?;
+    let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(MessageRow::into_message).collect(), page.limit))
 }

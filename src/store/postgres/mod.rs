@@ -41,6 +41,8 @@ use crate::model::sending::SendPolicy;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// Connections for questions, beside those that accept and work.
+const READERS: u32 = 4;
 /// How long a verb waits for a connection before it says that the store is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest a verb may take. A database host that dies without a word would otherwise hold its caller, and with it all of
@@ -53,6 +55,8 @@ const REPEATS: u32 = 5;
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// For questions: however many are asked, and however long they take, they hold up neither accepting nor working.
+    readers: PgPool,
     clock: Clock,
 }
 
@@ -68,17 +72,14 @@ impl PostgresStore {
             .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]);
         // A pool would try for its whole time-out, and then say nothing of the reason.
         PgConnection::connect_with(&connect).await?.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(connect)
-            .await?;
+        let pool = connections(options.connections, connect.clone()).await?;
+        let readers = connections(READERS, connect).await?;
         if options.migrate {
             MIGRATIONS.run(&pool).await?;
         } else {
             check_schema(&pool).await?;
         }
-        let store = Self { pool, clock };
+        let store = Self { pool, readers, clock };
         partitions::upkeep(&store).await?;
         Ok(store)
     }
@@ -87,6 +88,11 @@ impl PostgresStore {
     fn id<Of>(&self) -> Id<Of> {
         Id::new(self.clock.ulid())
     }
+}
+
+async fn connections(most: u32, connect: PgConnectOptions) -> Result<PgPool> {
+    let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_TIMEOUT);
+    Ok(pool.connect_with(connect).await?)
 }
 
 /// Whether every migration of this version has been applied.
@@ -181,6 +187,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.readers.close().await;
         self.pool.close().await;
     }
 
