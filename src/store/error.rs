@@ -34,13 +34,6 @@ pub enum StoreError {
     Internal(String),
 }
 
-impl StoreError {
-    /// Whether the same call may succeed when it is simply made again.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Contention(_))
-    }
-}
-
 /// SQLSTATE classes that say the data is at fault: data exceptions and violated constraints.
 const DATA_CLASSES: [&str; 2] = ["22", "23"];
 /// A statement or value larger than PostgreSQL can take.

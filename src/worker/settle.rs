@@ -16,6 +16,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// How often a call that got in another's way is made again, beside the tries that the store makes itself.
+const MOST_CONTENDED: u32 = 5;
+
 /// Hands settlements to the settling task. Work counts as under way until it is settled.
 #[derive(Clone)]
 pub(super) struct Settler {
@@ -76,14 +79,20 @@ impl Settling {
     }
 }
 
-/// Makes a call until the store is there to answer it.
+/// Makes a call until the store is there to answer it. One that keeps getting in another's way is given up in the end, so
+/// that it cannot hold up everything behind it.
 pub(super) async fn until_available<T, F: Future<Output = Result<T, StoreError>>>(
     call: impl Fn() -> F,
 ) -> Result<T, StoreError> {
     let mut pause = FIRST_PAUSE;
+    let mut contended = 0;
     loop {
         match call().await {
-            Err(error) if error.is_transient() => {
+            Err(StoreError::Contention(_)) if contended < MOST_CONTENDED => {
+                contended += 1;
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
                 tracing::warn!(error = %error, "the store is away; what was done is held");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

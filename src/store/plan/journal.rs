@@ -192,8 +192,13 @@ impl Journal {
 
     /// A message of ours that is waiting to learn its id: the one the mark names, else the only one that fits.
     fn settle_doubt(&mut self, news: &News) -> Option<(MessageId, i64)> {
-        let marked =
-            news.mark.filter(|id| self.records.get(id).is_some_and(|record| awaits_id(record, news)));
+        // Only we know the mark, so it tells that the message left, even when a person has said that it did not and it is
+        // queued again: then it must not leave a second time.
+        let lacks_id = |record: &MessageRecord| {
+            record.account == news.account
+                && record.sends.last().is_some_and(|send| send.provider_message_id.is_none())
+        };
+        let marked = news.mark.filter(|id| self.records.get(id).is_some_and(lacks_id));
         let id = marked.or_else(|| self.only_fitting(news))?;
         let record = self.records.get_mut(&id)?;
         record.own = OwnState::Accepted;
@@ -386,6 +391,17 @@ mod tests {
         let mut journal = Journal::new(vec![ours(7, OwnState::Unconfirmed, None)]);
         journal.learn(&news(Status::Delivered, Some(7), None), new_id);
         assert_eq!(states(journal), (vec![], vec!["delivered"]));
+    }
+
+    #[test]
+    fn a_status_with_our_mark_keeps_a_message_that_is_queued_again_from_leaving_twice() {
+        let mut again = ours(7, OwnState::Queued, None);
+        again.sends[0].dispatched_at = None;
+        let mut journal = Journal::new(vec![again]);
+        journal.learn(&news(Status::Sent, Some(7), None), new_id);
+        let (created, changed, _) = journal.changes();
+        assert!(created.is_empty());
+        assert_eq!((changed[0].own, changed[0].state()), (OwnState::Accepted, "sent"));
     }
 
     #[test]
