@@ -1,4 +1,5 @@
--- Who is spoken with. `phone` and `user_id` on a customer are the ones in force; `identities` finds the customer by any.
+-- Who is spoken with. `phone` and `user_id` on a customer are the ones in force; `identities` finds the customer by any,
+-- also by the id of a customer that was merged into this one.
 
 CREATE TABLE customers (
     id text PRIMARY KEY,
@@ -22,7 +23,8 @@ CREATE TABLE identities (
 CREATE INDEX identities_of_customer ON identities (customer_id);
 
 -- One customer with one number of the business. The row is the lock under which sequence numbers are handed out, so that
--- jobs of a lane are numbered in the order of their commits.
+-- jobs of a lane are numbered in the order of their commits. A conversation that was merged into another stays as a
+-- signpost: events keep the id they were stored with, and reads follow it.
 CREATE TABLE conversations (
     id text PRIMARY KEY,
     account text NOT NULL,
@@ -35,8 +37,8 @@ CREATE TABLE conversations (
     first_inbound_event text,
     last_event_at integer NOT NULL,
     merged_into text,
-    created_at integer NOT NULL,
-    UNIQUE (account, business, customer_id)
+    created_at integer NOT NULL
 ) STRICT;
 
+CREATE UNIQUE INDEX conversations_by_sides ON conversations (account, business, customer_id) WHERE merged_into IS NULL;
 CREATE INDEX conversations_of_customer ON conversations (customer_id);

@@ -2,8 +2,10 @@
 
 CREATE VIEW event_view AS
 SELECT
-    e.id, e.account, e.type, e.conversation_id, e.provider_message_id, e.in_reply_to, e.status, e.error_code,
-    e.callback_data, e.campaign, e.occurred_at, e.received_at,
+    e.id, e.account, e.type, coalesce(c.merged_into, e.conversation_id) AS conversation_id,
+    -- The conversation it was stored in, merged or not: what an index finds.
+    e.conversation_id AS stored_in,
+    e.provider_message_id, e.in_reply_to, e.status, e.error_code, e.callback_data, e.campaign, e.occurred_at, e.received_at,
     b.body,
     (SELECT max(d.duplicates) FROM dedupe d WHERE d.event_id = e.id) AS duplicates,
     (SELECT s.message_id FROM sends s WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id)

@@ -38,8 +38,9 @@ pub enum StoreError {
 const DATA_CLASSES: [&str; 2] = ["22", "23"];
 /// A statement or value larger than PostgreSQL can take.
 const PROGRAM_LIMIT: &str = "54";
-/// Serialization failure, deadlock, and a row that another transaction inserted first.
-const CONTENTION: [&str; 3] = ["40001", "40P01", "23505"];
+/// Serialization failure, deadlock, a row that another transaction inserted first, and one that it took away (a customer
+/// who was merged).
+const CONTENTION: [&str; 4] = ["40001", "40P01", "23505", "23503"];
 /// A violated check; without a constraint's name it is a row that fits no partition.
 const CHECK_VIOLATION: &str = "23514";
 

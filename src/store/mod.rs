@@ -55,6 +55,9 @@ pub trait Store: Send + Sync + 'static {
     /// Commits a group of deliveries in one transaction: after `Ok`, each is on disk, exactly once per dedupe key, with its
     /// jobs and what it changes in conversations and messages.
     ///
+    /// An event that shows an identity of each of two known customers makes them one, unless each has a user id: the older
+    /// conversation with a number survives with everything of the other, and reads follow.
+    ///
     /// Receipts come in the order of the arrivals. A repeat (same key, same body) is counted on its event and makes
     /// nothing; the same key with another body is kept once as an event of its own without jobs. On
     /// [`StoreError::Data`] nothing of the group is kept and the caller halves it.

@@ -41,7 +41,7 @@ where
     equals(query, "business", business.as_deref());
     equals(query, "provider_message_id", provider_message_id.as_deref());
     if let Some(customer) = customer {
-        query.push(" AND conversation_id IN (SELECT c.id FROM conversations c WHERE c.customer_id IN (");
+        query.push(" AND stored_in IN (SELECT c.id FROM conversations c WHERE c.customer_id IN (");
         customers(query, customer);
         query.push("))");
     }
@@ -132,14 +132,16 @@ where
     }
 }
 
-/// The customers a text names: by phone, by user id, or by our id.
+/// The customers a text names: by phone, by user id, or by our id, also one that was merged into another since.
 fn customers<Db: Database>(query: &mut QueryBuilder<Db>, named: &str)
 where
     String: Parameter<Db>,
     CustomerId: Parameter<Db>,
 {
-    query.push("SELECT i.customer_id FROM identities i WHERE i.value = ").push_bind(named.to_owned());
-    if let Some(id) = CustomerId::parse(named) {
+    let id = CustomerId::parse(named);
+    let value = id.map_or_else(|| named.to_owned(), |id| id.to_string());
+    query.push("SELECT i.customer_id FROM identities i WHERE i.value = ").push_bind(value);
+    if let Some(id) = id {
         query.push(" UNION SELECT p.id FROM customers p WHERE p.id = ").push_bind(id);
     }
 }

@@ -5,8 +5,10 @@
 pub mod conversations;
 pub mod dedupe;
 pub mod delivery;
+pub mod directory;
 pub mod group;
 pub mod journal;
+pub mod merge;
 pub mod people;
 pub mod replies;
 pub mod sending;

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, QueryBuilder};
 
 use super::{PostgresStore, journal, queue};
-use crate::model::id::{ConversationId, JobId, MessageId};
+use crate::model::id::{JobId, MessageId};
 use crate::model::job::{Job, JobState};
 use crate::store::plan::journal::MessageRecord;
 use crate::store::plan::sending;
@@ -75,20 +75,14 @@ pub(super) async fn retry(store: &PostgresStore, id: JobId) -> Result<Option<Job
     let Some(job) = find(store, &mut tx, id).await? else {
         return Ok(None);
     };
-    // store::retry_job (conversation)
-    let conversation: Option<ConversationId> =
-        sqlx::query_scalar("SELECT conversation_id FROM jobs WHERE id = $1 AND conversation_id IS NOT NULL")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    queue::lock(&mut tx, conversation.as_slice()).await?;
+    let conversations = queue::lock_of_jobs(&mut tx, &[id], &[]).await?;
     change_message(store, &mut tx, job.message_id, sending::retry).await?;
     if lock_state(store, &mut tx, id).await? != Some(JobState::Parked) {
         // Now, since a claim that finds the row locked passes it by.
         tx.rollback().await?;
         return Err(StoreError::Conflict("only a parked job can be retried"));
     }
-    let wanted: Vec<_> = conversation.iter().map(|conversation| (*conversation, 1)).collect();
+    let wanted: Vec<_> = conversations.into_iter().map(|conversation| (conversation, 1)).collect();
     let last = queue::reserve(&mut tx, &wanted).await?;
     queue::requeue(&mut tx, id, last.first().map_or(0, |(_, last)| *last), store.clock.offset_ms()).await?;
     let job = find(store, &mut tx, id).await?;

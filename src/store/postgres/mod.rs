@@ -9,6 +9,7 @@ mod commit;
 mod events;
 mod jobs;
 mod journal;
+mod merge;
 mod messages;
 mod partitions;
 mod people;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::PostgresStore;
+use super::{PostgresStore, merge};
 use crate::connectly::event::party::Party;
 use crate::model::conversation::Window;
 use crate::model::id::CustomerId;
 use crate::store::plan::conversations::{ConversationKey, Deltas, LockedConversation};
-use crate::store::plan::people::{Changes, CustomerRecord, Directory, Identity, IdentityKind, identities};
+use crate::store::plan::directory::Directory;
+use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, identities};
 use crate::store::rows::{millis, timestamp};
 use crate::store::{Result, StoreError};
 
@@ -25,11 +26,14 @@ pub(super) async fn resolve(
     shown.dedup();
     let (known, customers) = load(connection, &shown).await?;
     let mut directory = Directory::new(known, customers);
-    let resolved =
+    let mut resolved: Vec<CustomerId> =
         parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();
+    for customer in &mut resolved {
+        *customer = directory.survivor(*customer);
+    }
     let changes = directory.changes();
     if !changes.is_empty() {
-        write(connection, &changes, millis(store.clock.now())).await?;
+        write(connection, &changes, &resolved, millis(store.clock.now())).await?;
     }
     Ok(resolved)
 }
@@ -74,11 +78,37 @@ async fn load(
 }
 
 /// Another transaction may have met the same person first: then nothing of this one stands, and it is repeated.
-async fn write(connection: &mut PgConnection, changes: &Changes, now: i64) -> Result<()> {
+async fn write(
+    connection: &mut PgConnection,
+    changes: &Changes,
+    resolved: &[CustomerId],
+    now: i64,
+) -> Result<()> {
     insert_customers(connection, &changes.created, now).await?;
+    lock_customers(connection, &changes.touched()).await?;
     update_customers(connection, &changes.changed).await?;
     insert_identities(connection, &changes.added).await?;
-    move_identities(connection, &changes.moved).await
+    move_identities(connection, &changes.moved).await?;
+    if changes.merges.is_empty() {
+        return Ok(());
+    }
+    merge::merge(connection, &changes.merges, resolved).await
+}
+
+/// In one order, so that two groups cannot wait for each other. One that is gone was merged by another transaction.
+async fn lock_customers(connection: &mut PgConnection, customers: &[CustomerId]) -> Result<()> {
+    if customers.is_empty() {
+        return Ok(());
+    }
+    // store::commit (customers)
+    let locked = sqlx::query("SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+        .bind(customers)
+        .fetch_all(connection)
+        .await?;
+    if locked.len() == customers.len() {
+        return Ok(());
+    }
+    Err(StoreError::Contention("a customer was merged by another transaction".to_owned()))
 }
 
 async fn insert_customers(connection: &mut PgConnection, created: &[CustomerRecord], now: i64) -> Result<()> {
@@ -108,14 +138,9 @@ async fn update_customers(connection: &mut PgConnection, changed: &[CustomerReco
     }
     // store::commit (known customers)
     sqlx::query(
-        "WITH news AS (
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n (id, phone, user_id, name)
-         ), locked AS (
-             -- In one order, so that two groups cannot wait for each other.
-             SELECT c.id FROM customers c JOIN news USING (id) ORDER BY c.id FOR UPDATE OF c
-         )
-         UPDATE customers c SET phone = n.phone, user_id = n.user_id, name = n.name
-         FROM news n JOIN locked USING (id) WHERE c.id = n.id",
+        "UPDATE customers c SET phone = n.phone, user_id = n.user_id, name = n.name
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n (id, phone, user_id, name)
+         WHERE c.id = n.id",
     )
     .bind(changed.iter().map(|customer| customer.id).collect::<Vec<_>>())
     .bind(changed.iter().map(|customer| customer.phone.as_deref()).collect::<Vec<_>>())
@@ -190,7 +215,7 @@ pub(super) async fn lock_conversations(
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[],
              $8::uuid[], $9::bigint[])
              AS d (id, account, business, business_name, customer_id, sequences, inbound_at, first_inbound, event_at)
-         ON CONFLICT (account, business, customer_id) DO UPDATE SET
+         ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET
              business_name = coalesce(excluded.business_name, c.business_name),
              last_sequence = c.last_sequence + excluded.last_sequence,
              last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at),

@@ -3,10 +3,10 @@
 use sqlx::PgConnection;
 use ulid::Ulid;
 
-use crate::model::id::{ConversationId, JobId};
-use crate::store::Result;
+use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::store::plan::group::NewJob;
 use crate::store::plan::settle::Finished;
+use crate::store::{Result, StoreError};
 
 /// Inserts jobs, due at once.
 pub(super) async fn insert(
@@ -101,39 +101,52 @@ pub(super) async fn promote(connection: &mut PgConnection, lanes: &[String]) -> 
     Ok(())
 }
 
-/// Locks conversations in the one order that everybody takes them in: that of their keys, as a group's upsert does.
-pub(super) async fn lock(connection: &mut PgConnection, conversations: &[ConversationId]) -> Result<()> {
-    if conversations.is_empty() {
-        return Ok(());
-    }
-    // store::lock_conversations
-    sqlx::query(
-        "SELECT id FROM conversations WHERE id = ANY($1)
-         ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
+/// Locks the conversation of a message, as it is now: a merge may have put it into another.
+pub(super) async fn lock_of_message(
+    connection: &mut PgConnection,
+    message: MessageId,
+) -> Result<Option<ConversationId>> {
+    // store::lock_conversations (of a message)
+    let locked: Vec<LockedRow> = sqlx::query_as(
+        "SELECT id, merged_into FROM conversations
+         WHERE id = (SELECT m.conversation_id FROM messages m WHERE m.id = $1) FOR UPDATE",
     )
-    .bind(conversations)
-    .execute(connection)
+    .bind(message)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(standing(locked)?.pop())
 }
 
-/// Locks the conversations that jobs belong to, and more, in the same order.
+/// Locks the conversations that jobs belong to, and more, in the one order that everybody takes them in: that of their
+/// keys, as a group's upsert does.
 pub(super) async fn lock_of_jobs(
     connection: &mut PgConnection,
     jobs: &[JobId],
     more: &[ConversationId],
-) -> Result<()> {
+) -> Result<Vec<ConversationId>> {
     // store::lock_conversations (of jobs)
-    sqlx::query(
-        "SELECT id FROM conversations
+    let locked: Vec<LockedRow> = sqlx::query_as(
+        "SELECT id, merged_into FROM conversations
          WHERE id = ANY($2) OR id IN (SELECT j.conversation_id FROM jobs j WHERE j.id = ANY($1))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
     )
     .bind(jobs)
     .bind(more)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    standing(locked)
+}
+
+/// A conversation's id, and that of the one it was merged into.
+type LockedRow = (ConversationId, Option<ConversationId>);
+
+/// The conversations that were locked. One that was merged while its lock was waited for is not the right one any more.
+fn standing(locked: Vec<LockedRow>) -> Result<Vec<ConversationId>> {
+    let standing = |(id, merged_into): LockedRow| match merged_into {
+        None => Ok(id),
+        Some(_) => Err(StoreError::Contention("a conversation was merged by another transaction".to_owned())),
+    };
+    locked.into_iter().map(standing).collect()
 }
 
 /// Reserves sequence numbers in locked conversations; answers the last number of each.

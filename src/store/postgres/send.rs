@@ -60,8 +60,9 @@ pub(super) async fn dispatch(
     policy: &SendPolicy,
 ) -> Result<Dispatch> {
     let mut tx = store.pool.begin().await?;
-    queue::lock(&mut tx, &[sending.conversation]).await?;
-    let Some(record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
+    let conversation = queue::lock_of_message(&mut tx, sending.message).await?;
+    let record = journal::load(&mut tx, &[sending.message]).await?.pop();
+    let (Some(conversation), Some(record)) = (conversation, record) else {
         tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
@@ -72,7 +73,7 @@ pub(super) async fn dispatch(
         return Ok(Dispatch::Lost);
     };
     let now = store.clock.now();
-    let facts = facts(&mut tx, &record, sending, now).await?;
+    let facts = facts(&mut tx, &record, conversation, now).await?;
     let verdict = decide(&facts, policy);
     let answer = match verdict {
         Verdict::Leave => leave(store, &mut tx, sending, policy.rate, now).await?,
@@ -118,12 +119,12 @@ async fn fenced_job(connection: &mut PgConnection, lease: Lease) -> Result<Optio
 async fn facts(
     connection: &mut PgConnection,
     record: &MessageRecord,
-    sending: &Sending,
+    conversation: ConversationId,
     now: jiff::Timestamp,
 ) -> Result<Facts> {
     // store::dispatch (conversation)
-    let conversation: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
-        .bind(sending.conversation)
+    let sides: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
+        .bind(conversation)
         .fetch_one(&mut *connection)
         .await?;
     // store::dispatch (loop guard)
@@ -133,12 +134,12 @@ async fn facts(
               WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply')
          FROM messages m WHERE m.id = $1",
     )
-    .bind(sending.message)
-    .bind(sending.conversation)
+    .bind(record.id)
+    .bind(conversation)
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
-    Ok(sending::facts(record, &conversation, confirms_opt_out, replies, now))
+    Ok(sending::facts(record, &sides, confirms_opt_out, replies, now))
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.
@@ -275,7 +276,9 @@ pub(super) async fn settle_answer(
     answered: &SendAnswered,
 ) -> Result<Option<OwnState>> {
     let mut tx = store.pool.begin().await?;
-    queue::lock(&mut tx, &[sending.conversation]).await?;
+    let Some(conversation) = queue::lock_of_message(&mut tx, sending.message).await? else {
+        return Ok(None);
+    };
     let holder = holder(&mut tx, sending, &answered.answer).await?;
     let ids: Vec<MessageId> = std::iter::once(sending.message).chain(holder.observed()).collect();
     let records = journal::load(&mut tx, &ids).await?;
@@ -293,7 +296,7 @@ pub(super) async fn settle_answer(
     }
     journal::update(&mut tx, std::slice::from_ref(&answer.record), millis(now)).await?;
     if answer.window_closed {
-        journal::close_windows(&mut tx, &[(sending.conversation, answered.dispatched_at)].into()).await?;
+        journal::close_windows(&mut tx, &[(conversation, answered.dispatched_at)].into()).await?;
     }
     write_fate(store, &mut tx, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
@@ -304,7 +307,7 @@ pub(super) async fn settle_answer(
             .await?;
     }
     if answer.requeue {
-        enqueue(store, &mut tx, sending.conversation, &sending.account, sending.message).await?;
+        enqueue(store, &mut tx, conversation, &sending.account, sending.message).await?;
     }
     if let Answer::NotProcessed { after, drain: true } = &answered.answer {
         hold(store, &mut tx, &sending.account, *after).await?;
@@ -361,17 +364,9 @@ pub(super) async fn resolve(
     resolution: Resolution,
 ) -> Result<Message> {
     let mut tx = store.pool.begin().await?;
-    // store::resolve (conversation)
-    let conversation: Option<ConversationId> = sqlx::query_scalar(
-        "SELECT conversation_id FROM messages WHERE id = $1 AND conversation_id IS NOT NULL",
-    )
-    .bind(message)
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(conversation) = conversation else {
+    let Some(conversation) = queue::lock_of_message(&mut tx, message).await? else {
         return Err(sending::NOT_UNCONFIRMED);
     };
-    queue::lock(&mut tx, &[conversation]).await?;
     let record = journal::load(&mut tx, &[message]).await?.pop();
     let record = sending::resolve(record, resolution, store.clock.now())?;
     journal::update(&mut tx, std::slice::from_ref(&record), millis(store.clock.now())).await?;

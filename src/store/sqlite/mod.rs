@@ -15,6 +15,7 @@ mod events;
 mod file;
 mod jobs;
 mod journal;
+mod merge;
 mod messages;
 mod people;
 mod queue;

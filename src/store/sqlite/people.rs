@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{SqliteStore, json};
+use super::{SqliteStore, json, merge};
 use crate::connectly::event::party::Party;
 use crate::model::conversation::Window;
 use crate::model::id::{ConversationId, CustomerId, EventId};
 use crate::store::Result;
 use crate::store::plan::conversations::{ConversationDelta, ConversationKey, Deltas, LockedConversation};
-use crate::store::plan::people::{Changes, CustomerRecord, Directory, Identity, IdentityKind, identities};
+use crate::store::plan::directory::Directory;
+use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, identities};
 use crate::store::rows::{millis, timestamp};
 
 /// Finds or makes the customer of each party.
@@ -26,8 +27,11 @@ pub(super) async fn resolve(
     shown.dedup();
     let (known, customers) = load(connection, &shown).await?;
     let mut directory = Directory::new(known, customers);
-    let resolved =
+    let mut resolved: Vec<CustomerId> =
         parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();
+    for customer in &mut resolved {
+        *customer = directory.survivor(*customer);
+    }
     let changes = directory.changes();
     if !changes.is_empty() {
         write(connection, &changes, millis(store.clock.now())).await?;
@@ -92,7 +96,8 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes, now: i64) -
     insert_customers(connection, &changes.created, now).await?;
     update_customers(connection, &changes.changed).await?;
     insert_identities(connection, &changes.added).await?;
-    move_identities(connection, &changes.moved).await
+    move_identities(connection, &changes.moved).await?;
+    merge::merge(connection, &changes.merges).await
 }
 
 #[derive(Serialize)]
@@ -245,7 +250,7 @@ pub(super) async fn lock_conversations(
              value ->> 'event_at', $2
          FROM json_each($1)
          WHERE true
-         ON CONFLICT (account, business, customer_id) DO UPDATE SET
+         ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET
              business_name = coalesce(excluded.business_name, c.business_name),
              last_sequence = c.last_sequence + excluded.last_sequence,
              -- The greater one, or the only one there is: max() of anything and NULL is NULL.

@@ -72,7 +72,7 @@ pub(super) async fn dispatch(
         return Ok(Dispatch::Lost);
     };
     let now = store.clock.now();
-    let facts = facts(&mut tx, &record, sending, now).await?;
+    let facts = facts(&mut tx, &record, now).await?;
     let verdict = decide(&facts, policy);
     let answer = match verdict {
         Verdict::Leave => leave(&mut tx, sending, policy.rate, now).await?,
@@ -118,12 +118,11 @@ async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<O
 async fn facts(
     connection: &mut SqliteConnection,
     record: &MessageRecord,
-    sending: &Sending,
     now: jiff::Timestamp,
 ) -> Result<Facts> {
     // store::dispatch (conversation)
     let conversation: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
-        .bind(sending.conversation)
+        .bind(record.conversation)
         .fetch_one(&mut *connection)
         .await?;
     // store::dispatch (loop guard)
@@ -133,8 +132,8 @@ async fn facts(
               WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply')
          FROM messages m WHERE m.id = $1",
     )
-    .bind(sending.message)
-    .bind(sending.conversation)
+    .bind(record.id)
+    .bind(record.conversation)
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
@@ -296,8 +295,10 @@ async fn write_answer(
         sqlx::query("DELETE FROM messages WHERE id = $1").bind(observed).execute(&mut *connection).await?;
     }
     journal::update(connection, std::slice::from_ref(&answer.record), millis(now)).await?;
+    // As it is now: a merge may have put the message into another since it was claimed.
+    let conversation = answer.record.conversation.unwrap_or(sending.conversation);
     if answer.window_closed {
-        journal::close_windows(connection, &[(sending.conversation, answered.dispatched_at)].into()).await?;
+        journal::close_windows(connection, &[(conversation, answered.dispatched_at)].into()).await?;
     }
     write_fate(store, connection, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
@@ -308,8 +309,7 @@ async fn write_answer(
             .await?;
     }
     if answer.requeue {
-        let (conversation, account) = (sending.conversation, sending.account.as_str());
-        enqueue(store, connection, conversation, account, sending.message).await?;
+        enqueue(store, connection, conversation, &sending.account, sending.message).await?;
     }
     if let Answer::NotProcessed { after, drain: true } = &answered.answer {
         hold(connection, &sending.account, *after, millis(now)).await?;

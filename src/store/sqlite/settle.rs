@@ -117,7 +117,7 @@ async fn other_conversations(
             "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
              VALUES ($1, $2, $3, $4, $5, $5)
              -- A row that is left as it is would not be returned.
-             ON CONFLICT (account, business, customer_id) DO UPDATE SET last_event_at = conversations.last_event_at
+             ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET last_event_at = conversations.last_event_at
              RETURNING id",
         )
         .bind(store.id::<ConversationTag>())

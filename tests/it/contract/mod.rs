@@ -4,6 +4,7 @@ mod accepting;
 mod asking;
 mod claiming;
 mod conversations;
+mod merging;
 mod permutations;
 mod sending;
 mod settling;

@@ -115,6 +115,7 @@ async fn p7_statuses_of_our_own_message(#[values(Backend::Sqlite, Backend::Postg
 #[tokio::test]
 async fn p7_the_earliest_time_of_a_status_counts(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(false, true)] early_first: bool,
 ) {
     let depot = Depot::open(backend).await;
     let id = "01K00000000000000000000001";
@@ -122,8 +123,9 @@ async fn p7_the_earliest_time_of_a_status_counts(
     let late = status(&depot.clock, id, "delivery_failed").at(now).error(WINDOW_CLOSED);
     // The same key with another body: kept beside the first, and folded in.
     let early = late.again(&depot.clock).at(now.checked_sub(Duration::from_mins(1)).unwrap()).error(REFUSED);
-    depot.accept(late).await;
-    assert!(depot.accept(early).await.duplicate);
+    let order = if early_first { [early, late] } else { [late, early] };
+    let receipts = [depot.accept(order[0].clone()).await, depot.accept(order[1].clone()).await];
+    assert_eq!(receipts.map(|receipt| receipt.duplicate), [false, true]);
     let (message, timeline) = depot.store.message(id).await.unwrap().unwrap();
     assert_eq!(message.error.unwrap().code.as_deref(), Some(REFUSED));
     assert_eq!(timeline.iter().filter(|entry| entry.event_id.is_some()).count(), 2);
