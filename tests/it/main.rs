@@ -8,5 +8,6 @@ mod contract;
 mod five_minutes;
 mod fixtures;
 mod instances;
+mod packaging;
 mod promises;
 mod support;
