@@ -5,6 +5,7 @@
 //! answers. Nothing here decides anything about a message or a job: that is the store's and the model's.
 
 mod body;
+pub mod cursor;
 mod events;
 mod events_stream;
 mod gate;
