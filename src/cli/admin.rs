@@ -57,6 +57,11 @@ impl Admin {
         self.json(self.http.post(self.url(path)).json(body)).await
     }
 
+    /// Puts a document in the place of another and gets it back.
+    pub async fn put(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
+        self.json(self.http.put(self.url(path)).json(body)).await
+    }
+
     /// Opens a stream of server-sent events, after the one that was seen last.
     pub async fn stream(
         &self,

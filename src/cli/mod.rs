@@ -29,6 +29,7 @@ pub mod list;
 pub mod messages;
 pub mod migrate;
 pub mod moment;
+pub mod pauses;
 pub mod problem;
 pub mod routes;
 pub mod serve;
@@ -81,6 +82,12 @@ pub enum Command {
     Messages(messages::Args),
     /// Lists unfinished and parked work, tries it again or gives it up
     Jobs(jobs::Args),
+    /// Holds back all sends, or one route, until it is resumed
+    #[command(after_help = pauses::PAUSE_EXAMPLES)]
+    Pause(pauses::Args),
+    /// Lets go on what was paused
+    #[command(after_help = pauses::RESUME_EXAMPLES)]
+    Resume(pauses::Args),
     /// Shows which events go to which handler
     Routes(routes::Args),
     /// Sends signed events to a running server, as Connectly would
@@ -188,6 +195,8 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Events(args) => events::run(args, &admin()?, &surroundings.clock, terminal).await,
         Command::Messages(args) => messages::run(args, &admin()?, &surroundings.clock, terminal).await,
         Command::Jobs(args) => jobs::run(args, &admin()?, &surroundings.clock, terminal).await,
+        Command::Pause(args) => pauses::pause(&args, &admin()?, terminal).await,
+        Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,
         Command::Routes(args) => routes::run(args, &admin()?, terminal).await,
         Command::Simulate(args) => simulate::run(args, surroundings, terminal).await,
     }

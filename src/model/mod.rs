@@ -12,5 +12,6 @@ pub mod job;
 pub mod json;
 pub mod message;
 pub mod outcome;
+pub mod pauses;
 pub mod sending;
 pub mod template;

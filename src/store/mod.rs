@@ -42,6 +42,7 @@ use crate::model::event::Event;
 use crate::model::id::{EventId, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
+use crate::model::pauses::Pauses;
 use crate::model::sending::SendPolicy;
 
 /// The result of every verb.
@@ -101,6 +102,16 @@ pub trait Store: Send + Sync + 'static {
     /// Settles what a person found out about an `unconfirmed` message: it was sent, or it is queued again at the lane's end
     /// under the same id. [`StoreError::Conflict`] for a message in any other state.
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message>;
+
+    // Pausing ------------------------------------------------------------------------------------------------------
+
+    /// What is paused.
+    async fn pauses(&self) -> Result<Pauses>;
+
+    /// Pauses this and nothing else: after `Ok`, no instance claims a delivery to a paused route or lets a message leave
+    /// while sends are paused. Jobs wait where they are; for a route that goes on, the time of its pause does not count
+    /// towards the age at which its retries end.
+    async fn pause(&self, pauses: &Pauses) -> Result<()>;
 
     // Upkeep -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ use crate::model::event::Event;
 use crate::model::id::{EventId, Id, JobId, MessageId};
 use crate::model::job::{Job, JobState, Lease};
 use crate::model::message::{Message, TimelineEntry};
+use crate::model::pauses::Pauses;
 use crate::model::sending::SendPolicy;
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
@@ -50,6 +51,7 @@ pub(crate) struct FakeStore {
     pub(crate) message_filter: Mutex<Option<MessageFilter>>,
     pub(crate) job_filter: Mutex<Option<JobFilter>>,
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
+    pub(crate) paused: Mutex<Pauses>,
     /// What becomes of each group that is committed; `None` fails.
     pub(crate) commits: Option<Commits>,
     /// Commits wait for a permit each, when there is a gate.
@@ -140,6 +142,16 @@ impl Store for FakeStore {
         fail(self.fails_to_change)?;
         *self.resolved.lock().unwrap() = Some((id, resolution));
         self.messages.iter().find(|message| message.id == id).cloned().map_or_else(unused, Ok)
+    }
+
+    async fn pauses(&self) -> Result<Pauses> {
+        Ok(self.paused.lock().unwrap().clone())
+    }
+
+    async fn pause(&self, pauses: &Pauses) -> Result<()> {
+        fail(self.fails_to_change)?;
+        *self.paused.lock().unwrap() = pauses.clone();
+        Ok(())
     }
 
     async fn sweep(&self, _known: &RouteKnowledge) -> Result<Swept> {

@@ -137,6 +137,8 @@ pub enum Dispatch {
     Lost,
     /// Not now: the rate allows it after this delay. The job waits by itself.
     Later(Duration),
+    /// Not before a person resumes sends. The job is ready again, and the attempt is not counted.
+    Paused,
     /// It will not leave; the job is finished or parked. The word is the outcome: `expired`, `suppressed`, `parked`, ...
     Ended(&'static str),
 }

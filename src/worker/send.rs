@@ -123,7 +123,7 @@ impl Sends {
             Ok(Dispatch::Go(dispatched_at)) => self.request(sending, account, dispatched_at).await,
             Ok(Dispatch::Later(delay)) => self.wait(&sending.account, delay),
             Ok(Dispatch::Ended(outcome)) => self.shared.metrics.send(outcome),
-            Ok(Dispatch::Lost) => {}
+            Ok(Dispatch::Lost | Dispatch::Paused) => {}
             // Nothing has left; the lease ends and the job is claimed again. If the fence was set after all, the sweep
             // makes it unconfirmed.
             Err(error) => {

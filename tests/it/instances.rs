@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
 use switchboard::emulator::Inbound;
 use switchboard::{App, Context, Event, Handler, HandlerResult, Reply};
 
+use crate::support::desk::{ECHO, TOKEN};
 use crate::support::webhooks::{inbound, sign};
 use crate::support::{Backend, Desk};
 
@@ -63,6 +65,44 @@ async fn two_instances_share_the_work() {
         answered.entry(message.to).or_default().push(text);
     }
     assert_eq!(answered, notes);
+    second.stop().await;
+    desk.stop().await;
+}
+
+/// What is paused on one is paused on the other, and goes on on both when it is resumed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_obey_one_pause() {
+    let desk = Desk::start(Backend::Postgres, ECHO).await;
+    let second = desk.second_instance().await;
+    let admin = |paused: Value| {
+        let url = format!("http://{}/api/v1/pauses", second.admin_address());
+        desk.http.put(url).bearer_auth(TOKEN).json(&paused).send()
+    };
+    for (paused, queued) in
+        [(json!({"sends": true, "routes": []}), 1), (json!({"sends": false, "routes": ["echo"]}), 0)]
+    {
+        let (sent, messages) = (desk.sent().len(), desk.list("messages").await.len());
+        // Told to one instance, while both look for work.
+        assert_eq!(admin(paused.clone()).await.unwrap().json::<Value>().await.unwrap(), paused);
+        assert_eq!(desk.get("/api/v1/pauses").await, paused);
+        desk.says(Inbound::text("hi")).await;
+        for _ in 0..2 {
+            desk.running.worker().idle().await;
+            second.worker().idle().await;
+        }
+        assert_eq!(desk.sent().len(), sent, "{paused}");
+        assert_eq!(desk.list("messages").await.len(), messages + queued, "{paused}");
+        let waiting = desk.list("jobs").await;
+        assert_eq!(
+            (waiting.len(), &waiting[0]["state"], &waiting[0]["attempts"]),
+            (1, &json!("ready"), &json!(0))
+        );
+        assert!(admin(json!({"sends": false, "routes": []})).await.unwrap().status().is_success());
+        desk.settled().await;
+        second.worker().idle().await;
+        desk.settled().await;
+        assert_eq!(desk.sent().len(), sent + 1);
+    }
     second.stop().await;
     desk.stop().await;
 }

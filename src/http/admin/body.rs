@@ -1,8 +1,8 @@
-//! JSON in request bodies.
+//! JSON in request bodies: every field is known and has a value it takes, or the answer says which does not.
 
 use axum::extract::{FromRequest, Request};
 use http_body_util::LengthLimitError;
-use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::http::problem::Problem;
 
@@ -10,9 +10,12 @@ use crate::http::problem::Problem;
 const LIMIT: usize = 1 << 20;
 
 /// What an endpoint reads from a body.
-pub(super) trait RequestBody: DeserializeOwned {
+pub(super) trait RequestBody: Sized {
     /// What the body has to be, for who sent something else: what was sent is not repeated to them.
     const TAKES: &'static str;
+
+    /// Asks for the fields one by one.
+    fn read(fields: &mut Fields) -> Result<Self, Problem>;
 }
 
 /// A body that is what the endpoint takes. The content type is not looked at: the token, not the type, keeps foreign pages
@@ -28,6 +31,47 @@ impl<T: RequestBody, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             let too_long = error.into_inner().is::<LengthLimitError>();
             if too_long { Problem::body_too_large() } else { Problem::unreadable_body() }
         })?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|_unread| Problem::invalid_body(T::TAKES))
+        let given = serde_json::from_slice(&bytes).map_err(|_unread| Problem::invalid_body(T::TAKES))?;
+        let mut fields = Fields { given, asked: Vec::new() };
+        let body = T::read(&mut fields)?;
+        fields.finish()?;
+        Ok(Self(body))
+    }
+}
+
+/// The fields of an object. They are asked for one by one, and nothing else may be there.
+pub(super) struct Fields {
+    given: Map<String, Value>,
+    asked: Vec<&'static str>,
+}
+
+impl Fields {
+    /// A field that has to be there, read by `parse`; `takes` completes the sentence "it takes ..." of the problem.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        takes: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, Problem> {
+        self.asked.push(name);
+        self.given.get(name).and_then(parse).ok_or_else(|| Problem::field(name, takes))
+    }
+
+    /// Yes or no.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Result<bool, Problem> {
+        self.parsed(name, "true or false", Value::as_bool)
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, name: &'static str, takes: &str) -> Result<Vec<String>, Problem> {
+        self.parsed(name, takes, |value| {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Refuses fields that were never asked for.
+    fn finish(self) -> Result<(), Problem> {
+        let unknown = self.given.keys().find(|name| !self.asked.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| Err(Problem::unknown_field(name, &self.asked)))
     }
 }

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::AdminState;
-use super::body::{JsonBody, RequestBody};
+use super::body::{Fields, JsonBody, RequestBody};
 use super::page;
 use super::path::PathMessageId;
 use super::query::Query;
@@ -27,14 +27,16 @@ struct Detailed {
 }
 
 /// What a person found out about a message.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Resolve {
     sent: bool,
 }
 
 impl RequestBody for Resolve {
     const TAKES: &'static str = "it takes {\"sent\": true} or {\"sent\": false}";
+
+    fn read(fields: &mut Fields) -> Result<Self, Problem> {
+        Ok(Self { sent: fields.boolean("sent")? })
+    }
 }
 
 pub(super) fn router() -> Router<AdminState> {
@@ -160,8 +162,14 @@ mod tests {
             store.fails_to_change = Some(|| StoreError::Conflict("the message is not unconfirmed"));
         });
         let id = message_id(1).to_string();
-        for body in ["", "{}", "{\"sent\": 1}", "{\"sent\": true, \"why\": \"\"}", "sent"] {
+        for body in ["", "true", "sent"] {
             assert_refused(call(&admin.router, resolution(&id, body)).await, 400).await;
+        }
+        for (body, field) in
+            [("{}", "sent"), ("{\"sent\": 1}", "sent"), ("{\"sent\": true, \"why\": \"\"}", "why")]
+        {
+            let problem = assert_refused(call(&admin.router, resolution(&id, body)).await, 422).await;
+            assert_eq!(problem["parameter"], field, "{body}");
         }
         assert_refused(call(&admin.router, resolution(&id, vec![b' '; (1 << 20) + 1])).await, 413).await;
         assert_refused(call(&admin.router, resolution("7", "{\"sent\": true}")).await, 404).await;

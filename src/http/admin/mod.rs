@@ -15,6 +15,7 @@ mod messages;
 mod metrics;
 mod page;
 mod path;
+mod pauses;
 mod query;
 mod routes;
 mod tail;
@@ -76,6 +77,7 @@ fn behind_token(state: AdminState) -> Router {
         .merge(messages::router())
         .merge(jobs::router())
         .merge(routes::router())
+        .merge(pauses::router())
         .merge(metrics::router())
         .route("/api/v1", any(frame::not_found))
         .route("/api/v1/", any(frame::not_found))

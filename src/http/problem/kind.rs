@@ -125,6 +125,22 @@ pub(super) static BODY_TOO_LARGE: Kind = Kind {
     header: None,
 };
 
+pub(super) static INVALID_FIELD: Kind = Kind {
+    status: StatusCode::UNPROCESSABLE_ENTITY,
+    name: "/problems/invalid-field",
+    title: "A field is not valid",
+    detail: "a field of the body is missing, or has a value that it does not take",
+    header: None,
+};
+
+pub(super) static UNKNOWN_FIELD: Kind = Kind {
+    status: StatusCode::UNPROCESSABLE_ENTITY,
+    name: "/problems/unknown-field",
+    title: "A field is not known",
+    detail: "the body has a field that this path does not take",
+    header: None,
+};
+
 pub(super) static UNKNOWN_HOST: Kind = Kind {
     status: StatusCode::MISDIRECTED_REQUEST,
     name: "/problems/unknown-host",

@@ -112,6 +112,26 @@ impl Problem {
         Self::of(&kind::BODY_TOO_LARGE)
     }
 
+    /// 422: a field of the body is missing or has a value it does not take; `takes` says what it does.
+    pub fn field(name: &str, takes: &str) -> Self {
+        let detail = Cow::Owned(format!("`{name}` takes {takes}"));
+        Self { kind: &kind::INVALID_FIELD, detail, parameter: Some(name.to_owned()) }
+    }
+
+    /// 422: a field names a thing that there is not. Only what looks like a name is repeated.
+    pub fn unknown_name(field: &str, name: &str, known: &[&str]) -> Self {
+        let name = if is_speakable(name) { format!("`{name}`") } else { "something".to_owned() };
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let detail = Cow::Owned(format!("`{field}` names {name}, which is unknown; known are: {known}"));
+        Self { kind: &kind::INVALID_FIELD, detail, parameter: Some(field.to_owned()) }
+    }
+
+    /// 422: a field that the body of this path does not have. Only a name that looks like one is repeated.
+    pub fn unknown_field(name: &str, known: &[&str]) -> Self {
+        let detail = Cow::Owned(format!("the body takes {}", known.join(", ")));
+        Self { detail, ..Self::of_parameter(&kind::UNKNOWN_FIELD, name) }
+    }
+
     /// 421: the Host header names something this listener does not answer for.
     pub const fn unknown_host() -> Self {
         Self::of(&kind::UNKNOWN_HOST)

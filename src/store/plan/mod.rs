@@ -9,6 +9,7 @@ pub mod directory;
 pub mod group;
 pub mod journal;
 pub mod merge;
+pub mod pauses;
 pub mod people;
 pub mod replies;
 pub mod sending;

@@ -50,8 +50,13 @@ async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<Cla
     // store::claim_deliveries
     let rows: Vec<Claimed> = sqlx::query_as(
         "WITH clock AS MATERIALIZED (SELECT switchboard_now($5) AS now),
+         -- One look at a tiny table per route, before any job is read: a pause holds for every instance at once.
+         open AS MATERIALIZED (
+             SELECT r.route, r.slots FROM unnest($1::text[], $2::bigint[]) AS r (route, slots)
+             WHERE NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || r.route)
+         ),
          due AS (
-             SELECT c.id FROM unnest($1::text[], $2::bigint[]) AS r (route, slots)
+             SELECT c.id FROM open r
              CROSS JOIN clock
              CROSS JOIN LATERAL (
                  SELECT j.id FROM jobs j

@@ -12,6 +12,7 @@ mod journal;
 mod merge;
 mod messages;
 mod partitions;
+mod pauses;
 mod people;
 mod queue;
 mod send;
@@ -38,6 +39,7 @@ use crate::model::event::Event;
 use crate::model::id::{EventId, Id, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
+use crate::model::pauses::Pauses;
 use crate::model::sending::SendPolicy;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -171,6 +173,14 @@ impl Store for PostgresStore {
 
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
         repeat(self, || send::resolve(self, message, resolution)).await
+    }
+
+    async fn pauses(&self) -> Result<Pauses> {
+        in_time(pauses::pauses(self)).await
+    }
+
+    async fn pause(&self, pauses: &Pauses) -> Result<()> {
+        repeat(self, || pauses::pause(self, pauses)).await
     }
 
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {

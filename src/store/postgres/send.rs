@@ -27,6 +27,8 @@ pub(super) async fn claim_sends(store: &PostgresStore, claim: &ClaimSends) -> Re
              WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND NOT j.blocked
                    AND j.due_at <= clock.now
                AND j.account = ANY($4)
+               -- Looked up once, before any job is read.
+               AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/sends')
                -- A request that left is never made again by a claim; an ended lease without one is.
                AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
                AND NOT EXISTS (
@@ -72,6 +74,11 @@ pub(super) async fn dispatch(
         tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
+    if is_paused(&mut tx).await? {
+        ready_again(&mut tx, sending).await?;
+        tx.commit().await?;
+        return Ok(Dispatch::Paused);
+    }
     let now = store.clock.now();
     let facts = facts(&mut tx, &record, conversation, now).await?;
     let verdict = decide(&facts, policy);
@@ -114,6 +121,26 @@ async fn fenced_job(connection: &mut PgConnection, lease: Lease) -> Result<Optio
     .fetch_optional(connection)
     .await?;
     Ok(row.map(JobFacts::into_view))
+}
+
+async fn is_paused(connection: &mut PgConnection) -> Result<bool> {
+    // store::dispatch (paused)
+    let paused = sqlx::query_scalar("SELECT EXISTS (SELECT FROM settings WHERE key = 'pause/sends')");
+    Ok(paused.fetch_one(connection).await?)
+}
+
+/// Gives a claimed send back, due when it was: the attempt is not counted.
+async fn ready_again(connection: &mut PgConnection, sending: &Sending) -> Result<()> {
+    // store::dispatch (ready again)
+    sqlx::query(
+        "UPDATE jobs SET attempts = attempts - 1, lease_token = NULL, lease_until = NULL,
+             first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
+         WHERE id = $1",
+    )
+    .bind(sending.lease.job)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn facts(

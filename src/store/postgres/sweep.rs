@@ -84,6 +84,8 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
            AND j.due_at <= switchboard_now($2) - $1
            AND NOT EXISTS (SELECT FROM settings s WHERE s.key = 'route/' || j.route
                AND s.updated_at > switchboard_now($2) - $1)
+           -- Nobody is expected to take what is paused.
+           AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || j.route)
          ORDER BY j.id LIMIT 1000",
     )
     .bind(duration_ms(known.patience))

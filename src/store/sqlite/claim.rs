@@ -101,6 +101,8 @@ async fn due_of(
              j.lane IS NOT NULL AS ordered FROM jobs j
          WHERE j.route = $1 AND j.kind = 'deliver' AND j.parked_at IS NULL AND j.blocked = 0
            AND j.due_at <= $2
+           -- Looked up once: it does not depend on the job.
+           AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/route/' || $1)
            -- A lease that ended unsettled is a job that may kill its process: taken only on request.
            AND CASE WHEN $3 THEN j.lease_until <= $2 ELSE j.lease_until IS NULL END
            -- Only the head of a lane: a waiting retry holds it, a parked job does not.

@@ -17,6 +17,7 @@ mod jobs;
 mod journal;
 mod merge;
 mod messages;
+mod pauses;
 mod people;
 mod queue;
 mod send;
@@ -49,6 +50,7 @@ use crate::model::event::Event;
 use crate::model::id::{EventId, Id, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
+use crate::model::pauses::Pauses;
 use crate::model::sending::SendPolicy;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -224,6 +226,14 @@ impl Store for SqliteStore {
 
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
         send::resolve(self, message, resolution).await
+    }
+
+    async fn pauses(&self) -> Result<Pauses> {
+        pauses::pauses(self).await
+    }
+
+    async fn pause(&self, pauses: &Pauses) -> Result<()> {
+        pauses::pause(self, pauses).await
     }
 
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {

@@ -26,6 +26,8 @@ pub(super) async fn claim_sends(store: &SqliteStore, claim: &ClaimSends) -> Resu
          WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.blocked = 0
            AND j.due_at <= $1
            AND j.account IN (SELECT value FROM json_each($3))
+           -- Looked up once: it does not depend on the job.
+           AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/sends')
            -- A request that left is never made again by a claim; an ended lease without one is.
            AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
            AND NOT EXISTS (
@@ -71,6 +73,11 @@ pub(super) async fn dispatch(
     else {
         return Ok(Dispatch::Lost);
     };
+    if is_paused(&mut tx).await? {
+        ready_again(&mut tx, sending).await?;
+        tx.commit().await?;
+        return Ok(Dispatch::Paused);
+    }
     let now = store.clock.now();
     let facts = facts(&mut tx, &record, now).await?;
     let verdict = decide(&facts, policy);
@@ -113,6 +120,26 @@ async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<O
     .fetch_optional(connection)
     .await?;
     Ok(row.map(JobFacts::into_view))
+}
+
+async fn is_paused(connection: &mut SqliteConnection) -> Result<bool> {
+    // store::dispatch (paused)
+    let paused = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM settings WHERE key = 'pause/sends')");
+    Ok(paused.fetch_one(connection).await?)
+}
+
+/// Gives a claimed send back, due when it was: the attempt is not counted.
+async fn ready_again(connection: &mut SqliteConnection, sending: &Sending) -> Result<()> {
+    // store::dispatch (ready again)
+    sqlx::query(
+        "UPDATE jobs SET attempts = attempts - 1, lease_token = NULL, lease_until = NULL,
+             first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
+         WHERE id = $1",
+    )
+    .bind(sending.lease.job)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn facts(

@@ -82,6 +82,8 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
          WHERE kind = 'deliver' AND parked_at IS NULL AND lease_until IS NULL AND due_at <= $1 - $2
            AND NOT EXISTS (
                SELECT 1 FROM settings s WHERE s.key = 'route/' || jobs.route AND s.updated_at > $1 - $2)
+           -- Nobody is expected to take what is paused.
+           AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/route/' || jobs.route)
          RETURNING lane",
     )
     .bind(now)

@@ -13,7 +13,7 @@ use switchboard::emulator::{Emulator, Inbound, SentMessage, Settings};
 use super::database::{Backend, Database};
 use super::webhooks::{SECRET, sign};
 
-const TOKEN: &str = "a-token-of-sixteen-or-more";
+pub const TOKEN: &str = "a-token-of-sixteen-or-more";
 
 /// The route that echoes every text.
 pub const ECHO: &str = r#"
