@@ -1,7 +1,7 @@
 //! `switchboard messages`: what was sent, and how far it got.
 
 use clap::builder::PossibleValuesParser;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin::{Admin, Query};
 use super::document;
@@ -32,6 +32,35 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Settles an unconfirmed message: says whether it was sent after all
+    #[command(after_help = RESOLVE_EXAMPLES)]
+    Resolve(Resolve),
+}
+
+/// Shown below the help of `resolve`.
+const RESOLVE_EXAMPLES: &str = "A message is unconfirmed when the answer to its request was lost: ask the customer, or look \
+it up at Connectly. As sent it becomes `accepted`, as not sent it is queued again under the same id, at the end of its \
+conversation's queue; if its 24-hour window has closed meanwhile, it expires.
+
+Examples:
+  switchboard messages list --state unconfirmed
+  switchboard messages resolve 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z --sent
+  switchboard messages resolve 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z --not-sent";
+
+#[derive(Debug, clap::Args)]
+struct Resolve {
+    /// Our id of the message, or Connectly's
+    #[arg(value_parser = parse_id)]
+    id: String,
+    /// It was sent
+    #[arg(long, required_unless_present = "not_sent", conflicts_with = "not_sent")]
+    sent: bool,
+    /// It was not sent: send it now
+    #[arg(long)]
+    not_sent: bool,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Every state that a message can be in.
@@ -92,6 +121,10 @@ pub async fn run(
             let message = admin.get(&["messages", &id], &Query::new()).await?;
             document::show(&message, json, terminal)?;
         }
+        Action::Resolve(Resolve { id, sent, json, .. }) => {
+            let message = admin.post(&["messages", &id, "resolve"], &json!({ "sent": sent })).await?;
+            document::show(&message, json, terminal)?;
+        }
     }
     Ok(())
 }
@@ -124,9 +157,12 @@ fn gist(message: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::testing::{Captured, answers};
+    use crate::cli::Cli;
+    use crate::cli::testing::{Captured, answer, answers};
+    use clap::Parser as _;
     use serde_json::json;
-    use wiremock::MockServer;
+    use wiremock::matchers::{body_json, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
 
     async fn run(server: &MockServer, line: &[&str]) -> Captured {
         crate::cli::testing::run(server, &[&["messages"], line].concat()).await.unwrap()
@@ -170,5 +206,43 @@ mod tests {
         AT                    STATE
         2026-01-01T00:00:00Z  queued
         ");
+    }
+
+    #[tokio::test]
+    async fn a_resolution_is_told_and_the_message_printed() {
+        for (option, sent, state) in [("--sent", true, "accepted"), ("--not-sent", false, "queued")] {
+            let server = MockServer::start().await;
+            let told = Mock::given(method("POST"))
+                .and(path("/api/v1/messages/01M2/resolve"))
+                .and(body_json(json!({ "sent": sent })));
+            let message = json!({ "id": "01M2", "state": state });
+            told.respond_with(ResponseTemplate::new(200).set_body_json(message))
+                .expect(1)
+                .mount(&server)
+                .await;
+            let printed = run(&server, &["resolve", "01M2", option]).await;
+            assert_eq!(printed.out(), format!("id     01M2\nstate  {state}\n"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_unconfirmed_cannot_be_resolved() {
+        let server = MockServer::start().await;
+        let problem =
+            json!({"title": "Not in this state", "detail": "only an unconfirmed message can be resolved"});
+        let refusal = ResponseTemplate::new(409).set_body_json(problem);
+        answer(&server, "POST", "/api/v1/messages/01M2/resolve", refusal).await;
+        let line = ["messages", "resolve", "01M2", "--sent"];
+        let error = crate::cli::testing::run(&server, &line).await.err().unwrap();
+        let told = "409 Not in this state: only an unconfirmed message can be resolved";
+        assert_eq!(error.to_string(), told);
+    }
+
+    #[test]
+    fn a_resolution_says_one_thing() {
+        for line in [&["resolve", "01M2"] as &[&str], &["resolve", "01M2", "--sent", "--not-sent"]] {
+            let error = Cli::try_parse_from([&["switchboard", "messages"], line].concat()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
     }
 }

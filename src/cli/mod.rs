@@ -78,7 +78,7 @@ pub enum Command {
     Config(config::Args),
     /// Lists and shows stored events
     Events(events::Args),
-    /// Lists and shows messages and how far they got
+    /// Lists and shows messages and how far they got; settles those that nobody knows about
     Messages(messages::Args),
     /// Lists unfinished and parked work, tries it again or gives it up
     Jobs(jobs::Args),

@@ -10,10 +10,9 @@ use super::terminal::Terminal;
 
 /// What to pause or to resume.
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = true, args = ["sends", "route"])]
 pub struct Args {
     /// All messages: nothing leaves, and what is queued waits
-    #[arg(long)]
+    #[arg(long, required_unless_present = "route")]
     sends: bool,
     /// This route: its handler is not called, and its events wait; may be given more than once
     #[arg(long, value_name = "NAME")]
@@ -147,8 +146,9 @@ mod tests {
     #[test]
     fn something_has_to_be_named() {
         for command in ["pause", "resume"] {
-            let error = Cli::try_parse_from(["switchboard", command]).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
+            for line in [&["switchboard", command] as &[&str], &["switchboard", command, "--json"]] {
+                assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+            }
         }
     }
 }
