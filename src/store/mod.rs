@@ -115,8 +115,8 @@ pub trait Store: Send + Sync + 'static {
 
     // Upkeep -------------------------------------------------------------------------------------------------------
 
-    /// Makes `unconfirmed` what was dispatched under a lease that ended without an answer, and parks deliveries whose route
-    /// nobody has known for an hour.
+    /// Makes `unconfirmed` what was dispatched under a lease that ended without an answer, and parks jobs whose route
+    /// or account nobody has known for an hour.
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept>;
 
     /// Makes ready what the coming months need. Runs at most once at a time over all instances.

@@ -193,13 +193,23 @@ pub enum Resolution {
     NotSent,
 }
 
-/// What this instance knows, against which forgotten routes are told.
+/// What this instance knows, against which forgotten routes and accounts are told.
 #[derive(Debug, Clone)]
 pub struct RouteKnowledge {
     /// The routes it serves.
     pub routes: Vec<String>,
-    /// How long a job waits for somebody who knows its route.
+    /// The accounts it sends for.
+    pub accounts: Vec<String>,
+    /// How long a job waits for somebody who knows its route, or its account.
     pub patience: Duration,
+}
+
+impl RouteKnowledge {
+    /// The keys under which it is noted for everybody.
+    pub fn keys(&self) -> Vec<String> {
+        let routes = self.routes.iter().map(|route| format!("route/{route}"));
+        routes.chain(self.accounts.iter().map(|account| format!("account/{account}"))).collect()
+    }
 }
 
 /// What a sweep did.
@@ -207,6 +217,6 @@ pub struct RouteKnowledge {
 pub struct Swept {
     /// Messages that became unconfirmed.
     pub unconfirmed: u64,
-    /// Deliveries that were parked because nobody knows their route.
+    /// Jobs that were parked because nobody knows their route, or the account they send for.
     pub forgotten: u64,
 }

@@ -117,12 +117,13 @@ impl Worker {
         });
         let tasks = TaskTracker::new();
         let names = routes.iter().map(|route| route.name.clone()).collect();
+        let senders = accounts.keys().cloned().collect();
         let (settler, settling) = settle::channel(Arc::clone(&shared));
         tasks.spawn(settling.run());
         tasks.spawn(Deliverer::new(Arc::clone(&shared), routes, settler, tasks.clone()).run());
         tasks.spawn(Sender::new(Arc::clone(&shared), accounts, tasks.clone()).run());
         tasks.spawn(held::renew(Arc::clone(&shared)));
-        tasks.spawn(upkeep::run(Arc::clone(&shared), names));
+        tasks.spawn(upkeep::run(Arc::clone(&shared), names, senders));
         Self { shared, tasks }
     }
 
@@ -135,12 +136,6 @@ impl Worker {
     /// Waits until nothing is claimable and nothing is running.
     pub async fn idle(&self) {
         self.shared.pulse.idle(|| self.wake()).await;
-    }
-
-    /// Settles what time settles, now instead of at the next sweep.
-    pub async fn sweep(&self, routes: Vec<String>) {
-        upkeep::sweep(&self.shared, routes).await;
-        self.wake();
     }
 
     /// Stops claiming, lets running work finish within the drain time, and settles it. What is cut off then is taken over when

@@ -6,20 +6,21 @@ use std::time::Duration;
 use super::Shared;
 use crate::store::work::RouteKnowledge;
 
-/// How long a job waits for somebody who knows its route, before a person has to look.
-const ROUTE_PATIENCE: Duration = Duration::from_hours(1);
+/// How long a job waits for somebody who knows its route or account, before a person has to look.
+const PATIENCE: Duration = Duration::from_hours(1);
 /// Sweeps between two rounds of upkeep.
 const SWEEPS_PER_UPKEEP: u32 = 3600;
 
 /// Sweeps once per poll until stopped.
-pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>) {
+pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>, accounts: Vec<String>) {
+    let known = RouteKnowledge { routes, accounts, patience: PATIENCE };
     let mut round: u32 = 0;
     loop {
         tokio::select! {
             () = tokio::time::sleep(shared.settings.poll) => {}
             () = shared.shutdown.cancelled() => return,
         }
-        sweep(&shared, routes.clone()).await;
+        sweep(&shared, &known).await;
         round += 1;
         if round.is_multiple_of(SWEEPS_PER_UPKEEP)
             && let Err(error) = shared.store.upkeep().await
@@ -29,8 +30,8 @@ pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>) {
     }
 }
 
-pub(super) async fn sweep(shared: &Shared, routes: Vec<String>) {
-    match shared.store.sweep(&RouteKnowledge { routes, patience: ROUTE_PATIENCE }).await {
+async fn sweep(shared: &Shared, known: &RouteKnowledge) {
+    match shared.store.sweep(known).await {
         Ok(swept) => {
             if swept.unconfirmed > 0 {
                 tracing::warn!(
@@ -41,7 +42,7 @@ pub(super) async fn sweep(shared: &Shared, routes: Vec<String>) {
             if swept.forgotten > 0 {
                 tracing::warn!(
                     jobs = swept.forgotten,
-                    "jobs were parked: nobody has known their route for an hour"
+                    "jobs were parked: nobody has known their route or account for an hour"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! What time settles: sends without an answer, and jobs whose route nobody knows.
+//! What time settles: sends without an answer, and jobs whose route or account nobody knows.
 
 use sqlx::FromRow;
 
@@ -56,36 +56,42 @@ async fn give_up(store: &PostgresStore) -> Result<u64> {
     Ok(given_up)
 }
 
-/// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
+/// Notes what this instance knows, and parks what nobody has known for as long as anybody was patient.
 async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     let now = millis(store.clock.now());
-    let mut routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
-    routes.sort_unstable();
-    // store::sweep (known routes)
+    let mut keys = known.keys();
+    keys.sort_unstable();
+    // store::sweep (known)
     let noted = sqlx::query(
         "INSERT INTO settings AS s (key, value, updated_at) SELECT key, '', switchboard_now($2) FROM unnest($1::text[]) AS k (key)
          ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
              -- Once a minute is enough, and an idle instance writes nothing in between.
              WHERE excluded.updated_at > s.updated_at + 60000",
     )
-    .bind(&routes)
+    .bind(&keys)
     .bind(store.clock.offset_ms())
     .execute(&store.pool)
     .await?;
-    // Somebody of all instances notes the routes once a minute, and looks for the forgotten ones then.
-    if noted.rows_affected() == 0 && !routes.is_empty() {
+    // Somebody of all instances notes them once a minute, and looks for the forgotten ones then.
+    if noted.rows_affected() == 0 && !keys.is_empty() {
         return Ok(0);
     }
     let mut tx = store.pool.begin().await?;
-    // store::sweep (forgotten routes)
+    // store::sweep (forgotten)
     let forgotten: Vec<JobId> = sqlx::query_scalar(
         "SELECT j.id FROM jobs j
-         WHERE j.kind = 'deliver' AND j.parked_at IS NULL AND j.lease_until IS NULL
-           AND j.due_at <= switchboard_now($2) - $1
-           AND NOT EXISTS (SELECT FROM settings s WHERE s.key = 'route/' || j.route
-               AND s.updated_at > switchboard_now($2) - $1)
+         WHERE j.parked_at IS NULL AND j.due_at <= switchboard_now($2) - $1
+           AND CASE j.kind WHEN 'deliver' THEN j.lease_until IS NULL
+               -- A send whose claim ended before its request left waits for a claim like any other.
+               ELSE j.dispatched_at IS NULL AND coalesce(j.lease_until, 0) <= switchboard_now($2) END
+           AND NOT EXISTS (
+               SELECT FROM settings s
+               WHERE s.key = CASE j.kind WHEN 'deliver' THEN 'route/' || j.route ELSE 'account/' || j.account END
+                 AND s.updated_at > switchboard_now($2) - $1)
            -- Nobody is expected to take what is paused.
-           AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || j.route)
+           AND NOT EXISTS (
+               SELECT FROM settings p
+               WHERE p.key = CASE j.kind WHEN 'deliver' THEN 'pause/route/' || j.route ELSE 'pause/sends' END)
          ORDER BY j.id LIMIT 1000",
     )
     .bind(duration_ms(known.patience))
@@ -98,12 +104,17 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     queue::lock_of_jobs(&mut tx, &forgotten, &[]).await?;
     // store::sweep (parked)
     let parked: Vec<String> = sqlx::query_scalar(
-        "UPDATE jobs j SET parked_at = $2, last_error = 'no instance knows the route ' || j.route
-         WHERE j.id = ANY($1) AND j.parked_at IS NULL AND j.lease_until IS NULL
+        "UPDATE jobs j SET parked_at = $2, lease_token = NULL, lease_until = NULL,
+             last_error = CASE j.kind WHEN 'deliver' THEN 'no instance knows the route ' || j.route
+                 ELSE 'no instance has the account ' || j.account || ': configure it again and retry the job, or discard it' END
+         WHERE j.id = ANY($1) AND j.parked_at IS NULL AND j.dispatched_at IS NULL
+           -- Somebody may have claimed it meanwhile.
+           AND coalesce(j.lease_until, 0) <= switchboard_now($3)
          RETURNING coalesce(j.lane, '')",
     )
     .bind(&forgotten)
     .bind(now)
+    .bind(store.clock.offset_ms())
     .fetch_all(&mut *tx)
     .await?;
     queue::promote(&mut tx, &parked).await?;

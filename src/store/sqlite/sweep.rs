@@ -1,4 +1,4 @@
-//! What time settles: sends without an answer, and jobs whose route nobody knows.
+//! What time settles: sends without an answer, and jobs whose route or account nobody knows.
 
 use sqlx::FromRow;
 
@@ -54,12 +54,12 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
     Ok(given_up)
 }
 
-/// Notes which routes this instance knows, and parks what nobody has known for as long as anybody was patient.
+/// Notes what this instance knows, and parks what nobody has known for as long as anybody was patient.
 async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     let now = millis(store.clock.now());
-    let routes: Vec<String> = known.routes.iter().map(|route| format!("route/{route}")).collect();
+    let keys = known.keys();
     let mut tx = store.write().await?;
-    // store::sweep (known routes)
+    // store::sweep (known)
     let noted = sqlx::query(
         "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
          WHERE true
@@ -67,23 +67,32 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
              -- Once a minute is enough, and an idle service writes nothing in between.
              WHERE excluded.updated_at > settings.updated_at + 60000",
     )
-    .bind(json(&routes)?)
+    .bind(json(&keys)?)
     .bind(now)
     .execute(&mut *tx)
     .await?;
-    // Somebody of all instances notes the routes once a minute, and looks for the forgotten ones then.
-    if noted.rows_affected() == 0 && !routes.is_empty() {
+    // Somebody of all instances notes them once a minute, and looks for the forgotten ones then.
+    if noted.rows_affected() == 0 && !keys.is_empty() {
         tx.commit().await?;
         return Ok(0);
     }
-    // store::sweep (forgotten routes)
+    // store::sweep (forgotten)
     let lanes: Vec<Option<String>> = sqlx::query_scalar(
-        "UPDATE jobs SET parked_at = $1, last_error = 'no instance knows the route ' || route
-         WHERE kind = 'deliver' AND parked_at IS NULL AND lease_until IS NULL AND due_at <= $1 - $2
+        "UPDATE jobs SET parked_at = $1, lease_token = NULL, lease_until = NULL,
+             last_error = CASE kind WHEN 'deliver' THEN 'no instance knows the route ' || route
+                 ELSE 'no instance has the account ' || account || ': configure it again and retry the job, or discard it' END
+         WHERE parked_at IS NULL AND due_at <= $1 - $2
+           AND CASE kind WHEN 'deliver' THEN lease_until IS NULL
+               -- A send whose claim ended before its request left waits for a claim like any other.
+               ELSE dispatched_at IS NULL AND coalesce(lease_until, 0) <= $1 END
            AND NOT EXISTS (
-               SELECT 1 FROM settings s WHERE s.key = 'route/' || jobs.route AND s.updated_at > $1 - $2)
+               SELECT 1 FROM settings s
+               WHERE s.key = CASE jobs.kind WHEN 'deliver' THEN 'route/' || jobs.route ELSE 'account/' || jobs.account END
+                 AND s.updated_at > $1 - $2)
            -- Nobody is expected to take what is paused.
-           AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/route/' || jobs.route)
+           AND NOT EXISTS (
+               SELECT 1 FROM settings p
+               WHERE p.key = CASE jobs.kind WHEN 'deliver' THEN 'pause/route/' || jobs.route ELSE 'pause/sends' END)
          RETURNING lane",
     )
     .bind(now)

@@ -112,7 +112,11 @@ impl Desk {
     }
 
     async fn sweep(&self) -> Swept {
-        let known = RouteKnowledge { routes: vec!["other".into()], patience: Duration::from_hours(1) };
+        let known = RouteKnowledge {
+            routes: vec!["other".into()],
+            accounts: vec!["default".into()],
+            patience: Duration::from_hours(1),
+        };
         self.store.sweep(&known).await.unwrap()
     }
 }

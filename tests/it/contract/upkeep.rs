@@ -5,12 +5,13 @@ use std::time::Duration;
 use rstest::rstest;
 use sqlx::{Connection as _, PgConnection};
 use switchboard::clock::Clock;
-use switchboard::model::job::JobState;
-use switchboard::store::work::Swept;
+use switchboard::model::job::{JobKind, JobState};
+use switchboard::model::pauses::Pauses;
+use switchboard::store::work::{ClaimSends, Swept};
 use switchboard::store::{OpenOptions, StoreError, open};
 
-use crate::support::arrivals::inbound;
-use crate::support::depot::{Depot, ROUTE};
+use crate::support::arrivals::{ACCOUNT, inbound};
+use crate::support::depot::{Depot, ROUTE, say, sends};
 use crate::support::{Backend, Database};
 
 const MONTH: Duration = Duration::from_hours(31 * 24);
@@ -127,6 +128,75 @@ async fn a_route_that_another_instance_knows_is_not_forgotten(
     assert_eq!(depot.sweep_knowing(&[ROUTE]).await, Swept::default());
     depot.pass(HOUR);
     assert_eq!(depot.sweep_knowing(&[ROUTE]).await.forgotten, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn sends_of_an_account_that_nobody_has_are_parked_after_an_hour(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    queue_of(&depot, "shop").await;
+    let kept = depot.queue_text("hello").await;
+    assert_eq!(depot.sweep_as(&[ROUTE], &[ACCOUNT, "shop"]).await, Swept::default());
+    depot.pass(Duration::from_mins(59));
+    assert_eq!(depot.sweep_as(&[ROUTE], &[ACCOUNT]).await, Swept::default(), "known an hour ago");
+    depot.pass(Duration::from_mins(2));
+    assert_eq!(depot.sweep_as(&[ROUTE], &[ACCOUNT]).await, Swept { unconfirmed: 0, forgotten: 1 });
+    let parked = depot.jobs(Some(JobState::Parked)).await.remove(0);
+    let told = "no instance has the account shop: configure it again and retry the job, or discard it";
+    assert_eq!((parked.kind, parked.last_error.as_deref()), (JobKind::Send, Some(told)));
+    assert_eq!(depot.claim_send().await.message, kept, "those of other accounts leave");
+    // Put back, it is sent after all.
+    depot.store.retry_job(parked.id).await.unwrap();
+    let claim = ClaimSends { accounts: vec!["shop".to_owned()], ..sends(10) };
+    assert_eq!(depot.store.claim_sends(&claim).await.unwrap().len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_send_whose_process_died_before_it_left_is_forgotten_too(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.queue_text("hello").await;
+    depot.claim_send().await;
+    depot.pass(2 * HOUR);
+    assert_eq!(depot.sweep_as(&[ROUTE], &["shop"]).await.forgotten, 1);
+    assert_eq!(depot.jobs(Some(JobState::Parked)).await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_left_for_an_account_is_never_forgotten(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let message = depot.queue_text("hello").await;
+    depot.leave().await;
+    depot.pass(2 * HOUR);
+    assert_eq!(depot.sweep_as(&[ROUTE], &["shop"]).await, Swept { unconfirmed: 1, forgotten: 0 });
+    assert_eq!(depot.state(message).await, "unconfirmed");
+}
+
+#[rstest]
+#[tokio::test]
+async fn paused_sends_are_not_forgotten(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
+    let depot = Depot::open(backend).await;
+    queue_of(&depot, "shop").await;
+    depot.store.pause(&Pauses { sends: true, ..Pauses::default() }).await.unwrap();
+    depot.pass(2 * HOUR);
+    assert_eq!(depot.sweep().await, Swept::default());
+    depot.store.pause(&Pauses::default()).await.unwrap();
+    depot.pass(Duration::from_mins(2));
+    assert_eq!(depot.sweep().await.forgotten, 1);
+}
+
+/// A message waits to be sent for an account.
+async fn queue_of(depot: &Depot, account: &str) {
+    depot.accept(inbound(&depot.clock).account(account).on(ROUTE)).await;
+    let delivery = depot.claim_one().await;
+    assert!(depot.settle(&delivery, say("hello")).await);
 }
 
 #[tokio::test]

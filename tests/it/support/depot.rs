@@ -277,10 +277,17 @@ impl Depot {
         self.sweep_knowing(&[ROUTE]).await
     }
 
-    /// Sweeps, with these routes known.
+    /// Sweeps, with these routes and the usual account known.
     pub async fn sweep_knowing(&self, routes: &[&str]) -> Swept {
+        self.sweep_as(routes, &[ACCOUNT]).await
+    }
+
+    /// Sweeps, with these routes and accounts known.
+    pub async fn sweep_as(&self, routes: &[&str], accounts: &[&str]) -> Swept {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let known = RouteKnowledge {
-            routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+            routes: owned(routes),
+            accounts: owned(accounts),
             patience: Duration::from_hours(1),
         };
         self.store.sweep(&known).await.unwrap()
