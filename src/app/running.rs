@@ -29,8 +29,10 @@ use crate::store::{self, OpenOptions, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::worker::{Settings, WorkAccount, WorkRoute, Worker};
 
-/// How long closing the store's connections may take: nothing is waited for any more.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a stop may last over the drain limit: giving back what was cut off, the last answers, closing the store.
+const AFTER_DRAIN: Duration = Duration::from_millis(900);
+/// How long the admin listener waits for its last answers, when everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 /// The key of the public listener's address.
 pub const PUBLIC_LISTEN: &str = "public.listen";
 /// The key of the admin listener's address.
@@ -72,8 +74,12 @@ pub struct Running {
     store: Arc<dyn Store>,
     worker: Worker,
     ready: watch::Sender<bool>,
-    shutdown: CancellationToken,
-    servers: Vec<JoinHandle<std::io::Result<()>>>,
+    /// Ends the public listener and the streams.
+    stopping: CancellationToken,
+    /// Ends the admin listener.
+    stopped: CancellationToken,
+    public_server: JoinHandle<std::io::Result<()>>,
+    admin_server: JoinHandle<std::io::Result<()>>,
     writer: JoinHandle<()>,
     drain: Duration,
 }
@@ -115,7 +121,7 @@ impl Running {
             work,
         );
         let (ready, is_ready) = watch::channel(true);
-        let shutdown = CancellationToken::new();
+        let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());
         let (public, admin) = (public_listener.address(), admin_listener.address());
         let public_router = public::router(PublicState {
             accounts: Arc::new(keys(config)),
@@ -135,18 +141,28 @@ impl Running {
             routes: config.routes.iter().map(route_info).collect(),
             ready: is_ready,
             committed,
-            shutdown: shutdown.clone(),
+            shutdown: stopping.clone(),
             clock,
             metrics,
         });
         let drain = config.worker.drain;
-        let servers = vec![
-            tokio::spawn(public_listener.serve(public_router, shutdown.clone(), drain)),
-            tokio::spawn(admin_listener.serve(admin_router, shutdown.clone(), drain)),
-        ];
+        let public_server = tokio::spawn(public_listener.serve(public_router, stopping.clone(), drain));
+        let admin_server = tokio::spawn(admin_listener.serve(admin_router, stopped.clone(), LAST_ANSWERS));
         tracing::info!(address = %public, "the public listener is ready");
         tracing::info!(address = %admin, "the admin listener is ready");
-        Ok(Self { public, admin, store, worker, ready, shutdown, servers, writer, drain })
+        Ok(Self {
+            public,
+            admin,
+            store,
+            worker,
+            ready,
+            stopping,
+            stopped,
+            public_server,
+            admin_server,
+            writer,
+            drain,
+        })
     }
 
     /// The public listener's bound address.
@@ -159,6 +175,11 @@ impl Running {
         self.admin
     }
 
+    /// How long a stop waits for running work.
+    pub const fn drain(&self) -> Duration {
+        self.drain
+    }
+
     /// What is remembered.
     pub const fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -169,16 +190,22 @@ impl Running {
         &self.worker
     }
 
-    /// Stops: not ready, no new requests and no new work at once; what was taken is committed, running work is finished,
-    /// each within the drain limit.
+    /// Stops: not ready, no new deliveries and no new work at once; what was taken is committed and running work is
+    /// finished, both within the drain limit. Until then the admin listener answers, so that everybody sees that this
+    /// instance is not ready. All of it takes at most a second longer than the limit.
     pub async fn stop(self) {
+        let limit = self.drain + AFTER_DRAIN;
+        if tokio::time::timeout(limit, self.wind_down()).await.is_err() {
+            tracing::warn!("the store's connections did not close in time");
+        }
+    }
+
+    async fn wind_down(self) {
         let _ = self.ready.send(false);
-        self.shutdown.cancel();
+        self.stopping.cancel();
         let taken = async {
-            for server in self.servers {
-                let _ = server.await;
-            }
-            // The routers are gone, and the queue's senders with them: the writer commits the rest and ends.
+            let _ = self.public_server.await;
+            // The router is gone, and the queue's sender with it: the writer commits the rest and ends.
             let _ = self.writer.await;
         };
         let (committed, ()) = tokio::join!(tokio::time::timeout(self.drain, taken), self.worker.stop());
@@ -187,9 +214,9 @@ impl Running {
                 "the last group was not committed within the drain limit; its senders were answered 503"
             );
         }
-        if tokio::time::timeout(CLOSE_LIMIT, self.store.close()).await.is_err() {
-            tracing::warn!("the store's connections did not close in time");
-        }
+        self.stopped.cancel();
+        let _ = self.admin_server.await;
+        self.store.close().await;
     }
 }
 

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 
 use super::connection::{Connection, FOLDER};
-use super::{Surroundings, Terminal, Usage, until};
+use super::until::Signals;
+use super::{Surroundings, Terminal, Usage};
 use crate::app::{App, PUBLIC_LISTEN, Running, StartError};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT, Environment, LogFormat};
@@ -52,10 +53,10 @@ pub(super) async fn run(
     let written = desk.connection().write(&folder);
     let greeted = written.and_then(|()| desk.greet(surroundings, terminal));
     if greeted.is_ok() {
-        until::stopped().await?;
+        Signals::listen(desk.running.drain())?.first().await;
     }
     Connection::remove(&folder)?;
-    until::stop(desk.stop()).await?;
+    desk.stop().await;
     greeted
 }
 

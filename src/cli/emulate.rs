@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Surroundings, Terminal, Usage, until};
+use super::until::Signals;
+use super::{Surroundings, Terminal, Usage};
 use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT};
 use crate::emulator::{Emulator, Settings};
 
@@ -25,6 +27,9 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     webhook_url: Option<String>,
 }
+
+/// How long stopping may take: nothing is kept that would be worth more.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(
     args: Args,
@@ -56,8 +61,9 @@ pub(super) async fn run(
         terminal.line(&format!("API key    {key}"))?;
         terminal.line(&format!("secret     {secret}"))?;
     }
-    until::stopped().await?;
-    until::stop(emulator.stop()).await
+    Signals::listen(STOP_LIMIT)?.first().await;
+    emulator.stop().await;
+    Ok(())
 }
 
 fn first_secret(account: &AccountConfig) -> &str {

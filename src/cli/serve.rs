@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Surroundings, Usage, until};
+use super::until::Signals;
+use super::{Surroundings, Usage};
 use crate::app::StartError;
 use crate::config::Config;
 use crate::telemetry::{logging, panics};
@@ -10,7 +11,8 @@ use crate::telemetry::{logging, panics};
 /// Runs the service
 ///
 /// Refuses to start, with the list of all problems, when something is missing or wrong. Logs one line per listener when it
-/// is ready. SIGTERM or Ctrl-C stops it: what was accepted is committed, running work is finished.
+/// is ready. SIGTERM or Ctrl-C stops it: what was accepted is committed, running work is finished, within `worker.drain`; a
+/// second signal ends it at once.
 ///
 /// Example: `switchboard serve --config switchboard.toml`
 #[derive(Debug, clap::Args)]
@@ -34,9 +36,9 @@ pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroun
         StartError::Config(problems) => anyhow::Error::new(Usage::of(&problems)),
         other => anyhow::Error::new(other),
     })?;
-    until::stopped().await?;
+    Signals::listen(running.drain())?.first().await;
     tracing::info!("stopping");
-    until::stop(running.stop()).await?;
+    running.stop().await;
     tracing::info!("stopped");
     Ok(())
 }

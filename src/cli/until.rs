@@ -1,24 +1,67 @@
 //! Waiting for somebody to end a service.
+//!
+//! Signals are heard on a thread of their own: a handler that blocks every thread of the runtime cannot keep a process from
+//! ending when it is told to, nor from ending in time.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
+use std::time::Duration;
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn stopped() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// What a stop may last over the limit that it was given.
+const OVER_THE_LIMIT: Duration = Duration::from_secs(1);
+
+/// SIGTERM and SIGINT. After the first there is a limit to how long the process lasts, and a second one ends it at once,
+/// which nothing committed minds.
+pub(super) struct Signals {
+    first: oneshot::Receiver<()>,
 }
 
-/// Runs a graceful stop; a second signal ends the process at once, which nothing committed minds.
-pub(super) async fn stop(graceful: impl Future<Output = ()>) -> anyhow::Result<()> {
-    tokio::select! {
-        () = graceful => Ok(()),
-        again = stopped() => {
-            again?;
-            anyhow::bail!("stopped at once, by a second signal")
+/// The two signals, as they are heard.
+struct Heard {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen. `limit` is how long a graceful stop may take.
+    pub(super) fn listen(limit: Duration) -> io::Result<Self> {
+        let (told, first) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let heard = {
+            let _entered = runtime.enter();
+            Heard { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || runtime.block_on(end(heard, told, limit + OVER_THE_LIMIT)))?;
+        Ok(Self { first })
+    }
+
+    /// Waits for the first signal.
+    pub(super) async fn first(self) {
+        // The other end is dropped only with its thread, and that ends only with the process.
+        let _ = self.first.await;
+    }
+}
+
+/// Tells of the first signal; then ends the process, unless it ends by itself before that.
+async fn end(mut heard: Heard, told: oneshot::Sender<()>, limit: Duration) {
+    heard.next().await;
+    let _ = told.send(());
+    let why = tokio::select! {
+        () = heard.next() => "by a second signal",
+        () = tokio::time::sleep(limit) => "since something did not end within the limit",
+    };
+    eprintln!("error: stopped at once, {why}");
+    std::process::exit(i32::from(super::EXIT_FAILED));
+}
+
+impl Heard {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

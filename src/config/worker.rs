@@ -29,7 +29,8 @@ impl Default for WorkerConfig {
             concurrency: 64,
             lease: Duration::from_secs(15),
             poll: Duration::from_secs(1),
-            drain: Duration::from_secs(20),
+            // The longest send, 5 s to connect and 30 s for its answer, and time to settle it.
+            drain: Duration::from_secs(40),
         }
     }
 }

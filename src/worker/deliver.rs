@@ -128,13 +128,15 @@ impl Deliverer {
             let settlement = work(&shared, &route.route, delivery).await;
             // Free before it is settled: the next claim finds the slot when the settlement has released the lane.
             drop(slot);
-            settler.settle(settlement);
+            if let Some(settlement) = settlement {
+                settler.settle(settlement);
+            }
         });
     }
 }
 
-/// Runs the handler and decides what follows.
-async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Settlement {
+/// Runs the handler and decides what follows; nothing does when the process was stopped meanwhile.
+async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<Settlement> {
     let at = shared.clock.now();
     let watch = shared.clock.stopwatch();
     let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
@@ -142,7 +144,7 @@ async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Settlem
         let reason = "its worker was lost at every attempt";
         Err(HandlerError::fail(reason))
     } else {
-        run(shared, route, delivery).await.and_then(checked)
+        run(shared, route, delivery).await?.and_then(checked)
     };
     shared.metrics.handler_ran(&route.name, watch.elapsed());
     let age = Duration::try_from(shared.clock.now().duration_since(first)).unwrap_or_default();
@@ -155,25 +157,27 @@ async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Settlem
         outcome: outcome.to_owned(),
         detail,
     };
-    Settlement { lease, attempt, resolution }
+    Some(Settlement { lease, attempt, resolution })
 }
 
 /// Runs the handler in a task of its own, so that a panic or a hang harms nobody else.
-async fn run(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> HandlerResult {
+async fn run(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<HandlerResult> {
     let lease = delivery.lease;
     let handler = route.handler.clone();
     let running = tokio::spawn(async move { handler.handle(&delivery.event, &delivery.context).await });
     let abort = running.abort_handle();
     shared.held.hold(lease, Some(abort.clone()));
-    match tokio::time::timeout(route.timeout, running).await {
+    Some(match tokio::time::timeout(route.timeout, running).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) if error.is_panic() => Err(HandlerError::retry("the handler panicked")),
+        // The job has been given back, or taken over: it is somebody else's to settle.
+        Ok(Err(_)) if shared.shutdown.is_cancelled() => return None,
         Ok(Err(_)) => Err(HandlerError::retry("the lease was lost while the handler ran")),
         Err(_) => {
             abort.abort();
             Err(HandlerError::retry(format!("the handler ran longer than {:?}", route.timeout)))
         }
-    }
+    })
 }
 
 /// A reply that WhatsApp would refuse is the handler's mistake, which no retry mends.

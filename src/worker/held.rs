@@ -32,11 +32,17 @@ impl Held {
         self.lock().remove(&lease);
     }
 
-    /// Stops everything that can be stopped.
-    pub(super) fn abort_all(&self) {
-        for (_, running) in self.lock().drain() {
-            stop(running);
+    /// Stops everything that can be stopped, and answers what nobody works on any more. What has finished already is left to
+    /// whoever settles it.
+    pub(super) fn abandon(&self) -> Vec<Lease> {
+        let mut unfinished = Vec::new();
+        for (lease, running) in self.lock().drain() {
+            if !running.as_ref().is_some_and(AbortHandle::is_finished) {
+                stop(running);
+                unfinished.push(lease);
+            }
         }
+        unfinished
     }
 
     fn all(&self) -> Vec<Lease> {

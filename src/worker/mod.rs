@@ -31,6 +31,9 @@ use crate::model::job::RetryPolicy;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+/// How long giving back what was cut off may take: one statement, in the second that a stop may last over its limit.
+const RELEASE_LIMIT: Duration = Duration::from_millis(400);
+
 /// What a worker needs to know of a route.
 #[derive(Debug, Clone)]
 pub struct WorkRoute {
@@ -138,14 +141,21 @@ impl Worker {
         self.shared.pulse.idle(|| self.wake()).await;
     }
 
-    /// Stops claiming, lets running work finish within the drain time, and settles it. What is cut off then is taken over when
-    /// its lease ends.
+    /// Stops claiming, lets running work finish within the drain time, and settles it. What is cut off then is given back, so
+    /// that another instance takes it at once; a message that has left keeps its fence.
     pub async fn stop(self) {
         self.shared.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.shared.settings.drain, self.tasks.wait()).await.is_err() {
-            tracing::warn!("work was cut off at the drain limit; its leases end by themselves");
-            self.shared.held.abort_all();
+        if tokio::time::timeout(self.shared.settings.drain, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        let unfinished = self.shared.held.abandon();
+        for lease in &unfinished {
+            tracing::warn!(job.id = %lease.job, "work was cut off at the drain limit");
+        }
+        let released = self.shared.store.release(&unfinished);
+        if !matches!(tokio::time::timeout(RELEASE_LIMIT, released).await, Ok(Ok(()))) {
+            tracing::warn!("what was cut off could not be given back; its leases end by themselves");
         }
     }
 }

@@ -9,5 +9,6 @@ mod five_minutes;
 mod fixtures;
 mod instances;
 mod packaging;
+mod lifecycle;
 mod promises;
 mod support;

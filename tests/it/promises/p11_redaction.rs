@@ -3,17 +3,22 @@
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::Method;
 use rstest::rstest;
 use secrecy::SecretString;
 use switchboard::clock::Clock;
-use switchboard::config::LogConfig;
+use switchboard::config::{Config, Environment, LogConfig};
 use switchboard::connectly::text::bounded;
 use switchboard::emulator::{Emulator, Inbound, SendFault, Settings};
-use switchboard::model::id::{EventId, JobId, MessageId};
+use switchboard::model::id::{ConversationId, EventId, JobId, MessageId};
+use switchboard::model::job::Lease;
+use switchboard::model::json::JsonText;
 use switchboard::model::message::{Origin, SendKind};
 use switchboard::store::arrival::Arrival;
+use switchboard::store::query::{EventFilter, MessageFilter, StoredBody};
+use switchboard::store::work::{Delivery, Sending, Settled};
 use switchboard::telemetry::{logging, panics};
-use switchboard::{App, Context, Event, Handler, HandlerResult, Message, Outcome, Reply};
+use switchboard::{App, Context, Event, Handler, HandlerError, HandlerResult, Message, Outcome, Reply};
 
 use crate::support::desk::client;
 use crate::support::process::{API_KEY, Server, TOKEN};
@@ -61,6 +66,7 @@ async fn p11_nothing_private_is_logged_or_answered(
     emulator.set_webhook_url(server.webhook_url());
     let http = client();
     let mut answers = String::new();
+    let digits = PHONE.trim_start_matches('+');
 
     emulator.inject(
         SendFault::Failed { code: "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID".into(), error_type: None },
@@ -104,10 +110,18 @@ async fn p11_nothing_private_is_logged_or_answered(
             answers += &request.send().await.unwrap().text().await.unwrap();
         }
     }
-    for body in [TEXT.to_owned(), format!("{{\"sent\":\"{TEXT}\"}}"), format!("{{\"{TEXT}\":true}}")] {
-        let path = "/api/v1/messages/01K00000000000000000000001/resolve";
-        let request = http.post(format!("{admin}{path}")).bearer_auth(TOKEN).body(body);
-        answers += &request.send().await.unwrap().text().await.unwrap();
+    let resolve = (Method::POST, "/api/v1/messages/01K00000000000000000000001/resolve");
+    for (method, path) in [resolve, (Method::PUT, "/api/v1/pauses")] {
+        for body in [
+            TEXT.to_owned(),
+            format!("{{\"sent\":\"{TEXT}\",\"sends\":\"{PHONE}\"}}"),
+            format!("{{\"sent\":true,\"sends\":true,\"routes\":[\"{PHONE}\"],\"{digits}\":true}}"),
+            format!("{{\"sends\":true,\"routes\":\"{TEXT}\"}}"),
+        ] {
+            let request =
+                http.request(method.clone(), format!("{admin}{path}")).bearer_auth(TOKEN).body(body);
+            answers += &request.send().await.unwrap().text().await.unwrap();
+        }
     }
     answers +=
         &http.get(format!("{admin}/metrics")).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap();
@@ -115,7 +129,6 @@ async fn p11_nothing_private_is_logged_or_answered(
     let (stopped, log) = server.stop();
     assert!(stopped);
     assert!(log.lines().count() > 20, "at this filter a lot is logged");
-    let digits = PHONE.trim_start_matches('+');
     let digests = [sign(TEXT.as_bytes()), sign(b"another body")];
     // What is too long to keep as it is becomes its digest, in hexadecimal.
     let hash = bounded(&long).replace("sha256:", "");
@@ -168,9 +181,57 @@ fn p11_debug_output_shows_nothing_private() {
         state: Some(TEXT.into()),
         now,
     };
-    let shown = format!("{arrival:?} {event:?} {outcome:?} {message:?} {context:?}");
-    for canary in [TEXT, NAME, PHONE.trim_start_matches('+')] {
+    let lease = Lease { job: context.job, token: Clock::system().ulid() };
+    let sending = Sending {
+        lease,
+        attempt: 1,
+        message: message.id,
+        number: 1,
+        account: "default".into(),
+        conversation: ConversationId::new(Clock::system().ulid()),
+        origin: Origin::Reply,
+        from: PHONE.into(),
+        to_phone: Some(PHONE.into()),
+        to_user_id: Some(PHONE.into()),
+        content: serde_json::json!({ "text": TEXT }),
+        callback_data: JsonText::parse(format!("\"{TEXT}\"")),
+        campaign: None,
+    };
+    let delivery = Delivery { lease, event: event.clone(), context: context.clone(), first_attempt_at: now };
+    let settled = Settled::Done {
+        replies: outcome.replies.clone(),
+        state: outcome.state.clone(),
+        effects: outcome.effects.clone(),
+    };
+    let events = EventFilter { customer: Some(PHONE.into()), ..EventFilter::default() };
+    let messages = MessageFilter { customer: Some(PHONE.into()), ..MessageFilter::default() };
+    let stored = StoredBody::Kept(TEXT.into());
+    let shown = format!("{arrival:?} {event:?} {outcome:?} {message:?} {context:?} {sending:?} {delivery:?}")
+        + &format!("{settled:?} {events:?} {messages:?} {stored:?} {:?}", configuration());
+    for canary in [TEXT, NAME, PHONE.trim_start_matches('+'), SECRET, API_KEY, TOKEN] {
         assert!(!shown.contains(canary), "{canary}: {shown}");
+    }
+}
+
+/// A configuration with every secret there is.
+fn configuration() -> Config {
+    let variables = [
+        ("DATABASE_URL", format!("postgres://user:{SECRET}@localhost/switchboard")),
+        ("SWITCHBOARD_ADMIN_TOKEN", TOKEN.to_owned()),
+        ("CONNECTLY_BUSINESS_ID", "biz".to_owned()),
+        ("CONNECTLY_API_KEY", API_KEY.to_owned()),
+        ("CONNECTLY_WEBHOOK_SECRET", SECRET.to_owned()),
+    ];
+    Config::from_toml("", &variables.into_iter().collect::<Environment>()).unwrap().config
+}
+
+/// Fails with the customer's text.
+struct Failing;
+
+impl Handler for Failing {
+    async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
+        let text = event.content().and_then(|content| content.text.clone());
+        Err(HandlerError::retry(text.unwrap_or_default()))
     }
 }
 
@@ -189,13 +250,16 @@ impl Handler for Panicking {
 async fn p11_a_panic_tells_its_place_alone() {
     const PANICS: &str = "SWITCHBOARD_TEST_PANICS";
     if std::env::var_os(PANICS).is_some() {
-        logging::init_logging(&LogConfig::default()).unwrap();
+        logging::init_logging(&LogConfig { filter: "trace".to_owned(), ..LogConfig::default() }).unwrap();
         panics::install_hook();
-        let route = "[[routes]]\nname = \"panic\"\non = [\"message.received\"]\nhandler = \"panicking\"\n";
-        let desk = Desk::with(Backend::Sqlite, App::new().handler("panicking", Panicking), route).await;
+        let app = App::new().handler("panicking", Panicking).handler("failing", Failing);
+        let routes = ["panicking", "failing"].map(|name| {
+            format!("[[routes]]\nname = \"{name}\"\non = [\"message.received\"]\nhandler = \"{name}\"\n")
+        });
+        let desk = Desk::with(Backend::Sqlite, app, &routes.concat()).await;
         desk.says(Inbound::text(TEXT)).await;
         desk.settled().await;
-        println!("{:?}", desk.list("jobs").await);
+        println!("{:?}", desk.list("jobs?route=panicking").await);
         return desk.stop().await;
     }
     let name = "promises::p11_redaction::p11_a_panic_tells_its_place_alone";

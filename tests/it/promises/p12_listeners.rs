@@ -29,6 +29,7 @@ async fn p12_the_public_listener_serves_nothing_else(
         "/api/v1/jobs",
         "/api/v1/jobs/x/retry",
         "/api/v1/routes",
+        "/api/v1/pauses",
         "/openapi.json",
         "/docs",
         "/webhooks",
@@ -55,6 +56,7 @@ async fn p12_data_and_actions_need_the_token(#[values(Backend::Sqlite, Backend::
         "/api/v1/jobs",
         "/api/v1/jobs/x",
         "/api/v1/routes",
+        "/api/v1/pauses",
         "/api/v1/nothing",
     ];
     let actions = ["/api/v1/messages/x/resolve", "/api/v1/jobs/x/retry", "/api/v1/jobs/x/discard"];

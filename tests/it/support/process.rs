@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::webhooks::SECRET;
@@ -17,6 +18,7 @@ pub struct Server {
     pub public: SocketAddr,
     pub admin: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 /// How long a process may take to be ready: migrations on a machine that is busy with other tests.
@@ -25,19 +27,30 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 impl Server {
     /// Starts it and waits until both listeners are ready.
     pub fn start(database: &str, connectly: &str, config: &str, filter: &str) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        program.arg("serve").env_clear();
+        Self::start_as(program, database, connectly, config, filter)
+    }
+
+    /// Starts a program that serves when it is run like this.
+    pub fn start_as(
+        mut program: Command,
+        database: &str,
+        connectly: &str,
+        config: &str,
+        filter: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("switchboard.toml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env_clear()
+        let mut child = program
+            .env("SWITCHBOARD_CONFIG", &file)
+            // Without a format: what is no terminal gets JSON.
             .envs([
                 ("DATABASE_URL", database),
                 ("SWITCHBOARD_PUBLIC__LISTEN", "127.0.0.1:0"),
                 ("SWITCHBOARD_ADMIN__LISTEN", "127.0.0.1:0"),
                 ("SWITCHBOARD_ADMIN_TOKEN", TOKEN),
-                ("SWITCHBOARD_LOG__FORMAT", "json"),
                 ("SWITCHBOARD_LOG__FILTER", filter),
                 ("CONNECTLY_BUSINESS_ID", "biz"),
                 ("CONNECTLY_API_KEY", API_KEY),
@@ -52,7 +65,7 @@ impl Server {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (found, ready) = mpsc::channel();
         let keep = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if let Some(listener) = listener_of(&line) {
                     let _ = found.send(listener);
@@ -70,7 +83,7 @@ impl Server {
                 }
             }
         }
-        Self { child, public: public.unwrap(), admin: admin.unwrap(), log }
+        Self { child, public: public.unwrap(), admin: admin.unwrap(), log, reading: Some(reading) }
     }
 
     pub fn webhook_url(&self) -> String {
@@ -92,10 +105,22 @@ impl Server {
     }
 
     /// SIGTERM, and what it logged until it had ended.
-    pub fn stop(mut self) -> (bool, String) {
+    pub fn stop(self) -> (bool, String) {
+        self.terminate();
+        self.ended()
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself: whether successfully, and what it logged.
+    pub fn ended(mut self) -> (bool, String) {
         let status = self.child.wait().unwrap();
+        // Its last words too.
+        self.reading.take().unwrap().join().unwrap();
         (status.success(), self.log())
     }
 
