@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::check::check;
-pub use self::running::{ADMIN_LISTEN, PUBLIC_LISTEN, Running, StartError};
+pub use self::running::{ADMIN_LISTEN, PUBLIC_LISTEN, Running, StartError, client_settings};
 use crate::clock::Clock;
 use crate::config::{Config, Problems};
 use crate::handler::{AnyHandler, Handler};

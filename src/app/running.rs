@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::check::{Built, build};
 use crate::clock::Clock;
-use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
+use crate::config::{AccountConfig, Config, Problems, RouteConfig, RouteOrdering};
 use crate::connectly::client::{Client, ClientError, ClientSettings};
 use crate::connectly::signature::Key;
 use crate::connectly::throttle::Rate;
@@ -282,18 +282,22 @@ fn keys(config: &Config) -> HashMap<String, Vec<Key>> {
     keys.collect()
 }
 
+/// What a client needs to know of an account.
+pub fn client_settings(config: &Config, account: &AccountConfig) -> ClientSettings {
+    ClientSettings {
+        base_url: account.base_url.clone(),
+        business_id: account.business_id.clone(),
+        api_key: account.api_key.clone(),
+        connect_timeout: config.sending.connect_timeout,
+        timeout: config.sending.timeout,
+    }
+}
+
 fn accounts(config: &Config) -> Result<HashMap<String, WorkAccount>, StartError> {
     let mut accounts = HashMap::new();
     for (name, account) in &config.accounts {
-        let settings = ClientSettings {
-            base_url: account.base_url.clone(),
-            business_id: account.business_id.clone(),
-            api_key: account.api_key.clone(),
-            connect_timeout: config.sending.connect_timeout,
-            timeout: config.sending.timeout,
-        };
-        let client =
-            Client::new(&settings).map_err(|source| StartError::Client { account: name.clone(), source })?;
+        let client = Client::new(&client_settings(config, account))
+            .map_err(|source| StartError::Client { account: name.clone(), source })?;
         // The configuration refuses zero.
         let positive = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         let rate =

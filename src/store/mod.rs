@@ -15,6 +15,7 @@
 pub mod arrival;
 pub mod error;
 mod ids;
+pub mod inspect;
 pub mod narrow;
 pub mod plan;
 pub mod postgres;

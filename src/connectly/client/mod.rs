@@ -4,6 +4,7 @@
 //! remembers the message. The client therefore has no retries, follows no redirect, and speaks HTTP/1.1: a broken
 //! connection leaves one message in doubt, not all that share it.
 
+mod key;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RE
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use key::KeyError;
 pub use request::{Recipient, SessionRequest};
 
 use crate::connectly::error::{ErrorDetail, SendAnswer};
@@ -51,6 +53,7 @@ pub struct ClientSettings {
 pub struct Client {
     http: reqwest::Client,
     session_url: Url,
+    webhooks_url: Url,
 }
 
 /// Why a client cannot be made of its settings. It repeats none of them.
@@ -74,7 +77,8 @@ impl Client {
     /// A client, with connections to be made when first needed. The system's root certificates are read here.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let base_url = base_url(&settings.base_url)?;
-        let session_url = endpoint(&base_url, &settings.business_id, "messages")?;
+        let session_url = endpoint(&base_url, &settings.business_id, &["send", "messages"])?;
+        let webhooks_url = endpoint(&base_url, &settings.business_id, &["webhooks"])?;
         install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("connectly-switchboard/", env!("CARGO_PKG_VERSION")))
@@ -93,7 +97,7 @@ impl Client {
             builder = builder.tls_certs_only(std::iter::empty());
         }
         let http = builder.build().map_err(ClientError::Setup)?;
-        Ok(Self { http, session_url })
+        Ok(Self { http, session_url, webhooks_url })
     }
 
     /// Sends a free-form message: one request, whose outcome is always classified. Dropping the future before it is
@@ -147,19 +151,15 @@ fn base_url(text: &str) -> Result<Url, ClientError> {
     if web && bare && ends { Ok(url) } else { Err(ClientError::BaseUrl) }
 }
 
-/// `{base}/v1/businesses/{business}/send/{what}`, with the business id escaped.
-fn endpoint(base_url: &Url, business_id: &str, what: &str) -> Result<Url, ClientError> {
+/// `{base}/v1/businesses/{business}/{path}`, with the business id escaped.
+fn endpoint(base_url: &Url, business_id: &str, path: &[&str]) -> Result<Url, ClientError> {
     if matches!(business_id, "" | "." | "..") {
         return Err(ClientError::BusinessId);
     }
     let mut url = base_url.clone();
-    url.path_segments_mut().map_err(|()| ClientError::BaseUrl)?.pop_if_empty().extend([
-        "v1",
-        "businesses",
-        business_id,
-        "send",
-        what,
-    ]);
+    let mut segments = url.path_segments_mut().map_err(|()| ClientError::BaseUrl)?;
+    segments.pop_if_empty().extend(["v1", "businesses", business_id]).extend(path);
+    drop(segments);
     Ok(url)
 }
 

@@ -7,6 +7,7 @@
 mod claim;
 mod commit;
 mod events;
+mod inspect;
 mod jobs;
 mod journal;
 mod merge;
@@ -25,8 +26,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 
+pub(super) use self::inspect::inspect;
 use super::arrival::{Arrival, Receipt};
 use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
 use super::work::{
@@ -66,13 +68,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, applies migrations if asked, and makes the coming months' partitions.
     pub async fn open(url: &str, options: &OpenOptions, clock: Clock) -> Result<Self> {
-        let connect: PgConnectOptions = url.parse().map_err(|_| StoreError::Url)?;
-        let connect = connect
-            .application_name("switchboard")
-            // A 200 promises that the event is on disk, whatever the server's default is (P1).
-            .options([("synchronous_commit", "on"), ("jit", "off")])
-            // A statement that waits longer than a verb does is nobody's any more.
-            .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]);
+        let connect = session(url)?;
         // A pool would try for its whole time-out, and then say nothing of the reason.
         PgConnection::connect_with(&connect).await?.close().await?;
         let pool = connections(options.connections, connect.clone()).await?;
@@ -93,16 +89,27 @@ impl PostgresStore {
     }
 }
 
+/// How every session begins.
+fn session(url: &str) -> Result<PgConnectOptions> {
+    let connect: PgConnectOptions = url.parse().map_err(|_| StoreError::Url)?;
+    Ok(connect
+        .application_name("switchboard")
+        // A 200 promises that the event is on disk, whatever the server's default is (P1).
+        .options([("synchronous_commit", "on"), ("jit", "off")])
+        // A statement that waits longer than a verb does is nobody's any more.
+        .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]))
+}
+
 async fn connections(most: u32, connect: PgConnectOptions) -> Result<PgPool> {
     let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_TIMEOUT);
     Ok(pool.connect_with(connect).await?)
 }
 
 /// Whether every migration of this version has been applied.
-async fn check_schema(pool: &PgPool) -> Result<()> {
+async fn check_schema(connection: impl PgExecutor<'_>) -> Result<()> {
     // store::check_schema
     let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
         .map_err(|_| {
             StoreError::Schema("no migration has been applied: run `switchboard migrate`".to_owned())

@@ -13,6 +13,7 @@ mod claim;
 mod commit;
 mod events;
 mod file;
+mod inspect;
 mod jobs;
 mod journal;
 mod merge;
@@ -35,9 +36,10 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteExecutor, SqlitePool, Transaction};
 
 use self::file::DatabaseFile;
+pub(super) use self::inspect::inspect;
 use super::arrival::{Arrival, Receipt};
 use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
 use super::work::{
@@ -168,10 +170,10 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 /// Whether every migration of this version has been applied.
-async fn check_schema(pool: &SqlitePool) -> Result<()> {
+async fn check_schema(connection: impl SqliteExecutor<'_>) -> Result<()> {
     // store::check_schema
     let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
         .map_err(|_| {
             StoreError::Schema("no migration has been applied: run `switchboard migrate`".to_owned())

@@ -11,7 +11,7 @@ use crate::connectly::message::Message;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-fn settings(base_url: &str) -> ClientSettings {
+pub(super) fn settings(base_url: &str) -> ClientSettings {
     ClientSettings {
         base_url: base_url.to_owned(),
         business_id: "biz 1/2".to_owned(),
