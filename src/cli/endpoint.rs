@@ -94,7 +94,7 @@ impl Given {
 }
 
 /// Reads a secret's file; one newline at its end is cut.
-fn secret_in(path: &Path) -> anyhow::Result<SecretString> {
+pub(super) fn secret_in(path: &Path) -> anyhow::Result<SecretString> {
     let cannot = || Usage(format!("cannot read the secret in {}", path.display()));
     let text = std::fs::read_to_string(path).with_context(cannot)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);

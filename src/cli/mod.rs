@@ -1,7 +1,7 @@
 //! The commands: what a person types, and what it prints.
 //!
-//! `dev`, `serve`, `migrate`, `emulate` and `config` work on this machine. All others ask a running server's admin API ([`admin`]) and print the answer ([`terminal`], [`table`],
-//! [`document`]). They know no store and no handler: whatever a command can do, the API can do.
+//! `dev`, `serve`, `migrate`, `check`, `emulate`, `config`, `sign` and `verify` work on this machine. All others ask a
+//! running server's admin API ([`admin`]) and print the answer ([`terminal`], [`table`], [`document`]). They know no store and no handler: whatever a command can do, the API can do.
 //!
 //! To add a command: a file with its `Args`, whose doc comments are its help text, and a `run` that writes to a
 //! [`Terminal`]; a variant of [`Command`]; an arm of `dispatch`. Wrong usage or configuration is a [`Usage`] error.
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment, Problems};
 
 pub mod admin;
+pub mod check;
 pub mod config;
 pub mod connection;
 pub mod dev;
@@ -23,6 +24,7 @@ pub mod emulate;
 pub mod endpoint;
 pub mod events;
 pub mod filter;
+pub mod healthcheck;
 pub mod http;
 pub mod jobs;
 pub mod list;
@@ -34,6 +36,8 @@ pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod server;
+pub mod sign;
+pub mod signing;
 pub mod simulate;
 pub mod sse;
 pub mod table;
@@ -42,6 +46,7 @@ pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod until;
+pub mod verify;
 
 use admin::Admin;
 use connection::Connection;
@@ -72,6 +77,9 @@ pub enum Command {
     Serve(serve::Args),
     /// Brings the database's schema up to date
     Migrate,
+    /// Checks the configuration and everything it names, and lists all that is wrong
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Args),
     /// Runs the emulator alone: a Connectly on your desk
     Emulate(emulate::Args),
     /// Prints the commented reference, or the settings in effect
@@ -92,6 +100,15 @@ pub enum Command {
     Routes(routes::Args),
     /// Sends signed events to a running server, as Connectly would
     Simulate(simulate::Args),
+    /// Prints the signature that Connectly would send with a body
+    #[command(after_help = sign::EXAMPLES)]
+    Sign(sign::Args),
+    /// Says whether a signature belongs to a body, and if not, why
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Args),
+    /// Asks a server whether it is ready; it needs no token
+    #[command(after_help = healthcheck::EXAMPLES)]
+    Healthcheck(healthcheck::Args),
 }
 
 /// What a command finds around it.
@@ -138,7 +155,15 @@ impl Surroundings {
         // Commands that run something load the file themselves, with their own checks.
         let asks = !matches!(
             cli.command,
-            Command::Dev(_) | Command::Serve(_) | Command::Migrate | Command::Emulate(_) | Command::Config(_)
+            Command::Dev(_)
+                | Command::Serve(_)
+                | Command::Migrate
+                | Command::Check(_)
+                | Command::Emulate(_)
+                | Command::Config(_)
+                | Command::Sign(_)
+                | Command::Verify(_)
+                | Command::Healthcheck(_)
         );
         let configured = match &cli.config {
             Some(file) if asks => {
@@ -190,6 +215,7 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Dev(args) => dev::run(&args, file, surroundings, terminal).await,
         Command::Serve(args) => serve::run(&args, file, surroundings).await,
         Command::Migrate => migrate::run(file, surroundings, terminal).await,
+        Command::Check(args) => check::run(&args, file, surroundings, terminal).await,
         Command::Emulate(args) => emulate::run(args, file, surroundings, terminal).await,
         Command::Config(args) => config::run(&args, file, surroundings, terminal),
         Command::Events(args) => events::run(args, &admin()?, &surroundings.clock, terminal).await,
@@ -199,6 +225,11 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,
         Command::Routes(args) => routes::run(args, &admin()?, terminal).await,
         Command::Simulate(args) => simulate::run(args, surroundings, terminal).await,
+        Command::Sign(args) => sign::run(&args, file, surroundings, terminal),
+        Command::Verify(args) => verify::run(&args, file, surroundings, terminal),
+        Command::Healthcheck(args) => {
+            healthcheck::run(&args, &cli.server, file, surroundings, terminal).await
+        }
     }
 }
 

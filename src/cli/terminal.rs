@@ -18,6 +18,11 @@ impl<'a> Terminal<'a> {
         Self { out, err, interactive }
     }
 
+    /// Whether a person reads the result.
+    pub const fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
     /// Prints one line of the result, cleaned.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", clean(text))?;

@@ -1,7 +1,7 @@
 //! `switchboard simulate`: signed events, as Connectly would send them.
 //!
 //! [`inbound`], [`status`] and [`mod@file`] make what is sent, [`target`] finds where to, [`delivery`] sends it
-//! and says what became of it. To add an event: a file with its `Args` and a pure function that makes the body.
+//! and says what became of it; [`load`] sends many. To add an event: a file with its `Args` and a pure function that makes the body.
 
 use super::Surroundings;
 use super::terminal::Terminal;
@@ -9,7 +9,9 @@ use super::terminal::Terminal;
 pub mod delivery;
 pub mod file;
 pub mod inbound;
+pub mod load;
 pub mod status;
+mod tally;
 pub mod target;
 
 use delivery::Delivery;
@@ -37,6 +39,9 @@ enum What {
     /// A body from a file, with the time and a new message id filled in, so that it is a new event
     #[command(after_help = file::EXAMPLES)]
     File(file::Args),
+    /// Inbound texts at a steady rate, and how long their answers took
+    #[command(after_help = load::EXAMPLES)]
+    Load(load::Args),
 }
 
 /// A customer's number that belongs to nobody: 555-01xx is kept for fiction.
@@ -52,6 +57,7 @@ pub async fn run(args: Args, surroundings: &Surroundings, terminal: &mut Termina
         (What::Inbound(inbound), Some(emulator)) => Delivery::through_emulator(emulator, &inbound.request()),
         (What::Inbound(inbound), None) => Delivery::signed(&target.webhook, json(&inbound.body(now, id))),
         (What::Status(status), _) => Delivery::signed(&target.webhook, json(&status.body(now)?)),
+        (What::Load(load), _) => return load::run(load, target.webhook, surroundings, terminal).await,
         (What::File(file), _) => Delivery::signed(&target.webhook, file.body(now, id)?),
     };
     delivery.send(terminal).await

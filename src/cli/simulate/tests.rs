@@ -208,3 +208,40 @@ async fn a_file_is_sent_anew_or_exactly() {
     desk.simulate(&["file", file.to_str().unwrap(), "--exact"]).await.unwrap();
     assert_eq!(desk.delivered().await, json!({"timestamp": "1"}));
 }
+
+#[tokio::test]
+async fn a_load_sends_every_event_once_and_counts_the_answers() {
+    let desk = webhook().await;
+    let printed = desk
+        .simulate(&["load", "--rate", "50", "--seconds", "1", "--customers", "3", "--json"])
+        .await
+        .unwrap();
+    let result: Value = serde_json::from_str(printed.out()).unwrap();
+    assert_eq!((&result["sent"], &result["accepted"]), (&json!(50), &json!(50)));
+    assert!(result["latency_us"]["max"].as_u64().unwrap() > 0);
+    let requests = desk.server.received_requests().await.unwrap();
+    let bodies: Vec<Value> = requests.iter().map(|request| request.body_json().unwrap()).collect();
+    let distinct = |pointer: &str| {
+        let values = bodies.iter().map(|body| body.pointer(pointer).unwrap().as_str().unwrap());
+        values.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!((distinct("/message/id"), distinct("/sender/id")), (50, 3));
+    for request in &requests {
+        let signature = request.headers.get(HEADER).map(reqwest::header::HeaderValue::as_bytes);
+        verify(&[Key::new(&"secret-1".into())], signature, Bytes::from(request.body.clone())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_refused_fails() {
+    let desk = Desk::new(false).await.answers(WEBHOOK, 503, &json!({"title": "Busy"})).await;
+    let error = desk.simulate(&["load", "--rate", "10", "--seconds", "1"]).await.err().unwrap();
+    assert_eq!(error.to_string(), "10 of 10 events were not accepted");
+}
+
+#[tokio::test]
+async fn a_load_that_nobody_could_hold_is_refused() {
+    let desk = webhook().await;
+    let error = desk.simulate(&["load", "--rate", "100000", "--seconds", "1000"]).await.err().unwrap();
+    assert!(error.is::<Usage>(), "{error}");
+}

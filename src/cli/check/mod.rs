@@ -1,0 +1,125 @@
+//! `switchboard check`: whether a configuration can be served here and now, and everything that is in its way at once.
+
+mod report;
+
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use self::report::Report;
+use super::{Surroundings, Terminal, Usage};
+use crate::app::client_settings;
+use crate::config::{AccountConfig, Config, Problems};
+use crate::connectly::client::Client;
+use crate::store::inspect::inspect;
+
+/// The longest that Connectly is waited for: whoever checks sits in front of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shown below the help.
+pub const EXAMPLES: &str = "Looks at the configuration, its routes and their handlers; at the database: whether it answers, is up to \
+date and keeps what it commits; and whether Connectly takes the API keys (by listing the registered webhooks). Nothing is \
+changed anywhere, and a server may be running meanwhile.
+
+Exit code 0: all is well. 1: a check failed. 2: the configuration is wrong.
+
+Examples:
+  switchboard check --config switchboard.toml
+  switchboard check --json";
+
+/// How to print what the checks came to.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs every check there is, and prints what came of them.
+pub(super) async fn run(
+    args: &Args,
+    file: Option<&Path>,
+    surroundings: &Surroundings,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<()> {
+    let app = &surroundings.app;
+    let mut report = Report::default();
+    let problems = match Config::load_checked(file, &surroundings.environment, |config| app.check(config)) {
+        Ok(loaded) => {
+            report.ok("configuration", "every setting has a value that it takes");
+            for warning in &loaded.warnings {
+                report.warn("configuration", warning);
+            }
+            Problems::new()
+        }
+        Err(problems) => problems,
+    };
+    for problem in &problems {
+        report.fail("configuration", &problem.to_string());
+    }
+    // What can be read is looked into, also when something else is missing.
+    match Config::load(file, &surroundings.environment) {
+        Ok(loaded) => {
+            routes(&loaded.config, &problems, &mut report);
+            database(&loaded.config, &mut report).await;
+            keys(&loaded.config, &mut report).await;
+        }
+        Err(_) => {
+            for subject in ["routes", "database", "API key"] {
+                report.skip(subject, "the configuration cannot be read");
+            }
+        }
+    }
+    report.print(args.json, terminal)?;
+    anyhow::ensure!(problems.is_empty(), Usage("the configuration is wrong".to_owned()));
+    anyhow::ensure!(report.failed() == 0, "{} of {} checks failed", report.failed(), report.count());
+    Ok(())
+}
+
+fn routes(config: &Config, problems: &Problems, report: &mut Report) {
+    let wrong = problems.iter().filter(|problem| problem.key.starts_with("routes")).count();
+    if wrong > 0 {
+        report.skip("routes", "see the problems of the configuration");
+    } else if config.routes.is_empty() {
+        report.warn("routes", "there are none: events are stored, and nobody is told");
+    } else {
+        let named = config.routes.iter().map(|route| format!("{} ({})", route.name, route.handler));
+        report.ok("routes", &named.collect::<Vec<_>>().join(", "));
+    }
+}
+
+async fn database(config: &Config, report: &mut Report) {
+    let Some(url) = &config.store.url else {
+        return report.skip("database", "none is configured");
+    };
+    for finding in inspect(url.expose_secret()).await {
+        match finding.told {
+            Ok(detail) => report.ok(finding.subject, &detail),
+            Err(detail) => report.fail(finding.subject, &detail),
+        }
+    }
+}
+
+async fn keys(config: &Config, report: &mut Report) {
+    for (name, account) in &config.accounts {
+        let told = |detail: &str| format!("accounts.{name}: {detail}");
+        if account.api_key.expose_secret().is_empty() || account.business_id.is_empty() {
+            report.skip("API key", &told("it is not configured"));
+            continue;
+        }
+        match key(config, account).await {
+            Ok(()) => report.ok("API key", &told("Connectly takes it")),
+            Err(error) => report.fail("API key", &told(&format!("{error:#}"))),
+        }
+    }
+}
+
+async fn key(config: &Config, account: &AccountConfig) -> anyhow::Result<()> {
+    let mut settings = client_settings(config, account);
+    settings.timeout = settings.timeout.min(PATIENCE);
+    Ok(Client::new(&settings)?.check_key().await?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The command as a whole, on a SQLite file and beside a Connectly that answers what it is told.
+
+use clap::Parser as _;
+use serde_json::Value;
+use wiremock::matchers::{header, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::cli::testing::Captured;
+use crate::cli::{Cli, Surroundings, Usage, dispatch};
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::store::{OpenOptions, open};
+
+const ROUTE: &str = "[[routes]]\nname = \"front-desk\"\non = [\"*\"]\nhandler = \"rules\"\n
+[[routes.rules]]\nmatch = { any = true }\nreply = { text = \"hi\" }\n";
+
+/// A folder with a configuration and a database, and a Connectly.
+struct Desk {
+    folder: tempfile::TempDir,
+    connectly: MockServer,
+}
+
+impl Desk {
+    async fn new(config: &str, key_status: u16) -> Self {
+        let (folder, connectly) = (tempfile::tempdir().unwrap(), MockServer::start().await);
+        std::fs::write(folder.path().join("switchboard.toml"), config).unwrap();
+        let asked = Mock::given(path("/v1/businesses/biz/webhooks")).and(header("x-api-key", "hunter2"));
+        asked.respond_with(ResponseTemplate::new(key_status)).mount(&connectly).await;
+        Self { folder, connectly }
+    }
+
+    async fn with_database(self) -> Self {
+        let options = OpenOptions { migrate: true, connections: 1 };
+        open(&self.url(), &options, Clock::system()).await.unwrap().close().await;
+        self
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.folder.path().join("switchboard.db").display())
+    }
+
+    async fn check(&self, line: &[&str]) -> (anyhow::Result<()>, Captured) {
+        let file = self.folder.path().join("switchboard.toml");
+        let told = ["switchboard", "--config", file.to_str().unwrap(), "check"];
+        let variables = [
+            ("DATABASE_URL", self.url()),
+            ("SWITCHBOARD_ADMIN_TOKEN", "a-token-of-sixteen-or-more".to_owned()),
+            ("CONNECTLY_BUSINESS_ID", "biz".to_owned()),
+            ("CONNECTLY_API_KEY", "hunter2".to_owned()),
+            ("CONNECTLY_WEBHOOK_SECRET", "secret-1".to_owned()),
+            ("CONNECTLY_BASE_URL", self.connectly.uri()),
+        ];
+        let surroundings = Surroundings {
+            clock: Clock::system(),
+            folder: self.folder.path().into(),
+            configured: None,
+            app: crate::App::default(),
+            environment: variables.into_iter().collect::<Environment>(),
+        };
+        let cli = Cli::try_parse_from([&told, line].concat()).unwrap();
+        let mut captured = Captured::default();
+        let result = dispatch(cli, &surroundings, &mut captured.terminal()).await;
+        assert!(!captured.out().contains("hunter2"));
+        (result, captured)
+    }
+}
+
+#[tokio::test]
+async fn all_is_well() {
+    let desk = Desk::new(ROUTE, 200).await.with_database().await;
+    let (result, captured) = desk.check(&[]).await;
+    result.unwrap();
+    let lines: Vec<&str> = captured.out().lines().collect();
+    assert_eq!(lines[0], "CHECK          STATE  DETAIL");
+    assert_eq!(lines[2], "routes         ok     front-desk (rules)");
+    assert!(lines[3].starts_with("database       ok     SQLite 3."), "{}", lines[3]);
+    assert_eq!(lines[4], "schema         ok     every migration is applied");
+    assert_eq!(lines[5], "durability     ok     journal_mode = wal, synchronous = 2");
+    assert_eq!(lines[6], "API key        ok     accounts.default: Connectly takes it");
+    let json: Value = serde_json::from_str(desk.check(&["--json"]).await.1.out()).unwrap();
+    assert_eq!((&json["ok"], &json["checks"][5]["state"]), (&Value::Bool(true), &Value::from("ok")));
+}
+
+#[tokio::test]
+async fn everything_that_fails_is_told_at_once() {
+    let desk = Desk::new(ROUTE, 401).await;
+    let (result, captured) = desk.check(&[]).await;
+    let error = result.unwrap_err();
+    assert!(!error.is::<Usage>());
+    assert_eq!(error.to_string(), "2 of 4 checks failed");
+    for told in [
+        "database       FAILED  the file is not there yet: run `switchboard migrate`",
+        "API key        FAILED  accounts.default: Connectly refuses the API key (status 401)",
+    ] {
+        assert!(captured.out().contains(told), "{}", captured.out());
+    }
+    assert!(!desk.folder.path().join("switchboard.db").exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_2_and_the_rest_is_looked_at_nevertheless() {
+    let nobody = "[[routes]]\nname = \"a\"\non = [\"*\"]\nhandler = \"nobody\"\nwhen = \"event.\"\n";
+    let desk = Desk::new(nobody, 200).await.with_database().await;
+    let (result, captured) = desk.check(&[]).await;
+    assert!(result.unwrap_err().is::<Usage>());
+    for told in [
+        "FAILED   routes.a.handler",
+        "FAILED   routes.a.when",
+        "routes         skipped",
+        "schema         ok",
+        "API key        ok",
+    ] {
+        assert!(captured.out().contains(told), "{told}: {}", captured.out());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_2() {
+    let desk = Desk::new("[public]\nlisten = 5\n", 200).await;
+    let (result, captured) = desk.check(&["--json"]).await;
+    assert!(result.unwrap_err().is::<Usage>());
+    let json: Value = serde_json::from_str(captured.out()).unwrap();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["checks"][1]["state"], "skipped");
+}
+
+#[tokio::test]
+async fn a_running_server_is_no_hindrance() {
+    let desk = Desk::new(ROUTE, 200).await;
+    let options = OpenOptions { migrate: true, connections: 1 };
+    let held = open(&desk.url(), &options, Clock::system()).await.unwrap();
+    desk.check(&[]).await.0.unwrap();
+    held.ping().await.unwrap();
+    held.close().await;
+}
