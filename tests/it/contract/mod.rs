@@ -5,6 +5,7 @@ mod asking;
 mod claiming;
 mod conversations;
 mod merging;
+mod inspecting;
 mod pausing;
 mod permutations;
 mod sending;
