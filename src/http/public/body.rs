@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::budget::{Arriving, Budget};
 use crate::http::problem::Problem;
 
 /// How much is read, and for how long.
@@ -33,7 +34,7 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 pub(super) struct Intake {
     limits: Limits,
-    budget: Arc<Semaphore>,
+    budget: Arc<Budget>,
 }
 
 /// A body and its share of the memory, which is given back when this is dropped.
@@ -46,8 +47,7 @@ pub(super) struct Held {
 
 impl Intake {
     pub(super) fn new(limits: Limits) -> Self {
-        let permits = limits.bodies_in_flight.min(Semaphore::MAX_PERMITS);
-        Self { limits, budget: Arc::new(Semaphore::new(permits)) }
+        Self { limits, budget: Budget::new(limits.bodies_in_flight) }
     }
 
     /// The whole body, or the first limit that it breaks.
@@ -55,15 +55,17 @@ impl Intake {
         if body.size_hint().lower() > self.limits.body as u64 {
             return Err(Problem::body_too_large());
         }
-        tokio::time::timeout(self.limits.read_timeout, self.collect(body))
-            .await
-            .map_err(|_elapsed| Problem::body_too_slow())?
+        let arriving = self.budget.begin();
+        tokio::select! {
+            read = tokio::time::timeout(self.limits.read_timeout, self.collect(body, &arriving)) =>
+                read.map_err(|_elapsed| Problem::body_too_slow())?,
+            () = arriving.gave_way() => Err(Problem::busy()),
+        }
     }
 
     /// Memory is counted as it is filled, not as it is announced: whoever announces a long body and sends nothing would
-    /// otherwise keep everybody else out. Nobody waits for a share, since waiting requests hold shares themselves.
-    async fn collect(&self, body: Body) -> Result<Held, Problem> {
-        let mut share = self.take(0)?;
+    /// otherwise keep everybody else out.
+    async fn collect(&self, body: Body, arriving: &Arriving) -> Result<Held, Problem> {
         let mut bytes = BytesMut::new();
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
@@ -71,15 +73,11 @@ impl Intake {
             if bytes.len() + chunk.len() > self.limits.body {
                 return Err(Problem::body_too_large());
             }
-            share.merge(self.take(chunk.len())?);
+            arriving.take(chunk.len()).ok_or_else(Problem::busy)?;
             bytes.extend_from_slice(&chunk);
         }
+        let share = arriving.complete().ok_or_else(Problem::busy)?;
         Ok(Held { bytes: bytes.freeze(), share })
-    }
-
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let bytes = u32::try_from(bytes).map_err(|_too_many| Problem::body_too_large())?;
-        Arc::clone(&self.budget).try_acquire_many_owned(bytes).map_err(|_none_left| Problem::busy())
     }
 }
 
@@ -113,7 +111,7 @@ mod tests {
             stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]).chain(stream::pending());
         let intake = Intake::new(LIMITS);
         assert_eq!(intake.read(Body::from_stream(never)).await.unwrap_err(), Problem::body_too_slow());
-        assert_eq!(intake.budget.available_permits(), LIMITS.bodies_in_flight);
+        assert_eq!(intake.budget.left(), LIMITS.bodies_in_flight);
     }
 
     #[tokio::test]
@@ -129,7 +127,7 @@ mod tests {
         let first = intake.read(Body::from("1234567890")).await.unwrap();
         assert_eq!(intake.read(chunked(&["12345", "6"])).await.unwrap_err(), Problem::busy());
         let second = intake.read(Body::from("12345")).await.unwrap();
-        assert_eq!(intake.budget.available_permits(), 0);
+        assert_eq!(intake.budget.left(), 0);
         drop((first.share, second.share));
         assert!(intake.read(Body::from("1234567890")).await.is_ok());
     }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod body;
+mod budget;
 #[cfg(test)]
 mod tests;
 mod webhook;

@@ -167,18 +167,34 @@ async fn a_body_that_does_not_end_in_time_is_408() {
     assert_problem(response, 408, "/problems/body-too-slow").await;
 }
 
+/// The first is complete and waits to be kept: what it holds is nobody else's.
 #[tokio::test]
 async fn too_many_bytes_in_flight_are_503() {
-    let listener = accepting();
-    let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 60]))]).chain(stream::pending());
-    let mut first =
-        Box::pin(call(&listener.router, delivery("/webhooks/connectly", None, Body::from_stream(half))));
-    assert!(first.as_mut().now_or_never().is_none(), "it waits for the rest");
+    let listener = listener(Some(Ok(Accepted { id: ID, duplicate: false })), Some(Notify::new()));
+    let body = "x".repeat(60);
+    let request = delivery("/webhooks/connectly", Some(&key("new").sign(body.as_bytes())), body);
+    let mut first = Box::pin(call(&listener.router, request));
+    assert!(first.as_mut().now_or_never().is_none(), "it waits to be kept");
     let second = call(&listener.router, delivery("/webhooks/connectly", None, "x".repeat(50))).await;
     assert_eq!(header(&second, "retry-after"), "1");
     assert_problem(second, 503, "/problems/busy").await;
-    drop(first);
-    assert_eq!(call(&listener.router, signed("/webhooks/connectly", "new")).await.status(), 200);
+    listener.door.gate.as_ref().unwrap().notify_one();
+    assert_eq!(first.await.status(), 200);
+    let third = call(&listener.router, delivery("/webhooks/connectly", None, "x".repeat(50))).await;
+    assert_eq!(third.status(), 401);
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_arriving_gives_way() {
+    let listener = accepting();
+    let half = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 60]))]).chain(stream::pending());
+    let mut slow =
+        Box::pin(call(&listener.router, delivery("/webhooks/connectly", None, Body::from_stream(half))));
+    assert!(slow.as_mut().now_or_never().is_none(), "it waits for the rest");
+    let body = "x".repeat(50);
+    let request = delivery("/webhooks/connectly", Some(&key("new").sign(body.as_bytes())), body);
+    assert_eq!(call(&listener.router, request).await.status(), 200);
+    assert_problem(slow.await, 503, "/problems/busy").await;
 }
 
 #[tokio::test]
