@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
 use crate::handler::AnyHandler;
 use crate::handler::rules::Rules;
+use crate::http::tls;
 use crate::routing::{Route, RouteError};
 
 /// The built-in handler that answers by rules.
@@ -19,6 +20,7 @@ pub(super) struct Built {
 /// Everything that keeps a configuration from being served.
 pub fn check(config: &Config, handlers: &BTreeMap<String, AnyHandler>) -> Problems {
     let mut problems = config.check_for_serve();
+    problems.extend(config.public.tls.as_ref().map(tls::check).unwrap_or_default());
     if let Err(found) = build(config, handlers) {
         problems.extend(found);
     }

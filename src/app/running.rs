@@ -20,7 +20,8 @@ use crate::connectly::throttle::Rate;
 use crate::handler::AnyHandler;
 use crate::http::admin::{AdminState, RouteInfo, Token};
 use crate::http::public::{Limits, PublicState};
-use crate::http::server::Listener;
+use crate::http::server::{ADMIN_CONNECTIONS, Listener, Terms, room_for};
+use crate::http::tls::Tls;
 use crate::http::{admin, public};
 use crate::ingest::{Ingest, Signals};
 use crate::model::job::RetryPolicy;
@@ -96,6 +97,7 @@ impl Running {
             return Err(StartError::Config(problems));
         }
         let (routes, work_routes) = routes(config, build(config, &handlers).map_err(StartError::Config)?);
+        let tls = config.public.tls.as_ref().map(Tls::load).transpose().map_err(StartError::Config)?;
         let public_listener = bind(PUBLIC_LISTEN, config.public.listen).await?;
         let admin_listener = bind(ADMIN_LISTEN, config.admin.listen).await?;
         let store = open_store(config, clock.clone(), migrate).await?;
@@ -143,12 +145,30 @@ impl Running {
             committed,
             shutdown: stopping.clone(),
             clock,
-            metrics,
+            metrics: Arc::clone(&metrics),
         });
         let drain = config.worker.drain;
-        let public_server = tokio::spawn(public_listener.serve(public_router, stopping.clone(), drain));
-        let admin_server = tokio::spawn(admin_listener.serve(admin_router, stopped.clone(), LAST_ANSWERS));
-        tracing::info!(address = %public, "the public listener is ready");
+        let encrypted = tls.is_some();
+        let public_terms = Terms {
+            name: "public",
+            connections: connections(config.public.connections),
+            head_timeout: Some(config.public.read_timeout),
+            tls,
+            metrics: Arc::clone(&metrics),
+            drain,
+        };
+        let admin_terms = Terms {
+            name: "admin",
+            connections: ADMIN_CONNECTIONS,
+            head_timeout: None,
+            tls: None,
+            metrics,
+            drain: LAST_ANSWERS,
+        };
+        let public_server =
+            tokio::spawn(public_listener.serve(public_router, public_terms, stopping.clone()));
+        let admin_server = tokio::spawn(admin_listener.serve(admin_router, admin_terms, stopped.clone()));
+        tracing::info!(address = %public, tls = encrypted, "the public listener is ready");
         tracing::info!(address = %admin, "the admin listener is ready");
         Ok(Self {
             public,
@@ -222,6 +242,18 @@ impl Running {
 
 async fn bind(listener: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
     Listener::bind(address).await.map_err(|source| StartError::Listen { listener, address, source })
+}
+
+/// How many connections the public listener holds, with a warning if that is fewer than configured.
+fn connections(wanted: usize) -> usize {
+    let room = room_for(wanted);
+    if room < wanted {
+        tracing::warn!(
+            "public.connections: {wanted} are wanted, and {room} fit into the files that this process may have open; raise \
+             that limit (`ulimit -n`, LimitNOFILE=)"
+        );
+    }
+    room
 }
 
 /// Opens the configured store.

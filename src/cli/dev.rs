@@ -162,8 +162,10 @@ fn configuration(file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Re
     Ok(config)
 }
 
-/// What a desk does otherwise than a service: nobody else reaches it, and it speaks up only when something is wrong.
+/// What a desk does otherwise than a service: nobody else reaches it, so that it needs no TLS, and it speaks up only when
+/// something is wrong.
 fn desk_manners(config: &mut Config) {
+    config.public.tls = None;
     config.public.listen = (Ipv4Addr::LOCALHOST, config.public.listen.port()).into();
     config.log.format = LogFormat::Text;
     "warn,switchboard::emulator=error".clone_into(&mut config.log.filter);

@@ -20,14 +20,16 @@ pub struct PublicConfig {
     /// The most bytes of bodies that are held at a time, over all requests.
     #[serde(serialize_with = "shown::size")]
     pub bodies_in_flight: usize,
-    /// The time that a client has to send its request.
+    /// The time that a client has for a TLS handshake, for a request's headers, and for its body.
     #[serde(serialize_with = "shown::duration")]
     pub read_timeout: Duration,
+    /// The most connections at a time; then the one that was used longest ago makes room for the next.
+    pub connections: usize,
     /// Certificate and key; none for plain HTTP.
     pub tls: Option<TlsConfig>,
 }
 
-/// The files that a TLS listener needs.
+/// The files that a TLS listener needs. A relative path begins at the folder that the process runs in.
 #[derive(Debug, Clone, Serialize)]
 pub struct TlsConfig {
     /// The path of the certificate chain, in PEM.
@@ -43,6 +45,7 @@ impl Default for PublicConfig {
             body_limit: 1 << 20,
             bodies_in_flight: 64 << 20,
             read_timeout: Duration::from_secs(10),
+            connections: 10_000,
             tls: None,
         }
     }
@@ -60,14 +63,12 @@ impl PublicConfig {
             read_timeout: section
                 .duration("read_timeout", Duration::from_millis(100)..=Duration::from_mins(5))
                 .unwrap_or(default.read_timeout),
+            connections: section.integer("connections", 16..=1_000_000).unwrap_or(default.connections),
             tls: section.optional_section("tls", TlsConfig::read).flatten(),
         };
         if config.body_limit > config.bodies_in_flight {
             section
                 .problem("bodies_in_flight", "is less than body_limit, expected room for one body at least");
-        }
-        if config.tls.is_some() {
-            section.warn("tls", "not available in this release; the listener serves plain HTTP");
         }
         config
     }

@@ -36,6 +36,8 @@ pub struct Metrics {
     events: Counters<2>,
     webhook_answers: Counters<1>,
     rejected_signatures: Counters<1>,
+    connections: Family<Labels<1>, Gauge>,
+    cut_connections: Counters<2>,
     deliveries: Counters<2>,
     sends: Counters<1>,
     group_size: Histogram,
@@ -75,6 +77,12 @@ impl Metrics {
                 "rejected_signatures",
                 "Deliveries that were not believed, by reason",
             ),
+            connections: connections(it),
+            cut_connections: counters(
+                it,
+                "cut_connections",
+                "Connections that were closed on their clients, by listener and reason",
+            ),
             deliveries: counters(it, "deliveries", "Attempts to deliver an event to a route, by outcome"),
             sends: counters(it, "sends", "Attempts to send a message, by outcome"),
             group_size: group_size(it),
@@ -102,6 +110,22 @@ impl Metrics {
     /// A delivery was not believed: `missing`, `malformed`, `mismatch` or `unknown_account`.
     pub fn rejected_signature(&self, reason: &'static str) {
         self.rejected_signatures.get_or_create(&[label("reason", reason)]).inc();
+    }
+
+    /// A client connected to this listener.
+    pub fn connection_opened(&self, listener: &'static str) {
+        self.connections.get_or_create(&[label("listener", listener)]).inc();
+    }
+
+    /// A connection to this listener ended, whoever ended it.
+    pub fn connection_closed(&self, listener: &'static str) {
+        self.connections.get_or_create(&[label("listener", listener)]).dec();
+    }
+
+    /// A connection is closed on its client: to make `room` for another, because its `handshake` failed, or because the
+    /// client was `slow` with a request's head, or `idle`.
+    pub fn connection_cut(&self, listener: &'static str, reason: &'static str) {
+        self.cut_connections.get_or_create(&[label("listener", listener), label("reason", reason)]).inc();
     }
 
     /// A group of deliveries was committed.
@@ -179,6 +203,12 @@ fn counters<const N: usize>(registry: &mut Registry, name: &str, help: &str) -> 
     counters
 }
 
+fn connections(registry: &mut Registry) -> Family<Labels<1>, Gauge> {
+    let gauges = Family::<Labels<1>, Gauge>::default();
+    registry.register("connections", "Open connections, by listener", gauges.clone());
+    gauges
+}
+
 fn timer(registry: &mut Registry, name: &str, help: &str) -> Histogram {
     let timer = latency();
     registry.register_with_unit(name, help, Unit::Seconds, timer.clone());
@@ -212,6 +242,8 @@ mod tests {
         metrics.event("message.received", true);
         metrics.webhook_answer(200, Duration::from_millis(3));
         metrics.rejected_signature("mismatch");
+        metrics.connection_opened("public");
+        metrics.connection_cut("public", "idle");
         metrics.group_committed(3, Duration::from_millis(2));
         metrics.handler_ran("greeter", Duration::from_millis(20));
         metrics.delivery("greeter", "done");
@@ -223,6 +255,8 @@ mod tests {
             "switchboard_events_total{type=\"message.received\",duplicate=\"true\"} 1",
             "switchboard_webhook_answers_total{status=\"200\"} 1",
             "switchboard_rejected_signatures_total{reason=\"mismatch\"} 1",
+            "switchboard_connections{listener=\"public\"} 1",
+            "switchboard_cut_connections_total{listener=\"public\",reason=\"idle\"} 1",
             "switchboard_group_size_sum 3.0",
             "switchboard_webhook_seconds_bucket{le=\"0.004\"} 1",
             "switchboard_commit_seconds_count 1",

@@ -42,7 +42,6 @@ fn what_the_template_shows_as_examples_is_known_and_holds_the_defaults() {
     assert_eq!(
         loaded.warnings,
         [
-            "public.tls: not available in this release; the listener serves plain HTTP",
             "spool.path: not available in this release; while PostgreSQL is down, deliveries are answered 503",
             "hours: not available in this release; nothing depends on them",
         ]

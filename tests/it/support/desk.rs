@@ -160,8 +160,13 @@ impl Desk {
 
 /// A client that goes where it is told and waits for as long as a busy machine takes.
 pub fn client() -> reqwest::Client {
+    client_builder().build().unwrap()
+}
+
+/// The same, to be told more.
+pub fn client_builder() -> reqwest::ClientBuilder {
     switchboard::connectly::client::install_crypto_provider();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30))
 }
 
 fn environment(database: &str, emulator: &str) -> Environment {

@@ -98,6 +98,13 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// SIGHUP.
+    #[allow(dead_code, reason = "the benchmark, which shares this file, does not")]
+    pub fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// SIGKILL: nothing of it runs any further.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
