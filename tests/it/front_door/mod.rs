@@ -3,5 +3,8 @@
 //! None of these tests measures time: what must be quick is asked beside something that would take minutes if it were in
 //! the way, and what must end is waited for.
 
+mod crowds;
 mod reload;
+mod shapes;
+mod slowness;
 mod tls;
