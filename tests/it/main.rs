@@ -10,6 +10,7 @@ mod fixtures;
 mod front_door;
 mod instances;
 mod lifecycle;
+mod model;
 mod packaging;
 mod promises;
 mod support;

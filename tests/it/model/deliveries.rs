@@ -1,0 +1,186 @@
+//! Deliveries: a lane per person, whose head runs while the others wait.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt as _;
+use switchboard::model::id::JobId;
+use switchboard::model::job::JobState;
+use switchboard::model::outcome::Reply;
+use switchboard::store::work::{ClaimDeliveries, Delivery, Settled};
+
+use super::world::World;
+use crate::support::depot::{ROUTE, done, of_route};
+
+pub struct Deliveries {
+    lanes: Vec<VecDeque<Waiting>>,
+    parked: Vec<Parked>,
+    /// Claims that somebody else has taken over since.
+    stale: Vec<Delivery>,
+}
+
+struct Waiting {
+    text: String,
+    place: Place,
+}
+
+enum Place {
+    Idle(Timestamp),
+    Held(Box<Delivery>),
+    /// Held by nobody any more; settled still, if it is before another claim.
+    Lapsed(Box<Delivery>),
+}
+
+struct Parked {
+    person: usize,
+    text: String,
+    job: JobId,
+}
+
+impl Deliveries {
+    pub fn new(people: usize) -> Self {
+        let lanes = (0..people).map(|_| VecDeque::new()).collect();
+        Self { lanes, parked: Vec::new(), stale: Vec::new() }
+    }
+
+    pub fn arrive(&mut self, person: usize, text: String) {
+        self.lanes[person].push_back(Waiting { text, place: Place::Idle(Timestamp::MIN) });
+    }
+
+    pub fn leases_end(&mut self) {
+        for job in self.lanes.iter_mut().flatten() {
+            let place = std::mem::replace(&mut job.place, Place::Idle(Timestamp::MIN));
+            job.place = match place {
+                Place::Held(delivery) => Place::Lapsed(delivery),
+                other => other,
+            };
+        }
+    }
+
+    pub fn states(&self) -> impl Iterator<Item = JobState> {
+        let state = |job: &Waiting| match job.place {
+            Place::Idle(_) | Place::Lapsed(_) => JobState::Ready,
+            Place::Held(_) => JobState::Running,
+        };
+        self.lanes.iter().flatten().map(state).chain(self.parked.iter().map(|_| JobState::Parked))
+    }
+
+    /// The lanes whose head is at such a place.
+    fn heads(&self, at: impl Fn(&Place) -> bool) -> Vec<usize> {
+        let is = |person: &usize| self.lanes[*person].front().is_some_and(|job| at(&job.place));
+        (0..self.lanes.len()).filter(is).collect()
+    }
+
+    /// Takes claimed deliveries in: each must be a head that could be claimed.
+    fn claimed(&mut self, claimed: Vec<Delivery>, eligible: &[usize]) -> bool {
+        claimed.into_iter().all(|delivery| {
+            let text = delivery.event.content().unwrap().text.clone().unwrap();
+            let heads = eligible.iter().filter(|person| self.lanes[**person][0].text == text);
+            let Some(person) = heads.copied().next() else { return false };
+            let head = &mut self.lanes[person][0];
+            if let Place::Lapsed(before) = std::mem::replace(&mut head.place, Place::Held(delivery.into())) {
+                self.stale.push(*before);
+            }
+            true
+        })
+    }
+}
+
+impl World {
+    pub async fn claim(&mut self) {
+        let now = self.depot.clock.now();
+        let eligible = self.deliveries.heads(|place| matches!(place, Place::Idle(due) if *due <= now));
+        let limit = self.random.random_range(1..4);
+        let claim = ClaimDeliveries { limit, ..of_route(ROUTE, 100) };
+        let claimed = self.depot.store.claim_deliveries(&claim).await.unwrap();
+        assert_eq!(claimed.len(), eligible.len().min(limit as usize), "claimed: {}", self.told());
+        assert!(self.deliveries.claimed(claimed, &eligible), "no head: {}", self.told());
+    }
+
+    pub async fn reclaim(&mut self) {
+        let eligible = self.deliveries.heads(|place| matches!(place, Place::Lapsed(_)));
+        let claim = ClaimDeliveries { limit: 1, reclaim: true, ..of_route(ROUTE, 100) };
+        let claimed = self.depot.store.claim_deliveries(&claim).await.unwrap();
+        assert_eq!(claimed.len(), eligible.len().min(1), "reclaimed: {}", self.told());
+        assert!(self.deliveries.claimed(claimed, &eligible), "no head: {}", self.told());
+    }
+
+    pub async fn settle(&mut self) {
+        let held = self.deliveries.heads(|place| !matches!(place, Place::Idle(_)));
+        let Some(which) = self.any(held.len()) else { return };
+        let how = self.random.random_range(0..6);
+        self.settle_head(held[which], how).await;
+    }
+
+    async fn settle_head(&mut self, person: usize, how: u32) {
+        let Some(mut job) = self.deliveries.lanes[person].pop_front() else { return };
+        let (Place::Held(delivery) | Place::Lapsed(delivery)) = &job.place else {
+            panic!("it is held: {}", self.told());
+        };
+        let texts: Vec<String> = (1..how.max(1)).map(|n| format!("reply {n} to {}", job.text)).collect();
+        let delay = Duration::from_secs(5);
+        let resolution = match how {
+            4 => Settled::Retry(delay),
+            5 => Settled::Park,
+            _ => done(texts.iter().map(Reply::text).collect(), Vec::new()),
+        };
+        assert!(self.depot.settle_because(delivery, resolution, Some("told")).await, "{}", self.told());
+        match how {
+            4 => {
+                job.place = Place::Idle(self.after(delay));
+                self.deliveries.lanes[person].push_front(job);
+            }
+            5 => {
+                let parked = Parked { person, job: delivery.lease.job, text: job.text };
+                self.deliveries.parked.push(parked);
+            }
+            _ => self.sends.queue(person, texts),
+        }
+    }
+
+    pub async fn release(&mut self) {
+        let held = self.deliveries.heads(|place| matches!(place, Place::Held(_)));
+        let Some(which) = self.any(held.len()) else { return };
+        let head = &mut self.deliveries.lanes[held[which]][0];
+        if let Place::Held(delivery) = std::mem::replace(&mut head.place, Place::Idle(Timestamp::MIN)) {
+            self.depot.store.release(&[delivery.lease]).await.unwrap();
+            self.deliveries.stale.push(*delivery);
+        }
+    }
+
+    /// Whoever lost a lease can change nothing.
+    pub async fn settle_stale(&mut self) {
+        let Some(which) = self.any(self.deliveries.stale.len()) else { return };
+        let delivery = self.deliveries.stale.swap_remove(which);
+        let reply = done(vec![Reply::text("too late")], Vec::new());
+        assert!(!self.depot.settle(&delivery, reply).await, "{}", self.told());
+    }
+
+    /// A person looks at what is parked.
+    pub async fn retry_or_discard(&mut self) {
+        let Some(which) = self.any(self.deliveries.parked.len()) else { return };
+        let Parked { person, text, job } = self.deliveries.parked.swap_remove(which);
+        if self.random.random_range(0..3) == 0 {
+            let discarded = self.depot.store.discard_job(job).await.unwrap().unwrap();
+            assert_eq!(discarded.state, JobState::Discarded);
+        } else {
+            let retried = self.depot.store.retry_job(job).await.unwrap().unwrap();
+            assert_eq!(retried.state, JobState::Ready);
+            self.deliveries.arrive(person, text);
+        }
+    }
+
+    /// Claims and finishes whatever is left.
+    pub async fn drain(&mut self) {
+        self.depot.pass(Duration::from_mins(1));
+        while self.deliveries.lanes.iter().any(|lane| !lane.is_empty()) {
+            self.reclaim().await;
+            self.claim().await;
+            for person in self.deliveries.heads(|place| matches!(place, Place::Held(_))) {
+                self.settle_head(person, 1).await;
+            }
+        }
+        self.drain_sends().await;
+    }
+}
