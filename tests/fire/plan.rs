@@ -1,0 +1,156 @@
+//! What is to be run: which scenario, on which store, how long, from which seed.
+
+use std::fmt;
+
+use clap::{Parser, ValueEnum};
+
+use crate::crash;
+use crate::database::Backend;
+use crate::report::Report;
+
+/// The scenarios, by what goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Processes are killed.
+    Crash,
+}
+
+/// One run of one scenario.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub scenario: Scenario,
+    pub backend: Backend,
+    /// Where every instant and every choice comes from.
+    pub seed: u64,
+    /// How often something is killed.
+    pub kills: u32,
+    /// How long to go on, where kills are not what is counted.
+    pub seconds: u64,
+    /// Whether it is the short run of `cargo test`.
+    pub short: bool,
+}
+
+/// Kills and pauses Switchboard and what it stands on, and checks every promise afterwards.
+#[derive(Parser)]
+#[command(name = "scripts/fire")]
+struct Asked {
+    /// What goes wrong; absent: everything in turn.
+    scenario: Option<Scenario>,
+    /// The store; absent: each that the scenario is about.
+    #[arg(long)]
+    store: Option<Store>,
+    /// How often something is killed.
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// How long it goes on, where kills are not counted.
+    #[arg(long, default_value_t = 300)]
+    seconds: u64,
+    /// Repeats an earlier schedule.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Store {
+    Sqlite,
+    Postgres,
+}
+
+impl From<Store> for Backend {
+    fn from(store: Store) -> Self {
+        match store {
+            Store::Sqlite => Self::Sqlite,
+            Store::Postgres => Self::Postgres,
+        }
+    }
+}
+
+impl Scenario {
+    /// The stores that it is about.
+    fn stores(self) -> &'static [Backend] {
+        match self {
+            Self::Crash => &[Backend::Sqlite, Backend::Postgres],
+        }
+    }
+
+    /// How much of it `cargo test` runs: kills, and seconds where those are not counted.
+    fn in_short(self) -> (u32, u64) {
+        match self {
+            Self::Crash => (8, 0),
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+impl Plan {
+    /// What the command line of `scripts/fire` asks for.
+    pub fn asked(arguments: &[String]) -> Vec<Self> {
+        let asked = Asked::parse_from(arguments);
+        let seed = asked.seed.unwrap_or_else(fresh_seed);
+        let mut plans = Vec::new();
+        for scenario in asked.scenario.map_or_else(|| Scenario::value_variants().to_vec(), |one| vec![one]) {
+            for backend in scenario.stores() {
+                if asked.store.is_none_or(|store| Backend::from(store) == *backend) {
+                    let (kills, seconds) = (asked.kills, asked.seconds);
+                    plans.push(Self { scenario, backend: *backend, seed, kills, seconds, short: false });
+                }
+            }
+        }
+        plans
+    }
+
+    /// What `cargo test` runs: everything, or what a word of its command line names.
+    pub fn short(arguments: &[String]) -> Vec<Self> {
+        let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
+        let seed =
+            std::env::var("FIRE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(fresh_seed);
+        let mut plans = Vec::new();
+        for scenario in Scenario::value_variants() {
+            for backend in scenario.stores() {
+                let (kills, seconds) = scenario.in_short();
+                plans.push(Self {
+                    scenario: *scenario,
+                    backend: *backend,
+                    seed,
+                    kills,
+                    seconds,
+                    short: true,
+                });
+            }
+        }
+        plans.retain(|plan| words.is_empty() || words.iter().any(|word| plan.name().contains(*word)));
+        if arguments.iter().any(|word| word == "--list") {
+            plans.drain(..).for_each(|plan| println!("{}: test", plan.name()));
+        }
+        plans
+    }
+
+    pub async fn run(&self) -> Report {
+        match self.scenario {
+            Scenario::Crash => crash::run(self).await,
+        }
+    }
+
+    /// Short, and the same for every run of it.
+    pub fn name(&self) -> String {
+        let store = match self.backend {
+            Backend::Sqlite => "sqlite",
+            Backend::Postgres => "postgres",
+        };
+        format!("fire::{}_{store}", self.scenario.name())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}, seed {}", self.name(), self.seed)
+    }
+}
+
+/// Short enough to be typed.
+fn fresh_seed() -> u64 {
+    u64::from(rand::random::<u32>())
+}

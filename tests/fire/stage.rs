@@ -1,0 +1,220 @@
+//! Everything a scenario stands on: a database, an emulator, a gate and the instances behind it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use switchboard::clock::Clock;
+use switchboard::emulator::{Emulator, Inbound, Rate, Retry, Settings};
+use tempfile::TempDir;
+
+use crate::database::{Backend, Database};
+use crate::gate::Gate;
+use crate::instance::{API_KEY, BUSINESS_ID, Instance, Spec, TOKEN};
+use crate::journal::Journal;
+use crate::ledger::phone;
+use crate::load::CUSTOMERS;
+use crate::webhooks::SECRET;
+
+/// The route under fire where the handler does not matter.
+pub const ECHO: &str = r#"
+[[routes]]
+name = "echo"
+on = ["message.received"]
+handler = "rules"
+  [[routes.rules]]
+  match = { any = true }
+  reply = { text = "You said: {{ event.content.text }}" }
+"#;
+/// The route under fire whose handler keeps a journal.
+pub const JOURNAL: &str = r#"
+[[routes]]
+name = "journal"
+on = ["message.received"]
+handler = "journal"
+"#;
+
+/// How often Connectly tries again, and how soon: longer than any outage here.
+const RETRY: Retry = Retry { attempts: 12, pause: Duration::from_millis(50) };
+/// How long may pass until nothing is left to do.
+const QUIET_WITHIN: Duration = Duration::from_mins(3);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What differs from scenario to scenario.
+pub struct Setup {
+    pub instances: usize,
+    pub config: String,
+    pub journal: bool,
+    /// What the emulator lets through.
+    pub rate: Rate,
+}
+
+impl Setup {
+    /// One that recovers from a crash within seconds and limits nobody.
+    pub fn quick(instances: usize, route: &str) -> Self {
+        let config = format!(
+            "[worker]\nlease = \"2s\"\npoll = \"100ms\"\n[replies]\nper_minute = 10000\n\
+             [accounts.default]\nrate = {{ per_second = 1000, burst = 1000 }}\n{route}"
+        );
+        let rate = Rate { per_second: 10_000, burst: 10_000 };
+        Self { instances, config, journal: route == JOURNAL, rate }
+    }
+}
+
+pub struct Stage {
+    pub emulator: Arc<Emulator>,
+    pub gate: Gate,
+    pub instances: Vec<Instance>,
+    pub journal: Journal,
+    /// Where the database is, for those who read it past Switchboard.
+    pub database_url: String,
+    http: reqwest::Client,
+    spec: Spec,
+    folder: TempDir,
+    started: u32,
+    _database: Option<Database>,
+}
+
+impl Stage {
+    /// Sets it on a database of its own, with every instance ready.
+    pub async fn set(backend: Backend, setup: &Setup) -> Self {
+        let database = Database::fresh(backend).await;
+        let url = database.url.clone();
+        Self::on(&url, &url, Some(database), setup).await
+    }
+
+    /// Sets it on a database that instances reach by another way than the harness.
+    pub async fn on(
+        database_url: &str,
+        for_instances: &str,
+        database: Option<Database>,
+        setup: &Setup,
+    ) -> Self {
+        let folder = tempfile::Builder::new().prefix("switchboard-fire.").tempdir().unwrap();
+        let emulator = Arc::new(emulator(setup.rate).await);
+        let gate = Gate::open(setup.instances).await;
+        emulator.set_webhook_url(gate.webhook_url());
+        let config = folder.path().join("switchboard.toml");
+        std::fs::write(&config, &setup.config).unwrap();
+        let journal = Journal::new(folder.path().join("journal"));
+        let spec = Spec {
+            config,
+            database: for_instances.to_owned(),
+            connectly: emulator.url(),
+            journal: setup.journal.then(|| journal.clone()),
+        };
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let mut stage = Self {
+            emulator,
+            gate,
+            instances: Vec::new(),
+            journal,
+            database_url: database_url.to_owned(),
+            http,
+            spec,
+            folder,
+            started: 0,
+            _database: database,
+        };
+        for index in 0..setup.instances {
+            let log = stage.next_log();
+            stage.instances.push(Instance::spawn(&stage.spec, log));
+            stage.await_ready(index).await;
+        }
+        stage
+    }
+
+    /// Kills an instance, and tells nobody.
+    pub fn kill(&mut self, index: usize) {
+        self.instances[index].kill();
+        self.gate.point(index, None);
+    }
+
+    /// Starts an instance that was killed, and does not wait until it is ready.
+    pub fn spawn(&mut self, index: usize) {
+        let log = self.next_log();
+        self.instances[index] = Instance::spawn(&self.spec, log);
+    }
+
+    /// Waits until an instance is ready.
+    pub async fn await_ready(&mut self, index: usize) {
+        let ready = self.instances[index].ready().await;
+        assert!(ready, "an instance did not start: see {}", self.keep().display());
+        self.gate.point(index, self.instances[index].public());
+    }
+
+    /// Waits until nobody has anything left to do; no when that takes too long.
+    pub async fn quiet(&self) -> bool {
+        let waiting = async {
+            let mut quiet = 0;
+            while quiet < 3 {
+                self.emulator.idle().await;
+                quiet = if self.has_unfinished().await { 0 } else { quiet + 1 };
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(QUIET_WITHIN, waiting).await.is_ok()
+    }
+
+    /// Ends every instance as an operator does, and answers whether each ended well.
+    pub async fn end(&mut self) -> bool {
+        let mut well = true;
+        for instance in self.instances.drain(..) {
+            well &= instance.end().await;
+        }
+        well
+    }
+
+    /// Keeps logs and journal for whoever looks for the cause.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+
+    /// How often a word stands in the logs of all instances.
+    pub fn logged(&self, word: &str) -> usize {
+        let logs = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| std::fs::read_to_string(path).unwrap().matches(word).count()).sum()
+    }
+
+    async fn has_unfinished(&self) -> bool {
+        for state in ["ready", "running"] {
+            match self.ask(&format!("/api/v1/jobs?limit=1&state={state}")).await {
+                Some(jobs) if jobs["data"].as_array().is_some_and(Vec::is_empty) => {}
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    async fn ask(&self, path: &str) -> Option<Value> {
+        let admin = self.instances.iter().find_map(Instance::admin)?;
+        let request = self.http.get(format!("http://{admin}{path}")).bearer_auth(TOKEN);
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
+    }
+
+    fn next_log(&mut self) -> PathBuf {
+        self.started += 1;
+        self.folder.path().join(format!("serve-{:04}.log", self.started))
+    }
+}
+
+/// An emulator in which every customer has written, so that every window is open.
+async fn emulator(rate: Rate) -> Emulator {
+    switchboard::connectly::client::install_crypto_provider();
+    let mut settings = Settings::new(BUSINESS_ID, SecretString::from(API_KEY), SecretString::from(SECRET));
+    settings.listen.set_port(0);
+    settings.status_lag = Duration::from_millis(5);
+    settings.retry = RETRY;
+    settings.rate = rate;
+    let emulator = Emulator::start(settings, Clock::system()).await.unwrap();
+    for customer in 0..CUSTOMERS {
+        // Nobody is told of it: there is no webhook address yet.
+        emulator.inbound(Inbound::text("hello").by(phone(customer))).await.unwrap();
+    }
+    emulator
+}
