@@ -2,6 +2,7 @@
 #
 #   find_postgres    sets PG_BIN to the folder of the newest server binaries, installing Debian's package if need be
 #   start_postgres   starts a fresh cluster on a free loopback port and sets POSTGRES_URL; takes extra settings
+#   launch_postgres  starts that cluster again after it was killed
 #   stop_postgres    stops that cluster and removes its files
 #
 # PostgreSQL refuses to run as root, so as root the cluster belongs to `postgres` (Debian's package makes that user), or
@@ -58,8 +59,7 @@ start_postgres() {
   local attempt
   for attempt in 1 2 3; do
     PG_PORT=$(free_port)
-    if as_postgres "$PG_BIN/pg_ctl" -D "$PG_DIR/data" -w -t 60 -l "$PG_DIR/data/server.log" \
-      -o "-h 127.0.0.1 -p $PG_PORT -k $PG_DIR/socket -c max_connections=300 $*" start >/dev/null 2>&1; then
+    if launch_postgres "$@"; then
       POSTGRES_URL="postgres://postgres@127.0.0.1:$PG_PORT/postgres"
       return 0
     fi
@@ -67,6 +67,11 @@ start_postgres() {
   echo "PostgreSQL did not start:" >&2
   tail -20 "$PG_DIR/data/server.log" >&2
   return 1
+}
+
+launch_postgres() {
+  as_postgres "$PG_BIN/pg_ctl" -D "$PG_DIR/data" -w -t 60 -l "$PG_DIR/data/server.log" \
+    -o "-h 127.0.0.1 -p $PG_PORT -k $PG_DIR/socket -c max_connections=300 $*" start >/dev/null 2>&1
 }
 
 stop_postgres() {

@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::audit::audit;
 use crate::database::Backend;
-use crate::load::Load;
+use crate::load::{Load, Pace};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::stage::{ECHO, Setup, Stage};
@@ -18,8 +18,7 @@ use crate::weather::Weather;
 const PEACE_MS: u64 = 1_800;
 /// The longest that a starting process is left alone, when it is to be killed before it is ready.
 const STARTING_MS: u64 = 250;
-/// How long a client rests at most.
-const REST: Duration = Duration::from_millis(300);
+const PACE: Pace = Pace { rest: Duration::from_millis(300), patience: Duration::from_secs(3) };
 
 pub async fn run(plan: &Plan) -> Report {
     let instances = match plan.backend {
@@ -27,7 +26,7 @@ pub async fn run(plan: &Plan) -> Report {
         Backend::Postgres => 2,
     };
     let mut stage = Stage::set(plan.backend, &Setup::quick(instances, ECHO)).await;
-    let load = Load::begin(&stage.gate.webhook_url(), plan.seed, REST);
+    let load = Load::begin(&stage.gate.webhook_url(), plan.seed, PACE);
     let weather = Weather::begin(Arc::clone(&stage.emulator), plan.seed);
     let while_starting = kills(&mut stage, plan).await;
     drop(weather);
@@ -35,7 +34,8 @@ pub async fn run(plan: &Plan) -> Report {
     let mut report = Report::default();
     report.count("kills", plan.kills);
     report.count("  of them before the process was ready", while_starting);
-    audit(stage, &ledger, &mut report).await;
+    audit(&mut stage, &ledger, &mut report).await;
+    stage.strike(&mut report);
     report
 }
 

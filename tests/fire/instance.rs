@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, What};
 use crate::server;
 use crate::webhooks::SECRET;
 
@@ -104,20 +104,20 @@ impl Instance {
 
     /// SIGKILL: nothing of it runs any further.
     pub fn kill(&mut self) {
-        self.note("kill");
+        self.note(What::Kill);
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGSTOP: it stands still and knows nothing of it.
     pub fn pause(&self) {
-        self.note("stop");
+        self.note(What::Stop);
         self.signal("STOP");
     }
 
     /// SIGCONT.
     pub fn go_on(&self) {
-        self.note("continue");
+        self.note(What::Continue);
         self.signal("CONT");
     }
 
@@ -132,7 +132,7 @@ impl Instance {
         }
     }
 
-    fn note(&self, what: &str) {
+    fn note(&self, what: What) {
         if let Some(journal) = &self.journal {
             journal.note(what, self.id());
         }

@@ -11,8 +11,6 @@ pub struct Delivery {
     pub customer: usize,
     /// Its place among its customer's deliveries: the next one is posted only after this one was answered 200.
     pub number: u64,
-    /// Connectly's message id.
-    pub provider_id: String,
     pub body: String,
     pub attempts: u64,
     /// The event ids of all answers of 200.
@@ -44,7 +42,7 @@ impl Delivery {
         let clock = Clock::system();
         let provider_id = clock.ulid().to_string();
         let body = inbound(&phone(customer), &provider_id, clock.now(), &text(customer, number));
-        Self { customer, number, provider_id, body, attempts: 0, events: Vec::new(), repeats: 0 }
+        Self { customer, number, body, attempts: 0, events: Vec::new(), repeats: 0 }
     }
 
     pub fn is_acknowledged(&self) -> bool {

@@ -15,8 +15,15 @@ const CLIENTS: usize = 10;
 const CUSTOMERS_EACH: usize = 3;
 /// All customers, each with one conversation, which one client alone writes to.
 pub const CUSTOMERS: usize = CLIENTS * CUSTOMERS_EACH;
-/// How long an answer is waited for: an instance that stands still gives none.
-const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How fast clients are, and how patient.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The most that one rests between two deliveries.
+    pub rest: Duration,
+    /// How long it waits for an answer: an instance that stands still gives none.
+    pub patience: Duration,
+}
 
 /// A load that goes on until it is ended.
 pub struct Load {
@@ -25,16 +32,21 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins; each client rests up to `rest` between two deliveries.
-    pub fn begin(url: &str, seed: u64, rest: Duration) -> Self {
+    pub fn begin(url: &str, seed: u64, pace: Pace) -> Self {
         switchboard::connectly::client::install_crypto_provider();
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(pace.patience).build().unwrap();
         let end = CancellationToken::new();
         let mut clients = JoinSet::new();
         for index in 0..CLIENTS {
             let rng = StdRng::seed_from_u64(seed.wrapping_add(1 + index as u64));
-            let client =
-                Client { index, rest, rng, http: http.clone(), url: url.to_owned(), end: end.clone() };
+            let client = Client {
+                index,
+                rest: pace.rest,
+                rng,
+                http: http.clone(),
+                url: url.to_owned(),
+                end: end.clone(),
+            };
             clients.spawn(client.run());
         }
         Self { clients, end }

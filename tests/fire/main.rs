@@ -12,18 +12,24 @@
 #![allow(clippy::disallowed_methods, reason = "a harness measures real time and reads its own environment")]
 
 mod audit;
+mod cluster;
 mod crash;
+mod cut;
+mod database_killed;
 mod gate;
 mod instance;
 mod journal;
 mod ledger;
 mod load;
+mod pause;
 mod plan;
+mod rate;
 mod records;
 mod report;
 mod server;
 mod stage;
 mod weather;
+mod wire;
 
 #[path = "../it/support/database.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use more of it")]

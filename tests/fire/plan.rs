@@ -4,15 +4,23 @@ use std::fmt;
 
 use clap::{Parser, ValueEnum};
 
-use crate::crash;
 use crate::database::Backend;
 use crate::report::Report;
+use crate::{crash, cut, database_killed, pause, rate};
 
 /// The scenarios, by what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// Processes are killed.
     Crash,
+    /// Two instances are killed and stand still in turn.
+    Pause,
+    /// PostgreSQL is killed.
+    Database,
+    /// Connections to PostgreSQL break, also while a commit is in flight.
+    Cut,
+    /// More is to be sent than the rate allows, and instances are killed.
+    Rate,
 }
 
 /// One run of one scenario.
@@ -70,6 +78,7 @@ impl Scenario {
     fn stores(self) -> &'static [Backend] {
         match self {
             Self::Crash => &[Backend::Sqlite, Backend::Postgres],
+            Self::Pause | Self::Database | Self::Cut | Self::Rate => &[Backend::Postgres],
         }
     }
 
@@ -77,6 +86,10 @@ impl Scenario {
     fn in_short(self) -> (u32, u64) {
         match self {
             Self::Crash => (8, 0),
+            Self::Pause => (0, 1),
+            Self::Database => (2, 0),
+            Self::Cut => (20, 0),
+            Self::Rate => (0, 3),
         }
     }
 
@@ -131,6 +144,10 @@ impl Plan {
     pub async fn run(&self) -> Report {
         match self.scenario {
             Scenario::Crash => crash::run(self).await,
+            Scenario::Pause => pause::run(self).await,
+            Scenario::Database => database_killed::run(self).await,
+            Scenario::Cut => cut::run(self).await,
+            Scenario::Rate => rate::run(self).await,
         }
     }
 

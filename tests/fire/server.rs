@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use switchboard::{App, Context, Event, Handler, HandlerResult, Reply};
 
-use crate::journal::line;
+use crate::journal::{Line, What};
 
 /// Names the journal.
 pub const JOURNAL: &str = "FIRE_JOURNAL";
@@ -28,17 +28,18 @@ struct Journal {
 }
 
 impl Journal {
-    fn note(&self, what: &str, event: &Event) {
+    fn note(&self, what: What, event: &Event) {
         // One write of a few bytes to a file opened for appending: the lines of all processes have one order.
-        (&*self.file).write_all(line(what, &event.id.to_string(), std::process::id()).as_bytes()).unwrap();
+        let line = Line::now(what, event.id.to_string(), std::process::id());
+        (&*self.file).write_all(line.written().as_bytes()).unwrap();
     }
 }
 
 impl Handler for Journal {
     async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
-        self.note("start", event);
+        self.note(What::Start, event);
         tokio::time::sleep(TAKES).await;
-        self.note("end", event);
+        self.note(What::End, event);
         let text = event.content().and_then(|content| content.text.clone()).unwrap_or_default();
         Ok(Reply::text(format!("You said: {text} by {}", std::process::id())).into())
     }

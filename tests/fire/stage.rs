@@ -16,6 +16,7 @@ use crate::instance::{API_KEY, BUSINESS_ID, Instance, Spec, TOKEN};
 use crate::journal::Journal;
 use crate::ledger::phone;
 use crate::load::CUSTOMERS;
+use crate::report::Report;
 use crate::webhooks::SECRET;
 
 /// The route under fire where the handler does not matter.
@@ -168,17 +169,26 @@ impl Stage {
         well
     }
 
-    /// Keeps logs and journal for whoever looks for the cause.
-    pub fn keep(&mut self) -> PathBuf {
+    /// Where promises were broken, keeps logs and journal for whoever looks for the cause.
+    pub fn strike(mut self, report: &mut Report) {
+        if !report.is_clean() {
+            report.count("logs and journal", self.keep().display());
+        }
+    }
+
+    fn keep(&mut self) -> PathBuf {
         self.folder.disable_cleanup(true);
         self.folder.path().to_owned()
     }
 
-    /// How often a word stands in the logs of all instances.
-    pub fn logged(&self, word: &str) -> usize {
+    /// Every line of every instance's log.
+    pub fn logged(&self) -> Vec<String> {
         let logs = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
-        logs.map(|path| std::fs::read_to_string(path).unwrap().matches(word).count()).sum()
+        logs.flat_map(|path| {
+            std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
     }
 
     async fn has_unfinished(&self) -> bool {

@@ -1,5 +1,7 @@
 //! What was answered 200 is there with its bytes (P1, P2), once, with its repeats counted (P3).
 
+use switchboard::emulator::Answer;
+
 use super::{Evidence, grouped};
 use crate::ledger::Delivery;
 use crate::report::Report;
@@ -13,6 +15,13 @@ pub fn check(evidence: &Evidence<'_>, report: &mut Report) {
     report.count("events kept", evidence.events.len());
     for (status, count) in &evidence.ledger.answers {
         report.holds([0, 200, 503].contains(status), || format!("{count} deliveries were answered {status}"));
+    }
+    for attempt in evidence.webhooks.iter().flat_map(|webhook| &webhook.attempts) {
+        let fine = match attempt.answer {
+            Answer::Answered { status, .. } => [200, 503].contains(&status),
+            Answer::Unanswered { .. } => true,
+        };
+        report.holds(fine, || format!("a status was answered {:?}", attempt.answer));
     }
     for delivery in &evidence.ledger.deliveries {
         if let Err(broken) = check_one(evidence, delivery) {
