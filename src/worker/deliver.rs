@@ -80,7 +80,13 @@ impl Deliverer {
         let Some(claim) = self.fitting(reclaim) else {
             return 0;
         };
+        let watch = self.shared.clock.stopwatch();
         match self.shared.store.claim_deliveries(&claim).await {
+            // This process stood still meanwhile: the leases are over, and somebody else may be at work by now.
+            Ok(claimed) if !claimed.is_empty() && watch.elapsed() >= claim.lease => {
+                tracing::warn!(jobs = claimed.len(), "a claim was answered after its leases had ended");
+                0
+            }
             Ok(claimed) => {
                 let begun = claimed.len();
                 for delivery in claimed {
