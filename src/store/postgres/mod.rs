@@ -96,8 +96,9 @@ fn session(url: &str) -> Result<PgConnectOptions> {
         .application_name("switchboard")
         // A 200 promises that the event is on disk, whatever the server's default is (P1).
         .options([("synchronous_commit", "on"), ("jit", "off")])
-        // A statement that waits longer than a verb does is nobody's any more.
-        .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s")]))
+        // A statement that waits longer than a verb does is nobody's any more. An instance that stands still in the middle of
+        // a transaction must not hold its locks against all others for as long.
+        .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5s")]))
 }
 
 async fn connections(most: u32, connect: PgConnectOptions) -> Result<PgPool> {
