@@ -27,7 +27,7 @@ impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             concurrency: 64,
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             // The longest send, 5 s to connect and 30 s for its answer, and time to settle it.
             drain: Duration::from_secs(40),

@@ -22,7 +22,7 @@ fn the_environment_overrides_the_file_and_the_file_the_defaults() {
     assert_eq!(config.public.read_timeout, Duration::from_secs(3));
     assert_eq!(config.public.body_limit, 65536);
     assert_eq!(config.worker.concurrency, 3);
-    assert_eq!(config.worker.lease, Duration::from_secs(15));
+    assert_eq!(config.worker.lease, Duration::from_secs(10));
     assert_eq!(config.replies.per_minute, 7);
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.admin.hosts, ["switchboard.internal", "admin.example"]);
