@@ -15,7 +15,7 @@ use crate::stage::{JOURNAL, Setup, Stage};
 
 const PACE: Pace = Pace { rest: Duration::from_millis(400), patience: Duration::from_secs(3) };
 /// The default of `worker.lease`, which the long run keeps.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(10);
 /// How soon another instance has taken over.
 const TAKE_OVER: Duration = Duration::from_secs(15);
 

@@ -39,9 +39,10 @@ pub fn check(
     report: &mut Report,
 ) {
     let story = Story::tell(lines, lease);
-    let (mut again, mut beside) = (0, 0);
+    let (mut again, mut beside, mut stale) = (0, 0, 0);
     for (event, runs) in &story.runs {
         again += u32::from(runs.len() > 1);
+        stale += pairs(runs).filter(|(earlier, later)| story.was_over(earlier, later)).count();
         for (earlier, later) in pairs(runs).filter(|(earlier, later)| story.is_open(earlier, later.began)) {
             beside += 1;
             report.holds(story.excused(earlier, later), || {
@@ -53,6 +54,7 @@ pub fn check(
     let slowest = story.take_overs().max().unwrap_or_default();
     report.count("events run more than once", again);
     report.count("  taken over from one that stood still", beside);
+    report.count("  begun by one that woke, after another's end", stale);
     report.count("replies whose author was the last to run", committed);
     report.count("slowest take-over, ms", slowest);
     report.holds(u128::from(slowest.unsigned_abs()) <= take_over.as_millis(), || {
@@ -132,6 +134,13 @@ impl Story {
             let since = run.began_at - blow.at;
             blow.what == What::Continue && blow.process == run.process && (0..self.lease_ms).contains(&since)
         })
+    }
+
+    /// Whether who woke began what somebody else had already come to the end of.
+    fn was_over(&self, earlier: &Run, later: &Run) -> bool {
+        earlier.ended.is_some_and(|ended| ended < later.began)
+            && self.has_just_woken(later)
+            && earlier.process != later.process
     }
 
     fn struck(&self, what: What, process: u32, from: usize, to: usize) -> bool {
