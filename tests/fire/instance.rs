@@ -104,15 +104,17 @@ impl Instance {
 
     /// SIGKILL: nothing of it runs any further.
     pub fn kill(&mut self) {
-        self.note(What::Kill);
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        // Now, when it surely writes no more: nobody else begins its work before its leases end.
+        self.note(What::Kill);
     }
 
     /// SIGSTOP: it stands still and knows nothing of it.
     pub fn pause(&self) {
-        self.note(What::Stop);
         self.signal("STOP");
+        // Now, as with a kill.
+        self.note(What::Stop);
     }
 
     /// SIGCONT.

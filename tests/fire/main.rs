@@ -16,6 +16,7 @@ mod cluster;
 mod crash;
 mod cut;
 mod database_killed;
+mod disk;
 mod gate;
 mod instance;
 mod journal;
@@ -28,6 +29,7 @@ mod records;
 mod report;
 mod server;
 mod stage;
+mod sync;
 mod weather;
 mod wire;
 

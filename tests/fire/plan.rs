@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::database::Backend;
 use crate::report::Report;
-use crate::{crash, cut, database_killed, pause, rate};
+use crate::{crash, cut, database_killed, disk, pause, rate, sync};
 
 /// The scenarios, by what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,10 @@ pub enum Scenario {
     Cut,
     /// More is to be sent than the rate allows, and instances are killed.
     Rate,
+    /// SQLite's disk is full; needs the right to mount.
+    Disk,
+    /// Waits for the disk are counted; needs `strace`.
+    Sync,
 }
 
 /// One run of one scenario.
@@ -79,17 +83,20 @@ impl Scenario {
         match self {
             Self::Crash => &[Backend::Sqlite, Backend::Postgres],
             Self::Pause | Self::Database | Self::Cut | Self::Rate => &[Backend::Postgres],
+            Self::Disk | Self::Sync => &[Backend::Sqlite],
         }
     }
 
-    /// How much of it `cargo test` runs: kills, and seconds where those are not counted.
-    fn in_short(self) -> (u32, u64) {
+    /// How much of it `cargo test` runs: kills, and seconds where those are not counted. Nothing of what needs more than a
+    /// test may ask for.
+    fn in_short(self) -> Option<(u32, u64)> {
         match self {
-            Self::Crash => (8, 0),
-            Self::Pause => (0, 1),
-            Self::Database => (2, 0),
-            Self::Cut => (20, 0),
-            Self::Rate => (0, 3),
+            Self::Crash => Some((8, 0)),
+            Self::Pause => Some((0, 1)),
+            Self::Database => Some((2, 0)),
+            Self::Cut => Some((20, 0)),
+            Self::Rate => Some((0, 3)),
+            Self::Disk | Self::Sync => None,
         }
     }
 
@@ -123,7 +130,7 @@ impl Plan {
         let mut plans = Vec::new();
         for scenario in Scenario::value_variants() {
             for backend in scenario.stores() {
-                let (kills, seconds) = scenario.in_short();
+                let Some((kills, seconds)) = scenario.in_short() else { continue };
                 plans.push(Self {
                     scenario: *scenario,
                     backend: *backend,
@@ -148,6 +155,8 @@ impl Plan {
             Scenario::Database => database_killed::run(self).await,
             Scenario::Cut => cut::run(self).await,
             Scenario::Rate => rate::run(self).await,
+            Scenario::Disk => disk::run(self).await,
+            Scenario::Sync => sync::run(self).await,
         }
     }
 

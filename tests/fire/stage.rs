@@ -1,6 +1,6 @@
 //! Everything a scenario stands on: a database, an emulator, a gate and the instances behind it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,6 +167,20 @@ impl Stage {
             well &= instance.end().await;
         }
         well
+    }
+
+    /// Where logs and journal are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How many groups of deliveries the first instance has committed.
+    pub async fn groups_committed(&self) -> u64 {
+        let admin = self.instances[0].admin().unwrap();
+        let request = self.http.get(format!("http://{admin}/metrics")).bearer_auth(TOKEN);
+        let metrics = request.send().await.unwrap().text().await.unwrap();
+        let count = metrics.lines().find_map(|line| line.strip_prefix("switchboard_group_size_count "));
+        count.unwrap().parse().unwrap()
     }
 
     /// Where promises were broken, keeps logs and journal for whoever looks for the cause.
