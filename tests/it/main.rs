@@ -13,4 +13,5 @@ mod lifecycle;
 mod model;
 mod packaging;
 mod promises;
+mod scenarios;
 mod support;

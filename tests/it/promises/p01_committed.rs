@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
-use crate::support::desk::client;
+use crate::support::desk::{ECHO, client};
 use crate::support::process::{Server, TOKEN};
 use crate::support::webhooks::{CUSTOMER, inbound, sign};
 use crate::support::{Backend, Database};
@@ -93,5 +94,42 @@ async fn stored(http: &reqwest::Client, server: &Server) -> BTreeSet<String> {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return ids,
         }
+    }
+}
+
+/// A database whose default is to answer before the disk has it; what each of our sessions has instead is noted where it
+/// writes.
+#[tokio::test]
+async fn p1_commits_wait_for_the_disk_whatever_the_server_is_set_to() {
+    let database = Database::fresh(Backend::Postgres).await;
+    let mut session = PgConnection::connect(&database.url).await.unwrap();
+    sqlx::raw_sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$;
+         CREATE TABLE noted (setting text);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO noted VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+         CREATE TRIGGER note AFTER INSERT ON events EXECUTE FUNCTION note();
+         CREATE TRIGGER note AFTER INSERT ON outcomes EXECUTE FUNCTION note();",
+    )
+    .execute(&mut session)
+    .await
+    .unwrap();
+    let mut other = PgConnection::connect(&database.url).await.unwrap();
+    let default: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut other).await.unwrap();
+    assert_eq!(default, "off");
+    let server = Server::start(&database.url, "http://127.0.0.1:1", ECHO, "info");
+    let body = inbound(CUSTOMER, "id-1", "2026-01-01T00:00:00Z".parse().unwrap(), "hi");
+    let request =
+        client().post(server.webhook_url()).header("x-connectly-hmac-sha256", sign(body.as_bytes()));
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    let noted = "SELECT count(*), count(*) FILTER (WHERE setting = 'on') FROM noted";
+    // The event's commit, and that of the completed job.
+    loop {
+        let (all, on): (i64, i64) = sqlx::query_as(noted).fetch_one(&mut session).await.unwrap();
+        assert_eq!(all, on);
+        if on >= 2 {
+            break;
+        }
+        tokio::task::yield_now().await;
     }
 }

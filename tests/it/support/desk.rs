@@ -30,7 +30,7 @@ pub struct Desk {
     pub running: Running,
     pub emulator: Emulator,
     pub clock: Clock,
-    _database: Database,
+    database: Database,
     pub http: reqwest::Client,
     config: Config,
     app: App,
@@ -57,7 +57,7 @@ impl Desk {
         config.store.connections = 4;
         let running = app.start(&config, clock.clone(), true).await.unwrap();
         let http = client();
-        let desk = Self { running, emulator, clock, _database: database, http, config, app };
+        let desk = Self { running, emulator, clock, database, http, config, app };
         desk.emulator.set_webhook_url(desk.webhook_url());
         desk
     }
@@ -65,6 +65,11 @@ impl Desk {
     /// Another instance of the same service on the same database: for PostgreSQL, where there may be many.
     pub async fn second_instance(&self) -> Running {
         self.app.start(&self.config, self.clock.clone(), true).await.unwrap()
+    }
+
+    /// Where its database is, for those who reach past it.
+    pub fn database_url(&self) -> &str {
+        &self.database.url
     }
 
     pub fn webhook_url(&self) -> String {
