@@ -111,8 +111,11 @@ impl Instance {
     }
 
     /// SIGSTOP: it stands still and knows nothing of it.
-    pub fn pause(&self) {
+    pub async fn pause(&self) {
         self.signal("STOP");
+        while !self.stands_still() {
+            tokio::time::sleep(LOOK).await;
+        }
         // Now, as with a kill.
         self.note(What::Stop);
     }
@@ -132,6 +135,15 @@ impl Instance {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether every thread has stopped: a signal takes its time.
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        threads.filter_map(Result::ok).all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_none_or(|(_, fields)| fields.trim_start().starts_with('T'))
+        })
     }
 
     fn note(&self, what: What) {

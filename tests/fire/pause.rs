@@ -54,7 +54,7 @@ async fn disturb(stage: &mut Stage, plan: &Plan, lease: Duration) -> (u32, u32) 
             stage.spawn(index);
             stage.await_ready(index).await;
             rest(&mut rng, 300, longest).await;
-            stage.instances[index].pause();
+            stage.instances[index].pause().await;
             pauses += 1;
             tokio::time::sleep(lease).await;
             rest(&mut rng, 900, longest.max(1_800)).await;

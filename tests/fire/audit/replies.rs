@@ -89,13 +89,9 @@ fn check_order(evidence: &Evidence<'_>, report: &mut Report) {
         let numbers: Vec<u64> = messages.iter().filter_map(|sent| number_of(sent)).collect();
         let whole = numbers.len() == messages.len() && customers.contains_key(&to);
         report.holds(whole, || "a reply arrived that answers nobody".to_owned());
-        if let Some(pair) = numbers.windows(2).find(|pair| pair[0] >= pair[1]) {
-            report.broken(format!(
-                "P6: to customer {:?}, {} left before {}",
-                customers.get(&to),
-                pair[0],
-                pair[1]
-            ));
+        let falls = numbers.iter().zip(numbers.iter().skip(1)).find(|(earlier, later)| earlier >= later);
+        if let Some((earlier, later)) = falls {
+            report.broken(format!("P6: to customer {:?}, {earlier} left before {later}", customers.get(&to)));
         }
     }
 }

@@ -8,6 +8,7 @@ mod sends;
 mod world;
 
 use rstest::rstest;
+use switchboard::config::Environment;
 
 use self::world::World;
 use crate::support::Backend;
@@ -18,7 +19,8 @@ const STEPS: u32 = 150;
 #[rstest]
 #[tokio::test]
 async fn the_store_does_what_its_model_does(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let environment = Environment::from_process();
+    let number = |name: &str| environment.get(name).and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("MODEL_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("MODEL_RUNS").unwrap_or(6),

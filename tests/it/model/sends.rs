@@ -10,7 +10,7 @@ use switchboard::model::job::JobState;
 use switchboard::model::sending::SendPolicy;
 use switchboard::store::work::{Answer, Dispatch, Resolution, SendResult, Sending};
 
-use super::world::World;
+use super::world::{PEOPLE, World};
 use crate::support::arrivals::status;
 use crate::support::depot::{POLICY, REFUSED, answer_on, rate, refusal, sends};
 
@@ -247,7 +247,7 @@ impl World {
         let told = STATUSES[self.random.random_range(0..STATUSES.len())];
         let Accepted { text, person, id } = &self.sends.accepted[which];
         let wire = if told == "failed" { "delivery_failed" } else { told };
-        let post = status(&self.depot.clock, id, wire).customer(self.person(*person));
+        let post = status(&self.depot.clock, id, wire).customer(PEOPLE[*person]);
         let receipt = self.depot.accept(post).await;
         let known = self.sends.states.get_mut(text).unwrap();
         if rank(told) > rank(known) {

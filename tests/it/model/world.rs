@@ -16,7 +16,7 @@ use crate::support::arrivals::{Person, Post, inbound, phone};
 use crate::support::depot::{Depot, ROUTE};
 
 /// Who writes.
-const PEOPLE: [Person; 3] = [phone("+15550100001"), phone("+15550100005"), phone("+15550100009")];
+pub const PEOPLE: [Person; 3] = [phone("+15550100001"), phone("+15550100005"), phone("+15550100009")];
 
 /// The store and its model.
 pub struct World {
@@ -152,9 +152,5 @@ impl World {
     /// One of so many, or none of none.
     pub fn any(&mut self, count: usize) -> Option<usize> {
         (count > 0).then(|| self.random.random_range(0..count))
-    }
-
-    pub fn person(&self, index: usize) -> Person {
-        PEOPLE[index]
     }
 }
