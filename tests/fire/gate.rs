@@ -13,14 +13,18 @@ use tokio::task::AbortHandle;
 /// How long an instance may take to take a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
+/// An instance's public and its admin listener.
+pub type Listeners = (SocketAddr, SocketAddr);
+
 pub struct Gate {
     address: SocketAddr,
     behind: Arc<Behind>,
     task: AbortHandle,
 }
 
-struct Behind {
-    instances: RwLock<Vec<Option<SocketAddr>>>,
+/// What stands behind a gate.
+pub struct Behind {
+    instances: RwLock<Vec<Option<Listeners>>>,
     turn: AtomicUsize,
 }
 
@@ -39,8 +43,12 @@ impl Gate {
         format!("http://{}/webhooks/connectly", self.address)
     }
 
+    pub fn behind(&self) -> Arc<Behind> {
+        Arc::clone(&self.behind)
+    }
+
     /// Says where an instance is, or that it is gone.
-    pub fn point(&self, instance: usize, to: Option<SocketAddr>) {
+    pub fn point(&self, instance: usize, to: Option<Listeners>) {
         self.behind.instances.write().unwrap()[instance] = to;
     }
 }
@@ -52,10 +60,19 @@ impl Drop for Gate {
 }
 
 impl Behind {
-    /// The instances take turns.
-    fn next(&self) -> Option<SocketAddr> {
+    /// An instance's public listener; they take turns.
+    fn public(&self) -> Option<SocketAddr> {
+        self.next().map(|(public, _)| public)
+    }
+
+    /// An instance's admin listener, in the same way.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.next().map(|(_, admin)| admin)
+    }
+
+    fn next(&self) -> Option<Listeners> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let there: Vec<SocketAddr> = self.instances.read().unwrap().iter().flatten().copied().collect();
+        let there: Vec<Listeners> = self.instances.read().unwrap().iter().flatten().copied().collect();
         (!there.is_empty()).then(|| there[turn % there.len()])
     }
 }
@@ -65,7 +82,7 @@ async fn serve(listener: TcpListener, behind: Arc<Behind>) {
         let Ok((mut client, _)) = listener.accept().await else { continue };
         let behind = Arc::clone(&behind);
         tokio::spawn(async move {
-            let Some(address) = behind.next() else { return };
+            let Some(address) = behind.public() else { return };
             let connecting = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address));
             let Ok(Ok(mut instance)) = connecting.await else { return };
             // Either side may be killed at any time.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::gate::Listeners;
 use crate::journal::{Journal, What};
 use crate::server;
 use crate::webhooks::SECRET;
@@ -37,7 +38,7 @@ pub struct Instance {
     child: Child,
     log: PathBuf,
     journal: Option<Journal>,
-    listeners: Option<(SocketAddr, SocketAddr)>,
+    listeners: Option<Listeners>,
 }
 
 impl Instance {
@@ -86,8 +87,8 @@ impl Instance {
         self.listeners.is_some()
     }
 
-    pub fn public(&self) -> Option<SocketAddr> {
-        self.listeners.map(|(public, _)| public)
+    pub fn listeners(&self) -> Option<Listeners> {
+        self.listeners
     }
 
     pub fn admin(&self) -> Option<SocketAddr> {
@@ -166,7 +167,7 @@ impl Drop for Instance {
 }
 
 /// The public and the admin listener, once the log tells of both.
-fn listeners(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
+fn listeners(log: &Path) -> Option<Listeners> {
     let text = std::fs::read_to_string(log).ok()?;
     let address = |message: &str| {
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

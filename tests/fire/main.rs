@@ -30,6 +30,7 @@ mod report;
 mod server;
 mod stage;
 mod sync;
+mod watch;
 mod weather;
 mod wire;
 
@@ -43,6 +44,7 @@ mod webhooks;
 use std::process::ExitCode;
 
 use plan::Plan;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,10 +64,18 @@ async fn run(plans: Vec<Plan>) -> ExitCode {
         let report = tokio::select! {
             report = plan.run() => report,
             // What is under way is dropped, and its processes with it.
-            _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
+            () = told_to_end() => return ExitCode::FAILURE,
         };
         println!("{report}");
         kept &= report.is_clean();
     }
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn told_to_end() {
+    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }

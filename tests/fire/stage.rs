@@ -17,6 +17,7 @@ use crate::journal::Journal;
 use crate::ledger::phone;
 use crate::load::CUSTOMERS;
 use crate::report::Report;
+use crate::watch::Watch;
 use crate::webhooks::SECRET;
 
 /// The route under fire where the handler does not matter.
@@ -76,6 +77,7 @@ pub struct Stage {
     spec: Spec,
     folder: TempDir,
     started: u32,
+    watch: Option<Watch>,
     _database: Option<Database>,
 }
 
@@ -118,6 +120,7 @@ impl Stage {
             spec,
             folder,
             started: 0,
+            watch: None,
             _database: database,
         };
         for index in 0..setup.instances {
@@ -125,6 +128,7 @@ impl Stage {
             stage.instances.push(Instance::spawn(&stage.spec, log));
             stage.await_ready(index).await;
         }
+        stage.watch = Some(Watch::begin(stage.gate.behind()));
         stage
     }
 
@@ -144,7 +148,7 @@ impl Stage {
     pub async fn await_ready(&mut self, index: usize) {
         let ready = self.instances[index].ready().await;
         assert!(ready, "an instance did not start: see {}", self.keep().display());
-        self.gate.point(index, self.instances[index].public());
+        self.gate.point(index, self.instances[index].listeners());
     }
 
     /// Waits until nobody has anything left to do; no when that takes too long.
@@ -161,7 +165,10 @@ impl Stage {
     }
 
     /// Ends every instance as an operator does, and answers whether each ended well.
-    pub async fn end(&mut self) -> bool {
+    pub async fn end(&mut self, report: &mut Report) -> bool {
+        if let Some(watch) = self.watch.take() {
+            watch.finish(report).await;
+        }
         let mut well = true;
         for instance in self.instances.drain(..) {
             well &= instance.end().await;

@@ -30,7 +30,7 @@ pub async fn run(plan: &Plan) -> Report {
     report.count("fdatasync and fsync", syncs);
     report.holds(syncs >= groups, || "P1: there were commits that did not wait for the disk".to_owned());
     report.holds(groups > 0, || "nothing was committed".to_owned());
-    stage.end().await;
+    stage.end(&mut report).await;
     stage.strike(&mut report);
     report
 }

@@ -31,7 +31,7 @@ pub struct Evidence<'a> {
 pub async fn audit<'a>(stage: &mut Stage, ledger: &'a Ledger, report: &mut Report) -> Evidence<'a> {
     let quiet = stage.quiet().await;
     report.holds(quiet, || "something was left to do for minutes after the load had ended".to_owned());
-    let well = stage.end().await;
+    let well = stage.end(report).await;
     report.holds(well, || "an instance did not end well when it was asked to".to_owned());
     let evidence = Evidence::gather(stage, ledger).await;
     accepted::check(&evidence, report);
