@@ -101,6 +101,7 @@ fn identified(kind: &Kind) -> Option<Tag> {
 mod tests {
     use super::*;
     use crate::connectly::event::decode;
+    use proptest::prelude::*;
 
     fn key(body: &str) -> DedupeKey {
         DedupeKey::of(&decode(body.as_bytes()), &body_hash(body.as_bytes()))
@@ -134,5 +135,35 @@ mod tests {
         let received = key(r#"{"message":{"id":"01K00000000000000000000001","text":"a"}}"#);
         let echo = key(r#"{"message":{"id":"01K00000000000000000000001","text":"a","isEcho":true}}"#);
         assert_ne!(received, echo);
+    }
+
+    /// What tells one status of a message: which message, which status, and how both are written.
+    fn spelled() -> impl Strategy<Value = (u8, u8, bool, u32)> {
+        (0_u8..3, 0_u8..4, any::<bool>(), any::<u32>())
+    }
+
+    fn spell((message, name, as_uuid, at): (u8, u8, bool, u32)) -> DedupeKey {
+        let ulid = ulid::Ulid(0x019B_7D3C_0000_0000_0000_0000_0000_0000 + u128::from(message));
+        let id = if as_uuid { uuid::Uuid::from_u128(ulid.0).to_string() } else { ulid.to_string() };
+        status(&id, ["sent", "delivered", "read", "delivery_failed"][usize::from(name)], at.into())
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_one_for_one_status_of_one_message_however_it_is_spelled(one in spelled(), other in spelled()) {
+            prop_assert_eq!(spell(one) == spell(other), (one.0, one.1) == (other.0, other.1));
+        }
+
+        #[test]
+        fn a_body_without_an_id_is_its_own_key(one in ".{0,40}", other in ".{0,40}") {
+            prop_assert_eq!(key(&one) == key(&other), one == other);
+        }
+
+        #[test]
+        fn a_variant_is_nobody_elses_key(one in ".{0,40}", other in ".{0,40}", third in ".{0,40}") {
+            let variant = |body: &str| spell((0, 0, false, 1)).variant(&body_hash(body.as_bytes()));
+            prop_assert_eq!(variant(&one) == variant(&other), one == other);
+            prop_assert_ne!(variant(&one), key(&third));
+        }
     }
 }

@@ -3,6 +3,9 @@
 //! The ledger holds one row per account and key. A group asks for its keys at most twice: once as they are, and once for
 //! bodies that differ from the one the key is known for, under the key and the body's digest.
 
+#[cfg(test)]
+mod properties;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::dedupe::{BodyHash, DedupeKey};

@@ -4,6 +4,9 @@
 //! second user id they are two people: numbers are recycled, and nobody inherits a stranger's history, so the phone moves
 //! to the customer of the user id it came with.
 
+#[cfg(test)]
+mod properties;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::people::{Changes, CustomerRecord, Identity, IdentityKind, Merge, identities};

@@ -4,6 +4,9 @@
 //! anew: first what somebody holds already, so that nothing begins beside it, then those of the older conversation, then
 //! those of the younger.
 
+#[cfg(test)]
+mod properties;
+
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
