@@ -61,7 +61,9 @@ fn lanes(jobs: &[StandingJob], places: &[Place]) -> BTreeMap<String, Vec<(Place,
             lanes.entry(lane.to_string()).or_default().push((place.clone(), job.clone()));
         }
     }
-    lanes.values_mut().for_each(|lane| lane.sort_by_key(|(place, _)| place.sequence));
+    for lane in lanes.values_mut() {
+        lane.sort_by_key(|(place, _)| place.sequence);
+    }
     lanes
 }
 
