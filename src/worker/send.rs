@@ -32,6 +32,9 @@ const LONGEST_RATE_LIMIT: Duration = Duration::from_mins(5);
 /// Retries of what surely was not processed: until the window closes, or for a template a day.
 const NOT_PROCESSED: RetryPolicy = RetryPolicy { attempts: u32::MAX, max_age: Duration::MAX };
 
+/// What a request comes to that was not even begun.
+const NOT_BEGUN: Answer = Answer::NotProcessed { after: Duration::ZERO, drain: false };
+
 /// Claims sends and makes their requests.
 pub(super) struct Sender {
     work: Arc<Sends>,
@@ -119,8 +122,14 @@ impl Sends {
             replies_per_minute: settings.replies_per_minute,
             rate: account.rate,
         };
+        let watch = self.shared.clock.stopwatch();
         match self.shared.store.dispatch(sending, &policy).await {
-            Ok(Dispatch::Go(dispatched_at)) => self.request(sending, account, dispatched_at).await,
+            Ok(Dispatch::Go(dispatched_at)) => {
+                // Renewed at a third of its time, a lease had more than half of it left when this began.
+                let stood_still = watch.elapsed() >= settings.lease / 2;
+                let answer = if stood_still { None } else { Some(ask(account, sending)) };
+                self.request(sending, dispatched_at, answer).await;
+            }
             Ok(Dispatch::Later(delay)) => self.wait(&sending.account, delay),
             Ok(Dispatch::Ended(outcome)) => self.shared.metrics.send(outcome),
             Ok(Dispatch::Lost | Dispatch::Paused) => {}
@@ -132,12 +141,25 @@ impl Sends {
         }
     }
 
-    /// Makes the request and settles its answer. From here on the message may have been sent.
-    async fn request(&self, sending: &Sending, account: &WorkAccount, dispatched_at: Timestamp) {
+    /// Makes the request, unless there is none, and settles its answer. From here on the message may have been sent.
+    ///
+    /// There is none when this process stood still since the fence was set: the lease is over by now, and the lane may have
+    /// gone on without this message. It surely has not left.
+    async fn request(
+        &self,
+        sending: &Sending,
+        dispatched_at: Timestamp,
+        request: Option<impl Future<Output = SendAnswer>>,
+    ) {
         let watch = self.shared.clock.stopwatch();
-        let answer = ask(account, sending).await;
-        self.shared.metrics.send_request(watch.elapsed());
-        let (answer, outcome, detail) = self.judge(sending, answer);
+        let (answer, outcome, detail) = match request {
+            Some(request) => {
+                let answer = request.await;
+                self.shared.metrics.send_request(watch.elapsed());
+                self.judge(sending, answer)
+            }
+            None => (NOT_BEGUN, "not_sent", Some("the process stood still past its lease".to_owned())),
+        };
         self.shared.metrics.send(outcome);
         let attempt = Attempt {
             number: sending.attempt,

@@ -26,6 +26,7 @@ pub struct OutcomeRow {
     pub job: String,
     pub kind: String,
     pub event: String,
+    pub message: String,
     pub outcome: String,
 }
 
@@ -78,11 +79,14 @@ impl Records {
 
     pub async fn outcomes(&mut self) -> Vec<OutcomeRow> {
         let rows = self
-            .rows("SELECT CAST(job_id AS text), kind, CAST(event_id AS text), outcome FROM outcomes")
+            .rows(
+                "SELECT CAST(job_id AS text), kind, CAST(event_id AS text), CAST(message_id AS text), outcome
+                 FROM outcomes",
+            )
             .await;
         let outcome = |row: Vec<String>| {
-            let [job, kind, event, outcome] = row.try_into().unwrap();
-            OutcomeRow { job, kind, event, outcome }
+            let [job, kind, event, message, outcome] = row.try_into().unwrap();
+            OutcomeRow { job, kind, event, message, outcome }
         };
         rows.into_iter().map(outcome).collect()
     }
