@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ErrorDetail;
-use super::codes::{Meaning, find};
+use super::codes::{Judgement, find};
 
 /// The one outcome of one attempt to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,11 +126,11 @@ enum Verdict {
 
 /// A known code is believed whatever the status: the closed window has been seen as 400 and may come as 504.
 fn by_code(error: &ErrorDetail, status: u16) -> Option<Verdict> {
-    match find(error.code.as_deref()?)?.meaning {
-        Meaning::WindowClosed => Some(Verdict::WindowClosed),
-        Meaning::OptedOut => Some(Verdict::OptedOut),
-        Meaning::Refused => Some(Verdict::Refused),
-        Meaning::Unspecified => (status >= 500).then_some(Verdict::Unknown),
+    match find(error.code.as_deref()?)?.judgement {
+        Judgement::WindowClosed => Some(Verdict::WindowClosed),
+        Judgement::OptedOut => Some(Verdict::OptedOut),
+        Judgement::Refused => Some(Verdict::Refused),
+        Judgement::Unspecified => (status >= 500).then_some(Verdict::Unknown),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The codes that Connectly documents, what each means for a send, and what to do about it.
 //!
 //! The set is open: Connectly's page has more rows than could be read, and a code that is not here is judged by its
-//! type and HTTP status. To add one: a row here.
+//! type and HTTP status. To add one: a row here, and one in the test that holds the documented table.
 
 /// What a code says about the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum Judgement {
     /// No free-form message may be sent now.
     WindowClosed,
     /// The customer does not want to hear from the business.
@@ -19,12 +19,18 @@ pub(super) enum Meaning {
 /// One documented code.
 pub(super) struct Row {
     pub(super) code: &'static str,
-    pub(super) meaning: Meaning,
+    pub(super) judgement: Judgement,
     retryable: bool,
+    meaning: &'static str,
     advice: &'static str,
 }
 
-/// What to do about a code, in a sentence for the person who looks at the failure.
+/// What a code says, in a sentence for the person who looks at the failure.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    find(code).map(|row| row.meaning)
+}
+
+/// What to do about a code, in a sentence for the same person.
 pub fn advice(code: &str) -> Option<&'static str> {
     find(code).map(|row| row.advice)
 }
@@ -39,91 +45,121 @@ pub(super) fn find(code: &str) -> Option<&'static Row> {
     CODES.iter().find(|row| row.code == code)
 }
 
-const fn row(code: &'static str, meaning: Meaning, advice: &'static str) -> Row {
-    Row { code, meaning, retryable: false, advice }
+const fn row(code: &'static str, judgement: Judgement, meaning: &'static str, advice: &'static str) -> Row {
+    Row { code, judgement, retryable: false, meaning, advice }
 }
 
-const fn passing(code: &'static str, meaning: Meaning, advice: &'static str) -> Row {
-    Row { code, meaning, retryable: true, advice }
+const fn passing(
+    code: &'static str,
+    judgement: Judgement,
+    meaning: &'static str,
+    advice: &'static str,
+) -> Row {
+    Row { retryable: true, ..row(code, judgement, meaning, advice) }
 }
 
-const CODES: &[Row] = &[
+pub(super) const CODES: &[Row] = &[
     row(
         "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW",
-        Meaning::WindowClosed,
-        "More than 24 hours have passed since the customer last wrote. Send a template.",
+        Judgement::WindowClosed,
+        "More than 24 hours have passed since the customer last wrote.",
+        "Send a template.",
     ),
     row(
         "ERROR_CODE_MESSAGE_CUSTOMER_NO_CONVERSATION_INITIATION",
-        Meaning::WindowClosed,
-        "The customer has not written to this number yet. Send a template.",
+        Judgement::WindowClosed,
+        "The customer has not written to this number yet.",
+        "Send a template.",
     ),
     row(
         "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT",
-        Meaning::OptedOut,
-        "The customer opted out. Do not send until they opt in again.",
+        Judgement::OptedOut,
+        "The customer opted out.",
+        "Do not send until they opt in again.",
     ),
     row(
         "ERROR_CODE_INVALID_SENDER_ID",
-        Meaning::Refused,
-        "The number to send from is not one of this business. Check `from`.",
+        Judgement::Refused,
+        "The number to send from is not one of this business.",
+        "Check `from`.",
     ),
     row(
         "ERROR_CODE_PHONE_NUMBER_BAD_FORMAT",
-        Meaning::Refused,
-        "The customer's number is not in E.164 form. Correct it.",
+        Judgement::Refused,
+        "The customer's number is not in E.164 form.",
+        "Correct it.",
     ),
     row(
         "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID",
-        Meaning::Refused,
-        "The customer's number cannot be reached on WhatsApp. Do not send to it again.",
+        Judgement::Refused,
+        "The customer's number cannot be reached on WhatsApp.",
+        "Do not send to it again.",
     ),
-    row("ERROR_CODE_MESSAGE_SELF_INVALID", Meaning::Refused, "Sender and recipient are the same number."),
-    row("ERROR_CODE_MESSAGE_TEXT_EMPTY", Meaning::Refused, "The message has no text. Give it one."),
+    row(
+        "ERROR_CODE_MESSAGE_SELF_INVALID",
+        Judgement::Refused,
+        "Sender and recipient are the same number.",
+        "Send to a customer's number.",
+    ),
+    row("ERROR_CODE_MESSAGE_TEXT_EMPTY", Judgement::Refused, "The message has no text.", "Give it one."),
     row(
         "ERROR_CODE_MESSAGE_ATTACHMENTS_NUMBER_INVALID",
-        Meaning::Refused,
-        "A message takes one attachment. Send the others separately.",
+        Judgement::Refused,
+        "A message takes one attachment.",
+        "Send the others separately.",
     ),
-    row("ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY", Meaning::Refused, "The attachment has no URL. Give it one."),
+    row(
+        "ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY",
+        Judgement::Refused,
+        "The attachment has no URL.",
+        "Give it one.",
+    ),
     row(
         "ERROR_CODE_MESSAGE_ATTACHMENT_INVALID",
-        Meaning::Refused,
-        "The attachment's URL cannot be used. Check that it is public and of a kind WhatsApp takes.",
+        Judgement::Refused,
+        "The attachment's URL cannot be used.",
+        "Check that it is public and of a kind WhatsApp takes.",
     ),
     row(
         "ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND",
-        Meaning::Refused,
-        "No approved template has this name and language. Check both, or wait for the approval.",
+        Judgement::Refused,
+        "No approved template has this name and language.",
+        "Check both, or wait for the approval.",
     ),
     row(
         "ERROR_CODE_MESSAGE_TEMPLATE_INPUT_INVALID",
-        Meaning::Refused,
-        "The parameters do not fit the template. Compare their names and number with it.",
+        Judgement::Refused,
+        "The parameters do not fit the template.",
+        "Compare their names and number with it.",
     ),
     row(
         "ERROR_CODE_MESSAGE_TEMPLATE_DELETED",
-        Meaning::Refused,
-        "The template's language is being deleted, which takes four weeks. Use another name.",
+        Judgement::Refused,
+        "The template's language is being deleted, which takes four weeks.",
+        "Use another name.",
     ),
     row(
         "ERROR_CODE_BUSINESS_MISSES_MATCHING_CHANNEL",
-        Meaning::Refused,
-        "The business has no WhatsApp number to send from. Set one up at Connectly.",
+        Judgement::Refused,
+        "The business has no WhatsApp number to send from.",
+        "Set one up at Connectly.",
     ),
     row(
         "ERROR_CODE_BUSINESS_KEY_SECRET_ABSENT",
-        Meaning::Refused,
-        "The business's secret is not initialised. Contact Connectly.",
+        Judgement::Refused,
+        "The business's secret is not initialised.",
+        "Contact Connectly.",
     ),
     passing(
         "ERROR_CODE_BUSINESS_REACHED_LIMITS",
-        Meaning::Refused,
-        "WhatsApp restricts the number for its quality or volume. Send less, and again in some hours.",
+        Judgement::Refused,
+        "WhatsApp restricts the number for its quality or volume.",
+        "Send less, and again in some hours.",
     ),
     passing(
         "ERROR_CODE_UNSPECIFIED",
-        Meaning::Unspecified,
-        "Connectly met an unexpected error. Send again later; give its support the trace id if it persists.",
+        Judgement::Unspecified,
+        "Connectly met an unexpected error.",
+        "Send again later; give its support the trace id if it persists.",
     ),
 ];

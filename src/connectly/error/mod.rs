@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use answer::{Doubt, SendAnswer, Unreached};
-pub use codes::{advice, retryable};
+pub use codes::{advice, meaning, retryable};
 
 /// Connectly's account of an error, as it is stored and shown.
 ///
@@ -57,6 +57,11 @@ impl ErrorDetail {
         Self { message: tidy(message), ..Self::default() }
     }
 
+    /// What it means, in a sentence, when the code is known.
+    pub fn meaning(&self) -> Option<&'static str> {
+        self.code.as_deref().and_then(meaning)
+    }
+
     /// What to do about it, in a sentence, when the code is known.
     pub fn advice(&self) -> Option<&'static str> {
         self.code.as_deref().and_then(advice)
@@ -76,15 +81,17 @@ impl ErrorDetail {
             detail: &'a ErrorDetail,
             retryable: bool,
             #[serde(skip_serializing_if = "Option::is_none")]
+            meaning: Option<&'static str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             advice: Option<&'static str>,
         }
-        Shown { detail: self, retryable: self.retryable(), advice: self.advice() }
+        Shown { detail: self, retryable: self.retryable(), meaning: self.meaning(), advice: self.advice() }
     }
 
     /// Whether it says that the 24-hour window is closed.
     pub fn closes_window(&self) -> bool {
         let row = self.code.as_deref().and_then(codes::find);
-        row.is_some_and(|row| row.meaning == codes::Meaning::WindowClosed)
+        row.is_some_and(|row| row.judgement == codes::Judgement::WindowClosed)
     }
 
     /// The code for a log line or a metric: one of the known ones, else `other`, or `none`. The set is closed, so

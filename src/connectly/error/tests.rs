@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::codes::{CODES, Judgement};
 use super::*;
 
 #[test]
@@ -68,11 +69,65 @@ fn debug_output_shows_known_codes_only() {
     assert_eq!(format!("{detail:?}"), r#"ErrorDetail { code: "other", .. }"#);
 }
 
+/// Connectly's table of codes, as far as it could be read, with what each is to us.
+const DOCUMENTED: &[(&str, Judgement, bool)] = &[
+    ("ERROR_CODE_INVALID_SENDER_ID", Judgement::Refused, false),
+    ("ERROR_CODE_PHONE_NUMBER_BAD_FORMAT", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_ATTACHMENTS_NUMBER_INVALID", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_TEXT_EMPTY", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_TEMPLATE_INPUT_INVALID", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_ATTACHMENT_INVALID", Judgement::Refused, false),
+    ("ERROR_CODE_BUSINESS_MISSES_MATCHING_CHANNEL", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW", Judgement::WindowClosed, false),
+    ("ERROR_CODE_BUSINESS_REACHED_LIMITS", Judgement::Refused, true),
+    ("ERROR_CODE_MESSAGE_SELF_INVALID", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT", Judgement::OptedOut, false),
+    ("ERROR_CODE_MESSAGE_CUSTOMER_NO_CONVERSATION_INITIATION", Judgement::WindowClosed, false),
+    ("ERROR_CODE_BUSINESS_KEY_SECRET_ABSENT", Judgement::Refused, false),
+    ("ERROR_CODE_MESSAGE_TEMPLATE_DELETED", Judgement::Refused, false),
+    ("ERROR_CODE_UNSPECIFIED", Judgement::Unspecified, true),
+];
+
 #[test]
-fn a_known_code_comes_with_advice_and_a_judgement() {
-    assert!(advice("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW").unwrap().contains("template"));
-    assert!(!retryable("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"));
-    assert!(retryable("ERROR_CODE_BUSINESS_REACHED_LIMITS"));
-    assert_eq!(advice("ERROR_CODE_NEW"), None);
-    assert!(!retryable("ERROR_CODE_NEW"));
+fn every_documented_code_has_one_row() {
+    for (code, judgement, retried) in DOCUMENTED {
+        let rows: Vec<_> = CODES.iter().filter(|row| row.code == *code).collect();
+        assert_eq!(rows.len(), 1, "{code}");
+        assert_eq!((rows[0].judgement, retryable(code)), (*judgement, *retried), "{code}");
+    }
+    assert_eq!(CODES.len(), DOCUMENTED.len(), "a code that the table above lacks");
+}
+
+#[test]
+fn every_row_says_what_it_means_and_what_to_do_in_sentences() {
+    for code in CODES.iter().map(|row| row.code) {
+        for sentence in [meaning(code).unwrap(), advice(code).unwrap()] {
+            assert!(
+                sentence.starts_with(char::is_uppercase) && sentence.ends_with('.'),
+                "{code}: {sentence}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_shown_with_what_we_make_of_its_code() {
+    let shown = |body: &str| serde_json::to_value(ErrorDetail::from_body(body.as_bytes()).shown()).unwrap();
+    assert_eq!(
+        shown(
+            r#"{"code":"ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW","cntTraceId":11824978358485860716}"#
+        ),
+        json!({
+            "code": "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW",
+            "trace_id": "11824978358485860716",
+            "retryable": false,
+            "meaning": "More than 24 hours have passed since the customer last wrote.",
+            "advice": "Send a template.",
+        })
+    );
+    assert_eq!(shown(r#"{"code":131026}"#), json!({"code": "131026", "retryable": false}));
+    assert_eq!(shown(r#"{"code":"ERROR_CODE_NEW"}"#), json!({"code": "ERROR_CODE_NEW", "retryable": false}));
 }
