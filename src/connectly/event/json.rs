@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::tree;
+
 /// An object's members in the order they came, their values unread.
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
@@ -60,9 +62,14 @@ impl<'a> Object<'a> {
         self.get(names).is_some_and(|text| text == "true" || text == "\"true\"")
     }
 
-    /// A member as it came, parsed, when it is of ordinary depth.
+    /// A member as it came, with only what a tree cannot hold mended.
     pub fn value(&self, names: &[&str]) -> Option<serde_json::Value> {
-        serde_json::from_str(self.get(names)?).ok()
+        self.get(names).map(tree::read)
+    }
+
+    /// Every member with its text, in the order they came.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().map(|(key, value)| (key.as_ref(), value.get()))
     }
 
     /// This object's text without one of its members; `None` when nothing is left.
@@ -175,7 +182,7 @@ mod tests {
         assert_eq!(object.number(&["huge"]), None);
         assert_eq!(object.text(&["lone"]).as_deref(), Some("a\u{fffd}b"));
         assert_eq!(object.text(&["nul"]).as_deref(), Some("a\0b"));
-        assert!(object.value(&["deep"]).is_none());
+        assert!(object.value(&["deep"]).is_some());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod properties;
 pub mod report;
 pub mod status;
 mod timestamp;
+mod tree;
 
 use std::fmt;
 
