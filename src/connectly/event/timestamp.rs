@@ -1,6 +1,8 @@
 //! An event's own time, which is Unix seconds as a text, and by topic or generation a number, milliseconds or ISO 8601.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 /// Seconds stay below this until the year 5138; milliseconds are above it since 1973.
 const FIRST_MILLISECOND: i64 = 100_000_000_000;
@@ -21,17 +23,18 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     plausible.then(|| Timestamp::from_millisecond(millis).ok()).flatten()
 }
 
-/// Seconds with a fraction, such as `1767225600.25`.
-#[expect(clippy::cast_possible_truncation, reason = "the bound above keeps it far inside i64")]
+/// A number that is not whole, or printed as one: `1767225600.25`, `1.7672256e9`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "all bounds are below 2^53")]
 fn fraction(text: &str) -> Option<i64> {
-    let seconds = text.parse::<f64>().ok()?;
-    #[expect(clippy::cast_precision_loss, reason = "2^37 is exact in an f64")]
-    let bounded = seconds.is_finite() && seconds.abs() < FIRST_MILLISECOND as f64;
-    bounded.then_some((seconds * 1000.0) as i64)
+    let number = text.parse::<f64>().ok()?;
+    let millis = if number.abs() < FIRST_MILLISECOND as f64 { number * 1000.0 } else { number };
+    (millis.abs() <= LATEST_MILLISECOND as f64).then(|| millis.round() as i64)
 }
 
+/// A time that names no offset is in UTC, as all of Connectly's are.
 fn iso(text: &str) -> Option<i64> {
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    let without_offset = || Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    text.parse().ok().or_else(without_offset).map(Timestamp::as_millisecond)
 }
 
 #[cfg(test)]
@@ -44,13 +47,19 @@ mod tests {
             "1767225600",
             "1767225600000",
             "1767225600.0",
+            "1.7672256e9",
+            "1.7672256e12",
             "2026-01-01T00:00:00Z",
             "2026-01-01T01:00:00+01:00",
+            "2026-01-01T00:00:00+0000",
+            "2026-01-01T00:00:00.000195879Z",
+            "2026-01-01T00:00:00",
         ];
         for form in forms {
             assert_eq!(parse(form).unwrap().to_string(), "2026-01-01T00:00:00Z", "{form}");
         }
         assert_eq!(parse("1767225600.25").unwrap().as_millisecond(), 1_767_225_600_250);
+        assert_eq!(parse("1767225600.123").unwrap().as_millisecond(), 1_767_225_600_123);
     }
 
     #[test]
