@@ -52,6 +52,9 @@ pub struct Content {
     /// A reaction, as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reaction: Option<Value>,
+    /// The whole message as it came, when it holds nothing of the above: what it is then is for its reader to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Value>,
 }
 
 impl std::fmt::Debug for Content {
@@ -86,6 +89,7 @@ impl Content {
             location: None,
             referral: None,
             reaction: None,
+            message: None,
         }
     }
 }

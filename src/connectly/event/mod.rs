@@ -3,8 +3,8 @@
 //! [`decode`] cannot fail: the worst case is [`Kind::Unknown`], which is stored like everything else. It knows only what
 //! was signed, so the same bytes always decode alike; the time of receipt and our ids are added by those who store it.
 //!
-//! To add a shape: a fixture under `tests/fixtures/webhooks/`, the reader in `inbound`, [`status`] or [`report`], and, for a
-//! new kind of event, an arm in `classify`.
+//! To add a shape: a fixture under `tests/fixtures/webhooks/`, the reader in `inbound`, [`status`] or [`report`], for a
+//! new topic a variant of `Topic`, and for a new kind of event an arm in `classify`.
 
 pub mod content;
 mod inbound;
@@ -15,6 +15,7 @@ mod properties;
 pub mod report;
 pub mod status;
 mod timestamp;
+mod topic;
 mod tree;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use self::json::Object;
 use self::party::{Business, Party};
 use self::report::Report;
 use self::status::StatusUpdate;
+use self::topic::Topic;
 use super::ids::ProviderMessageId;
 use super::mark;
 use super::text::bounded;
@@ -123,17 +125,20 @@ impl Decoded {
     }
 }
 
-/// Tells the kinds apart without relying on `topic`, which inbound messages usually lack.
+/// Tells the kinds apart by what is there, since inbound messages usually lack a topic. A topic only rules kinds out.
 fn classify(envelope: &Object<'_>) -> (Kind, Option<ProviderMessageId>) {
-    let topic = envelope.text(&["topic"]);
-    if topic.as_deref() == Some("report") || envelope.object(&["report"]).is_some() {
+    let topic = Topic::of(envelope);
+    if topic == Topic::New {
+        return (Kind::Unknown, None);
+    }
+    if topic == Topic::Report || topic == Topic::Unstated && envelope.object(&["report"]).is_some() {
         return (report::read(envelope).map_or(Kind::Unknown, Kind::Report), None);
     }
     if let Some(update) = envelope.object(&["statusUpdate", "status_update"]) {
         let id = update.filled(&["id"]).and_then(|id| ProviderMessageId::parse(&id));
         return (status::read(&update).map_or(Kind::Unknown, Kind::Status), id);
     }
-    let Some(inbound) = inbound::read(envelope) else {
+    let Some(inbound) = inbound::read(envelope).filter(|_| topic != Topic::DeliveryStatus) else {
         return (Kind::Unknown, None);
     };
     let kind = if inbound.is_echo { Kind::Echo(inbound.content) } else { Kind::Received(inbound.content) };
