@@ -43,6 +43,9 @@ pub struct Subject {
     /// Of this campaign
     #[arg(long, value_name = "NAME")]
     pub campaign: Option<String>,
+    /// With this value in its callback data, as in order_id=12345 or order.id=7; may be given several times
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_callback)]
+    pub callback: Vec<(String, String)>,
 }
 
 impl Subject {
@@ -53,7 +56,18 @@ impl Subject {
         add(query, "account", self.account.as_deref());
         add(query, "provider_message_id", self.provider_message_id.as_deref());
         add(query, "campaign", self.campaign.as_deref());
+        query.extend(
+            self.callback.iter().map(|(path, value)| (format!("callback_data.{path}"), value.clone())),
+        );
     }
+}
+
+fn parse_callback(text: &str) -> Result<(String, String), &'static str> {
+    let (path, value) = text.split_once('=').ok_or("expected PATH=VALUE, as in order_id=12345")?;
+    if path.is_empty() {
+        return Err("expected a path before the =, as in order_id=12345");
+    }
+    Ok((path.to_owned(), value.to_owned()))
 }
 
 /// Adds one name and its value, if there is one.

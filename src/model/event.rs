@@ -54,12 +54,7 @@ impl EventType {
         match kind {
             Kind::Received(_) => Self::MessageReceived,
             Kind::Echo(_) => Self::MessageEcho,
-            Kind::Status(update) => match update.status {
-                Status::Sent => Self::MessageSent,
-                Status::Delivered => Self::MessageDelivered,
-                Status::Read => Self::MessageRead,
-                Status::Failed => Self::MessageFailed,
-            },
+            Kind::Status(update) => Self::of_status(update.status),
             Kind::Report(_) => Self::ReportCompleted,
             Kind::Unknown => Self::Unknown,
         }
@@ -82,6 +77,16 @@ impl EventType {
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The type that reports a status.
+    pub const fn of_status(status: Status) -> Self {
+        match status {
+            Status::Sent => Self::MessageSent,
+            Status::Delivered => Self::MessageDelivered,
+            Status::Read => Self::MessageRead,
+            Status::Failed => Self::MessageFailed,
+        }
     }
 
     /// The status it reports, if it reports one.

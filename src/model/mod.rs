@@ -3,6 +3,7 @@
 //! Everything here is a value or a pure function: no database, no clock, no network. Decisions live here so that both
 //! stores take the same ones, and so that they can be tested without either.
 
+pub mod callback;
 pub mod context;
 pub mod conversation;
 pub mod dedupe;

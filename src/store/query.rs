@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::connectly::event::status::Status;
+use crate::model::callback::CallbackKey;
 use crate::model::event::EventType;
 use crate::model::id::EventId;
 use crate::model::job::{JobKind, JobState};
@@ -45,6 +46,8 @@ pub struct EventFilter {
     pub error_code: Option<String>,
     /// The campaign's name.
     pub campaign: Option<String>,
+    /// Values in its callback data.
+    pub callback_data: Vec<CallbackKey>,
     /// Received at or after.
     pub since: Option<Timestamp>,
     /// Received before.
@@ -72,8 +75,12 @@ pub struct MessageFilter {
     pub state: Option<String>,
     /// Where it came from.
     pub origin: Option<String>,
+    /// The code of its failure.
+    pub error_code: Option<String>,
     /// The campaign's name.
     pub campaign: Option<String>,
+    /// Values in its callback data.
+    pub callback_data: Vec<CallbackKey>,
     /// Created at or after.
     pub since: Option<Timestamp>,
     /// Created before.

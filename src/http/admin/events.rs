@@ -38,6 +38,7 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, Problem> {
         })?,
         error_code: query.text("error_code")?,
         campaign: query.text("campaign")?,
+        callback_data: query.callback_data()?,
         since: query.time("since")?,
         until: query.time("until")?,
     })

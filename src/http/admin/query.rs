@@ -7,6 +7,22 @@ use crate::connectly::ids::ProviderMessageId;
 use crate::connectly::phone;
 use crate::connectly::text::bounded;
 use crate::http::problem::Problem;
+use crate::model::callback::CallbackKey;
+
+/// How the parameters that look into callback data are called.
+const CALLBACK_DATA: &str = "callback_data.<path>";
+/// What they take.
+const CALLBACK_TAKES: &str = "a path of at most 256 bytes in its name, and a value of at most 1,024 bytes";
+/// The longest path, in bytes.
+const LONGEST_PATH: usize = 256;
+/// The longest value, in bytes: Connectly's limit for the whole of it.
+const LONGEST_VALUE: usize = 1024;
+
+/// The path that a parameter's name ends with, if it is one that looks into callback data.
+fn callback_path(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("callback_data")?;
+    if rest.is_empty() { Some("") } else { rest.strip_prefix('.').filter(|path| !path.is_empty()) }
+}
 
 /// A query's parameters. They are asked for one by one; [`Query::finish`] refuses what nobody asked for.
 #[derive(Debug)]
@@ -78,9 +94,25 @@ impl Query {
         self.parsed(name, "a time in RFC 3339, such as 2026-01-01T00:00:00Z", parse)
     }
 
+    /// Values in callback data: `callback_data.order_id=12345`, or `callback_data=order-7` where the data is a plain value.
+    pub(super) fn callback_data(&mut self) -> Result<Vec<CallbackKey>, Problem> {
+        self.asked.push(CALLBACK_DATA);
+        let named = self.given.iter().filter_map(|(name, value)| Some((callback_path(name)?, value)));
+        let key = |(path, value): (&str, &String)| {
+            let fits = path.len() <= LONGEST_PATH && !path.contains('\0') && value.len() <= LONGEST_VALUE;
+            fits.then(|| CallbackKey::of(path, value))
+                .ok_or_else(|| Problem::parameter(CALLBACK_DATA, CALLBACK_TAKES))
+        };
+        named.map(key).collect()
+    }
+
     /// Refuses parameters that were never asked for.
     pub(super) fn finish(self) -> Result<(), Problem> {
-        let unknown = self.given.iter().find(|(name, _)| !self.asked.contains(&name.as_str()));
+        let is_known = |name: &str| {
+            self.asked.contains(&name)
+                || (self.asked.contains(&CALLBACK_DATA) && callback_path(name).is_some())
+        };
+        let unknown = self.given.iter().find(|(name, _)| !is_known(name));
         unknown.map_or(Ok(()), |(name, _)| Err(Problem::unknown_parameter(name, &self.asked)))
     }
 }
@@ -113,6 +145,23 @@ mod tests {
     fn what_is_not_there_is_nothing_and_what_is_empty_is_refused() {
         assert_eq!(query("").unwrap().text("a"), Ok(None));
         assert_eq!(query("a=").unwrap().text("a"), Err(Problem::parameter("a", "a text that is not empty")));
+    }
+
+    #[test]
+    fn callback_data_is_asked_for_by_path() {
+        let mut read = query("callback_data.order.id=7&callback_data=x&callback_data.=y").unwrap();
+        assert_eq!(
+            read.callback_data(),
+            Ok(vec![CallbackKey::of("order.id", "7"), CallbackKey::of("", "x")])
+        );
+        assert_eq!(read.finish(), Err(Problem::unknown_parameter("callback_data.", &[CALLBACK_DATA])));
+        let long = format!("callback_data.a={}", "x".repeat(1025));
+        assert_eq!(
+            query(&long).unwrap().callback_data(),
+            Err(Problem::parameter(CALLBACK_DATA, CALLBACK_TAKES))
+        );
+        let unasked = query("callback_data.a=1").unwrap();
+        assert_eq!(unasked.finish(), Err(Problem::unknown_parameter("callback_data.a", &[])));
     }
 
     #[test]

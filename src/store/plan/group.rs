@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::callback::{self, KeyOf};
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
 use super::dedupe::Verdict;
 use super::journal::{News, Tells};
@@ -67,6 +68,7 @@ pub struct EventColumns<'a> {
     pub in_reply_to: Option<String>,
     pub status: Option<&'static str>,
     pub error_code: Option<String>,
+    pub business: Option<&'a str>,
     pub callback_data: Option<&'a str>,
     pub campaign: Option<&'a str>,
     pub occurred_at: Option<i64>,
@@ -187,11 +189,17 @@ pub fn event_columns<'a>(row: &Kept<'a>) -> EventColumns<'a> {
         in_reply_to: decoded.in_reply_to.as_ref().map(ToString::to_string),
         status: event_type.status().map(crate::connectly::event::status::Status::as_str),
         error_code,
+        business: row.conversation.and(decoded.business.as_ref()).map(|business| business.id.as_str()),
         callback_data: decoded.callback_data.as_deref(),
         campaign: decoded.campaign.as_deref(),
         occurred_at: decoded.occurred_at.map(millis),
         received_at: millis(arrival.received_at),
     }
+}
+
+/// What people find a group's events by in their callback data.
+pub fn callback_keys(kept: &[Kept<'_>]) -> Vec<KeyOf> {
+    callback::keys(kept.iter().map(|row| (row.arrival.id, row.arrival.decoded.callback_data.as_deref())))
 }
 
 /// What a group tells of messages: its statuses and echoes that name one.

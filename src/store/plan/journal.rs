@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::event::status::Status;
 use crate::connectly::mark;
+use crate::connectly::text::bounded;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::model::message::{Origin, OwnState, SendKind, Statuses, derive};
@@ -74,6 +75,11 @@ impl MessageRecord {
     /// Why it failed: a status's reason before the answer's.
     pub fn failure(&self) -> Option<&ErrorDetail> {
         self.sends.last().and_then(|newest| newest.statuses.error.as_ref()).or(self.error.as_ref())
+    }
+
+    /// The code of its failure, as it is stored for lists.
+    pub fn failure_code(&self) -> Option<String> {
+        self.failure().and_then(|error| error.code.as_deref()).map(bounded)
     }
 
     fn newest(&mut self) -> Option<&mut SendRecord> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{PostgresStore, journal, people, queue};
+use super::{PostgresStore, callback, journal, people, queue};
 use crate::model::id::{ConversationId, EventId};
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
@@ -22,6 +22,7 @@ pub(super) async fn commit(store: &PostgresStore, group: &[Arrival]) -> Result<V
         let jobs = group::jobs(&mut kept, &conversations, || store.id());
         insert_events(&mut tx, &kept).await?;
         insert_bodies(&mut tx, &kept).await?;
+        callback::insert(&mut tx, &group::callback_keys(&kept)).await?;
         queue::insert(&mut tx, &jobs, millis(store.clock.now()), store.clock.offset_ms()).await?;
         journal::learn(store, &mut tx, &kept).await?;
     }
@@ -146,9 +147,9 @@ async fn insert_events(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Resu
     // store::commit (events)
     sqlx::query(
         "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
-             callback_data, campaign, occurred_at, received_at)
+             business, callback_data, campaign, occurred_at, received_at)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])",
+             $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.account).collect::<Vec<_>>())
@@ -158,6 +159,7 @@ async fn insert_events(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Resu
     .bind(rows.iter().map(|row| row.in_reply_to.as_deref()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.status).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.error_code.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.business).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.callback_data).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.campaign).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())

@@ -28,9 +28,11 @@ pub(super) async fn events(
     filter: &EventFilter,
     page: PageRequest<EventId>,
 ) -> Result<Page<Event>> {
-    let mut query = QueryBuilder::new("/* store::events */ SELECT * FROM event_view WHERE true");
+    let mut query =
+        QueryBuilder::new("/* store::events */ SELECT v.* FROM (SELECT e.id FROM events e WHERE true");
     narrow::events(&mut query, filter);
     narrow::page(&mut query, page);
+    query.push(") AS page CROSS JOIN event_view v WHERE v.id = page.id ORDER BY v.id DESC");
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
@@ -41,10 +43,13 @@ pub(super) async fn events_after(
     after: EventId,
     limit: u32,
 ) -> Result<Vec<Event>> {
-    let mut query = QueryBuilder::new("/* store::events_after */ SELECT * FROM event_view WHERE id > ");
+    let mut query = QueryBuilder::new(
+        "/* store::events_after */ SELECT v.* FROM (SELECT e.id FROM events e WHERE e.id > ",
+    );
     query.push_bind(after);
     narrow::events(&mut query, filter);
     query.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
+    query.push(") AS page CROSS JOIN event_view v WHERE v.id = page.id ORDER BY v.id");
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(rows.into_iter().map(EventRow::into_event).collect())
 }

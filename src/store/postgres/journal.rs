@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
-use super::PostgresStore;
+use super::{PostgresStore, callback};
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::store::Result;
+use crate::store::plan::callback::keys;
 use crate::store::plan::group::{Kept, news};
 use crate::store::plan::journal::{Journal, MessageRecord, News, SendRecord};
 use crate::store::rows::{RecordRow, SendRow, millis};
@@ -94,11 +95,12 @@ async fn insert(connection: &mut PgConnection, created: &[MessageRecord], now: i
     // store::insert_observed
     sqlx::query(
         "INSERT INTO messages (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state,
-             error, created_at, updated_at)
-         SELECT *, $10 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $12::text[], $11::bigint[])
+             error, error_code, created_at, updated_at, business)
+         SELECT *, $10, (SELECT c.business FROM conversations c WHERE c.id = n.conversation_id)
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+             $9::text[], $12::text[], $13::text[], $11::bigint[])
              AS n (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state, error,
-                 created_at)",
+                 error_code, created_at)",
     )
     .bind(created.iter().map(|record| record.id).collect::<Vec<_>>())
     .bind(created.iter().map(|record| record.account.as_str()).collect::<Vec<_>>())
@@ -112,8 +114,12 @@ async fn insert(connection: &mut PgConnection, created: &[MessageRecord], now: i
     .bind(now)
     .bind(created.iter().map(|record| millis(record.created_at)).collect::<Vec<_>>())
     .bind(created.iter().map(failure).collect::<Vec<_>>())
+    .bind(created.iter().map(MessageRecord::failure_code).collect::<Vec<_>>())
     .execute(&mut *connection)
     .await?;
+    let carriers =
+        created.iter().map(|record| (record.id, record.callback_data.as_ref().map(JsonText::as_str)));
+    callback::insert(connection, &keys(carriers)).await?;
     write_sends(connection, created).await
 }
 
@@ -125,8 +131,9 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[MessageReco
     // store::update_messages
     sqlx::query(
         "UPDATE messages m SET own_state = n.own_state, state = n.state, content = n.content, error = n.error,
-             updated_at = $6
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (id, own_state, state, content, error)
+             error_code = n.error_code, updated_at = $7
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+             AS n (id, own_state, state, content, error, error_code)
          WHERE m.id = n.id",
     )
     .bind(changed.iter().map(|record| record.id).collect::<Vec<_>>())
@@ -134,6 +141,7 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[MessageReco
     .bind(changed.iter().map(MessageRecord::state).collect::<Vec<_>>())
     .bind(changed.iter().map(|record| record.content.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
     .bind(changed.iter().map(failure).collect::<Vec<_>>())
+    .bind(changed.iter().map(MessageRecord::failure_code).collect::<Vec<_>>())
     .bind(now)
     .execute(&mut *connection)
     .await?;

@@ -53,9 +53,11 @@ pub(super) async fn messages(
     filter: &MessageFilter,
     page: PageRequest<MessageId>,
 ) -> Result<Page<Message>> {
-    let mut query = QueryBuilder::new("/* store::messages */ SELECT * FROM message_view WHERE true");
+    let mut query =
+        QueryBuilder::new("/* store::messages */ SELECT v.* FROM (SELECT m.id FROM messages m WHERE true");
     narrow::messages(&mut query, filter);
     narrow::page(&mut query, page);
+    query.push(") AS page CROSS JOIN message_view v WHERE v.id = page.id ORDER BY v.id DESC");
     let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(MessageRow::into_message).collect(), page.limit))
 }

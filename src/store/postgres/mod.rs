@@ -4,6 +4,7 @@
 //! key.
 //! Leases and due times are compared with the database's clock, so instances need not agree on the time.
 
+mod callback;
 mod claim;
 mod commit;
 mod events;
@@ -72,7 +73,9 @@ impl PostgresStore {
         // A pool would try for its whole time-out, and then say nothing of the reason.
         PgConnection::connect_with(&connect).await?.close().await?;
         let pool = connections(options.connections, connect.clone()).await?;
-        let readers = connections(READERS, connect).await?;
+        // Whether a value is rare or common decides how a question is best answered, so each is planned for its own values.
+        let readers =
+            connections(READERS, connect.options([("plan_cache_mode", "force_custom_plan")])).await?;
         if options.migrate {
             MIGRATIONS.run(&pool).await?;
         } else {

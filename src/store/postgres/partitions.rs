@@ -18,7 +18,7 @@ const MONTHS_BEHIND: i32 = 1;
 /// Months after the current one.
 const MONTHS_AHEAD: i32 = 2;
 /// Tables whose key is a ULID as uuid.
-const BY_ID: [&str; 3] = ["events", "bodies", "outcomes"];
+const BY_ID: [&str; 4] = ["events", "bodies", "outcomes", "callback_keys"];
 
 /// Makes what is missing from last month to the month after next. One instance at a time; the others find it done.
 pub(super) async fn upkeep(store: &PostgresStore) -> Result<()> {
@@ -96,7 +96,7 @@ async fn partitions(connection: &mut PgConnection) -> Result<Vec<String>> {
         "SELECT child.relname::text FROM pg_inherits
          JOIN pg_class child ON child.oid = inhrelid
          JOIN pg_class parent ON parent.oid = inhparent
-         WHERE parent.relname IN ('events', 'bodies', 'dedupe', 'outcomes') AND parent.relkind = 'p'
+         WHERE parent.relname IN ('events', 'bodies', 'dedupe', 'outcomes', 'callback_keys') AND parent.relkind = 'p'
            AND parent.relnamespace = current_schema()::regnamespace",
     );
     Ok(names.fetch_all(connection).await?)

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresStore, queue};
+use super::{PostgresStore, callback, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId};
 use crate::model::message::{Origin, OwnState, SendKind};
+use crate::store::plan::callback::keys;
 use crate::store::plan::settle::{
     HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
@@ -235,10 +236,10 @@ async fn insert_messages(connection: &mut PgConnection, messages: &[NewMessage],
     let queued = OwnState::Queued.as_str();
     // store::settle (messages)
     sqlx::query(
-        "INSERT INTO messages (id, account, conversation_id, origin, caused_by, reply_index, content, fallback,
+        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
              callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
-         SELECT id, account, conversation_id, $10, caused_by, reply_index, content, fallback, callback_data, $11, $11,
-             confirms_opt_out, $12, $12
+         SELECT id, account, conversation_id, (SELECT c.business FROM conversations c WHERE c.id = conversation_id), $10,
+             caused_by, reply_index, content, fallback, callback_data, $11, $11, confirms_opt_out, $12, $12
          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
              $9::boolean[])
              AS n (id, account, conversation_id, caused_by, reply_index, content, fallback, callback_data,
@@ -268,9 +269,10 @@ async fn insert_messages(connection: &mut PgConnection, messages: &[NewMessage],
     .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
     .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
     .bind(SendKind::Session.as_str())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
+    callback::insert(connection, &keys(carriers)).await
 }
 
 /// One lane writes one state, so a group holds each row at most once.

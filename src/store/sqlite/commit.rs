@@ -2,12 +2,11 @@
 //! conversations, then what they allow (events, bodies, jobs, messages).
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{SqliteStore, journal, json, people, queue};
+use super::{SqliteStore, callback, hex, journal, json, people, queue};
 use crate::model::dedupe::DedupeKey;
 use crate::model::id::{ConversationTag, EventId};
 use crate::store::arrival::{Arrival, Receipt};
@@ -26,6 +25,7 @@ pub(super) async fn commit(store: &SqliteStore, group: &[Arrival]) -> Result<Vec
         let jobs = group::jobs(&mut kept, &conversations, || store.id());
         insert_events(&mut tx, &kept).await?;
         insert_bodies(&mut tx, &kept).await?;
+        callback::insert(&mut tx, &group::callback_keys(&kept)).await?;
         queue::insert(&mut tx, &jobs, millis(store.clock.now())).await?;
         journal::learn(store, &mut tx, &kept).await?;
     }
@@ -157,10 +157,11 @@ async fn insert_events(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> 
     // store::commit (events)
     sqlx::query(
         "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
-             callback_data, campaign, occurred_at, received_at)
+             business, callback_data, campaign, occurred_at, received_at)
          SELECT value ->> 'id', value ->> 'account', value ->> 'event_type', value ->> 'conversation',
              value ->> 'provider_message_id', value ->> 'in_reply_to', value ->> 'status', value ->> 'error_code',
-             value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at', value ->> 'received_at'
+             value ->> 'business', value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at',
+             value ->> 'received_at'
          FROM json_each($1)",
     )
     .bind(json(&rows)?)
@@ -196,12 +197,4 @@ async fn insert_bodies(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> 
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Bytes as `unhex` reads them.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }

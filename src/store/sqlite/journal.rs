@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::{SqliteStore, json};
+use super::{SqliteStore, callback, json};
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::store::Result;
+use crate::store::plan::callback::keys;
 use crate::store::plan::group::{Kept, news};
 use crate::store::plan::journal::{Journal, MessageRecord, News, SendRecord};
 use crate::store::rows::{RecordRow, SendRow, millis};
@@ -117,6 +118,7 @@ struct MessageColumns<'a> {
     own_state: &'static str,
     state: &'static str,
     error: Option<String>,
+    error_code: Option<String>,
     created_at: i64,
 }
 
@@ -134,6 +136,7 @@ fn message_columns(records: &[MessageRecord]) -> Result<String> {
             own_state: record.own.as_str(),
             state: record.state(),
             error: record.failure().and_then(|error| serde_json::to_string(error).ok()),
+            error_code: record.failure_code(),
             created_at: millis(record.created_at),
         })
         .collect();
@@ -148,16 +151,20 @@ async fn insert(connection: &mut SqliteConnection, created: &[MessageRecord], no
     // store::insert_observed
     sqlx::query(
         "INSERT INTO messages (id, account, conversation_id, origin, content, callback_data, campaign, own_state, state,
-             error, created_at, updated_at)
+             error, error_code, created_at, updated_at, business)
          SELECT value ->> 'id', value ->> 'account', value ->> 'conversation', value ->> 'origin', value ->> 'content',
              value ->> 'callback_data', value ->> 'campaign', value ->> 'own_state', value ->> 'state',
-             value ->> 'error', value ->> 'created_at', $2
+             value ->> 'error', value ->> 'error_code', value ->> 'created_at', $2,
+             (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation')
          FROM json_each($1)",
     )
     .bind(message_columns(created)?)
     .bind(now)
     .execute(&mut *connection)
     .await?;
+    let carriers =
+        created.iter().map(|record| (record.id, record.callback_data.as_ref().map(JsonText::as_str)));
+    callback::insert(connection, &keys(carriers)).await?;
     write_sends(connection, created).await
 }
 
@@ -173,9 +180,9 @@ pub(super) async fn update(
     // store::update_messages
     sqlx::query(
         "UPDATE messages SET own_state = n.own_state, state = n.state, content = n.content, error = n.error,
-             updated_at = $2
+             error_code = n.error_code, updated_at = $2
          FROM (SELECT value ->> 'id' AS id, value ->> 'own_state' AS own_state, value ->> 'state' AS state,
-                   value ->> 'content' AS content, value ->> 'error' AS error
+                   value ->> 'content' AS content, value ->> 'error' AS error, value ->> 'error_code' AS error_code
                FROM json_each($1)) AS n
          WHERE messages.id = n.id",
     )

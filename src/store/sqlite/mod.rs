@@ -9,6 +9,7 @@
 //!
 //! `sqlite::memory:` is one connection for everything. It forgets all at its end.
 
+mod callback;
 mod claim;
 mod commit;
 mod events;
@@ -27,6 +28,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write as _;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -190,6 +192,14 @@ async fn check_schema(connection: impl SqliteExecutor<'_>) -> Result<()> {
 /// A group as the one parameter that `json_each` reads.
 fn json<T: Serialize>(rows: &[T]) -> Result<String> {
     serde_json::to_string(rows).map_err(|error| StoreError::Internal(error.to_string()))
+}
+
+/// Bytes as `unhex` reads them.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 #[async_trait]

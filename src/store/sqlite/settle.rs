@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, json, queue};
+use super::{SqliteStore, callback, json, queue};
 use crate::connectly::ids::parse_ulid;
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId, MessageId};
 use crate::model::message::{Origin, OwnState, SendKind};
 use crate::store::Result;
+use crate::store::plan::callback::keys;
 use crate::store::plan::settle::{
     HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
@@ -209,9 +210,10 @@ async fn insert_messages(connection: &mut SqliteConnection, messages: &[NewMessa
     let rows = json(&rows)?;
     // store::settle (messages)
     sqlx::query(
-        "INSERT INTO messages (id, account, conversation_id, origin, caused_by, reply_index, content, fallback,
+        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
              callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
-         SELECT value ->> 'id', value ->> 'account', value ->> 'conversation', $2, value ->> 'caused_by',
+         SELECT value ->> 'id', value ->> 'account', value ->> 'conversation',
+             (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation'), $2, value ->> 'caused_by',
              value ->> 'reply_index', value ->> 'content', value ->> 'fallback', value ->> 'callback_data', $3, $3,
              value ->> 'confirms_opt_out', $4, $4
          FROM json_each($1)",
@@ -229,9 +231,10 @@ async fn insert_messages(connection: &mut SqliteConnection, messages: &[NewMessa
     )
     .bind(&rows)
     .bind(SendKind::Session.as_str())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
+    callback::insert(connection, &keys(carriers)).await
 }
 
 /// One lane writes one state, so a group holds each row at most once.

@@ -2,6 +2,8 @@
 
 use rstest::rstest;
 use serde_json::json;
+use switchboard::connectly::event::status::Status;
+use switchboard::model::callback::CallbackKey;
 use switchboard::model::event::EventType;
 use switchboard::model::id::EventId;
 use switchboard::store::query::{EventFilter, PageRequest, StoredBody};
@@ -85,6 +87,49 @@ async fn events_are_found_by_each_filter(#[values(Backend::Sqlite, Backend::Post
     );
     let both = EventFilter { account: one("other"), event_type: Some(EventType::MessageRead), ..all() };
     assert!(found(&depot, both).await.is_empty(), "every part must hold");
+}
+
+#[rstest]
+#[tokio::test]
+async fn events_are_found_by_status_code_campaign_and_callback_data(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let order = |id: &str| json!({ "order": { "id": id, "tags": ["vip", "new"] }, "total": 12.50 });
+    let read = status(&depot.clock, ID, "read").with("callbackData", order("12345"));
+    let read = depot.accept(read).await.id;
+    let error = json!({ "code": "ERROR_CODE_MESSAGE_TEXT_EMPTY", "message": "no" });
+    let update = json!({ "id": ID, "status": "delivery_failed", "error": error,
+        "metadata": { "campaignName": "spring" } });
+    let failed = status(&depot.clock, ID, "delivery_failed").with("statusUpdate", update);
+    let failed = depot.accept(failed.with("callbackData", order("777"))).await.id;
+    let plain = inbound(&depot.clock).with("callbackData", json!("order-7"));
+    let plain = depot.accept(plain).await.id;
+    let all = EventFilter::default;
+    let one = |text: &str| Some(text.to_owned());
+    let key = |path: &str, value: &str| vec![CallbackKey::of(path, value)];
+    let by_status = |status| EventFilter { status: Some(status), ..all() };
+    assert_eq!(found(&depot, by_status(Status::Read)).await, [read]);
+    assert_eq!(found(&depot, by_status(Status::Failed)).await, [failed]);
+    let other_type = EventFilter { event_type: Some(EventType::MessageSent), ..by_status(Status::Read) };
+    assert!(found(&depot, other_type).await.is_empty(), "a status has one type");
+    let code = EventFilter { error_code: one("ERROR_CODE_MESSAGE_TEXT_EMPTY"), ..all() };
+    assert_eq!(found(&depot, code).await, [failed]);
+    assert_eq!(found(&depot, EventFilter { campaign: one("spring"), ..all() }).await, [failed]);
+    for (path, value, expected) in [
+        ("order.id", "12345", vec![read]),
+        ("order.id", "777", vec![failed]),
+        ("order.tags", "vip", vec![failed, read]),
+        ("total", "12.5", vec![failed, read]),
+        ("", "order-7", vec![plain]),
+        ("order.id", "7", vec![]),
+        ("order", "777", vec![]),
+    ] {
+        let filter = EventFilter { callback_data: key(path, value), ..all() };
+        assert_eq!(found(&depot, filter).await, expected, "{path}={value}");
+    }
+    let both = [key("order.tags", "vip"), key("order.id", "777")].concat();
+    assert_eq!(found(&depot, EventFilter { callback_data: both, ..all() }).await, [failed]);
 }
 
 #[rstest]

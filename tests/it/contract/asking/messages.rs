@@ -1,13 +1,18 @@
 //! Messages: by any id, with their timelines, and in lists.
 
 use rstest::rstest;
+use serde_json::json;
+use switchboard::model::callback::CallbackKey;
+use switchboard::model::id::MessageId;
+use switchboard::model::message::Origin;
 use switchboard::model::outcome::Reply;
 use switchboard::store::query::{MessageFilter, PageRequest};
+use switchboard::store::work::Answer;
 
 use super::{ID, SECOND, newest_first};
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, BRANCH, SHOP, echo, inbound, status};
-use crate::support::depot::{Depot, ROUTE, first, say};
+use crate::support::depot::{Depot, REFUSED, ROUTE, first, refusal, say};
 
 /// How many messages a filter finds.
 async fn count(depot: &Depot, filter: MessageFilter) -> usize {
@@ -112,4 +117,42 @@ async fn messages_are_found_by_each_filter(#[values(Backend::Sqlite, Backend::Po
     let rest = depot.store.messages(&all(), rest).await.unwrap();
     assert_eq!((page.data.len(), page.more, rest.data.len(), rest.more), (2, true, 1, false));
     newest_first(&page.data.iter().chain(&rest.data).map(|message| message.id).collect::<Vec<_>>());
+}
+
+#[rstest]
+#[tokio::test]
+async fn messages_are_found_by_how_they_failed_and_by_callback_data(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let order = |id: &str| json!({ "order_id": id });
+    let refused = depot.queue(Reply::text("one").with_callback_data(&order("1"))).await;
+    let left = depot.leave().await;
+    depot.answer(&left, Answer::Refused(refusal(REFUSED))).await;
+    let accepted = depot.queue(Reply::text("two").with_callback_data(&order("2"))).await;
+    let left = depot.leave().await;
+    depot.answer(&left, Answer::Accepted(ID.into())).await;
+    let filter = |state: &str, code: Option<&str>, order: Option<&str>| MessageFilter {
+        state: Some(state.to_owned()).filter(|state| !state.is_empty()),
+        error_code: code.map(ToOwned::to_owned),
+        callback_data: order.map(|order| CallbackKey::of("order_id", order)).into_iter().collect(),
+        ..MessageFilter::default()
+    };
+    let found = async |filter: MessageFilter| -> Vec<MessageId> {
+        let page = depot.store.messages(&filter, first(200)).await.unwrap();
+        page.data.into_iter().map(|message| message.id).collect()
+    };
+    assert_eq!(found(filter("failed", None, None)).await, [refused]);
+    assert_eq!(found(filter("accepted", None, Some("2"))).await, [accepted]);
+    let code = "ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID";
+    let update = json!({ "id": ID, "status": "delivery_failed", "error": { "code": code } });
+    depot.accept(status(&depot.clock, ID, "delivery_failed").with("statusUpdate", update)).await;
+    assert_eq!(found(filter("failed", None, None)).await, [accepted, refused]);
+    assert_eq!(found(filter("", Some(code), None)).await, [accepted]);
+    assert_eq!(found(filter("failed", Some(REFUSED), Some("1"))).await, [refused]);
+    assert!(found(filter("failed", Some(code), Some("1"))).await.is_empty(), "every part must hold");
+    let observed = status(&depot.clock, "wamid.X", "read").with("callbackData", json!({ "order_id": 9 }));
+    depot.accept(observed).await;
+    let [observed] = found(filter("", None, Some("9"))).await[..] else { panic!("it is found") };
+    assert_eq!(depot.message(observed).await.0.origin, Origin::Observed);
 }

@@ -1,0 +1,19 @@
+//! What of callback data is put into the index by which people find it.
+
+use ulid::Ulid;
+
+use crate::model::callback::CallbackKey;
+use crate::model::id::Id;
+
+/// A key, and the event or message whose callback data has it.
+pub type KeyOf = (CallbackKey, Ulid);
+
+/// The keys of what carries callback data, in the order of the index.
+pub fn keys<'a, Of>(carriers: impl IntoIterator<Item = (Id<Of>, Option<&'a str>)>) -> Vec<KeyOf> {
+    let with_data = carriers.into_iter().filter_map(|(id, data)| Some((id, data?)));
+    let mut keys: Vec<KeyOf> = with_data
+        .flat_map(|(id, data)| CallbackKey::all_of(data).into_iter().map(move |key| (key, id.ulid())))
+        .collect();
+    keys.sort_unstable();
+    keys
+}
