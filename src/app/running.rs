@@ -145,6 +145,7 @@ impl Running {
             committed,
             shutdown: stopping.clone(),
             clock,
+            window_margin: config.sending.window_margin,
             metrics: Arc::clone(&metrics),
         });
         let drain = config.worker.drain;

@@ -6,6 +6,7 @@
 pub mod callback;
 pub mod context;
 pub mod conversation;
+pub mod customer;
 pub mod dedupe;
 pub mod event;
 pub mod id;

@@ -16,12 +16,13 @@ pub mod arrival;
 pub mod error;
 mod ids;
 pub mod inspect;
-pub mod narrow;
 pub mod plan;
 pub mod postgres;
 pub mod query;
+pub mod question;
 pub mod rows;
 pub mod sqlite;
+pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod work;
@@ -33,14 +34,19 @@ use async_trait::async_trait;
 
 use self::arrival::{Arrival, Receipt};
 pub use self::error::StoreError;
-use self::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use self::query::{
+    ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
+    PageRequest, StoredBody,
+};
 use self::work::{
     ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
     Sending, Settlement, Swept,
 };
 use crate::clock::Clock;
+use crate::model::conversation::Conversation;
+use crate::model::customer::CustomerProfile;
 use crate::model::event::Event;
-use crate::model::id::{EventId, JobId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
@@ -114,6 +120,11 @@ pub trait Store: Send + Sync + 'static {
     /// towards the age at which its retries end.
     async fn pause(&self, pauses: &Pauses) -> Result<()>;
 
+    // Opting out ---------------------------------------------------------------------------------------------------
+
+    /// Opts a customer out or in: after `Ok`, every message to somebody who is out is suppressed at the moment of sending.
+    async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>>;
+
     // Upkeep -------------------------------------------------------------------------------------------------------
 
     /// Makes `unconfirmed` what was dispatched under a lease that ended without an answer, and parks jobs whose route
@@ -149,6 +160,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Messages, newest first.
     async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>>;
+
+    /// One conversation, by its id or that of one that was merged into it.
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>>;
+
+    /// Conversations in the filter's order, none that was merged into another.
+    async fn conversations(
+        &self,
+        filter: &ConversationFilter,
+        page: PageRequest<ConversationPlace>,
+    ) -> Result<Page<Conversation>>;
+
+    /// Every customer that a text names by phone, user id or our id, also that of one who turned out to be this one: at most
+    /// one in each account.
+    async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>>;
 
     /// One job, unfinished, parked or finished, with its log.
     async fn job(&self, id: JobId) -> Result<Option<Job>>;

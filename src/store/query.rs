@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::connectly::event::status::Status;
 use crate::model::callback::CallbackKey;
 use crate::model::event::EventType;
-use crate::model::id::EventId;
+use crate::model::id::{ConversationId, EventId};
 use crate::model::job::{JobKind, JobState};
 
 /// A page of a list, newest first.
@@ -34,6 +34,8 @@ pub struct EventFilter {
     pub account: Option<String>,
     /// The type.
     pub event_type: Option<EventType>,
+    /// A conversation, and those that were merged into it.
+    pub conversation: Option<ConversationId>,
     /// A customer by phone, user id or our id.
     pub customer: Option<String>,
     /// A business number.
@@ -65,6 +67,8 @@ impl std::fmt::Debug for EventFilter {
 pub struct MessageFilter {
     /// The account.
     pub account: Option<String>,
+    /// A conversation.
+    pub conversation: Option<ConversationId>,
     /// A customer by phone, user id or our id.
     pub customer: Option<String>,
     /// A business number.
@@ -91,6 +95,46 @@ impl std::fmt::Debug for MessageFilter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("MessageFilter(..)")
     }
+}
+
+/// Which conversations. Every part that is set must hold.
+#[derive(Clone, Default)]
+pub struct ConversationFilter {
+    /// The account.
+    pub account: Option<String>,
+    /// A customer by phone, user id or our id.
+    pub customer: Option<String>,
+    /// A business number.
+    pub business: Option<String>,
+    /// Whether the window is open, the margin not counted.
+    pub open: Option<bool>,
+    /// In which order.
+    pub order: ConversationOrder,
+}
+
+impl std::fmt::Debug for ConversationFilter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ConversationFilter(..)")
+    }
+}
+
+/// In which order conversations are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConversationOrder {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// The window that closes soonest first; for open windows.
+    Closing,
+}
+
+/// Where a page of conversations ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConversationPlace {
+    /// In the order of the newest.
+    Newest(ConversationId),
+    /// In the order of the windows' ends: the customer's last inbound, a day before the end, and whose it is.
+    Closing(Timestamp, ConversationId),
 }
 
 /// Which jobs. Every part that is set must hold.
@@ -140,6 +184,11 @@ pub struct JobCount {
 }
 
 impl<T> Page<T> {
+    /// The page with each row turned into something else.
+    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
+        Page { data: self.data.into_iter().map(turn).collect(), more: self.more }
+    }
+
     /// A page made of one row more than was asked for, if there is one.
     pub fn of(mut rows: Vec<T>, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

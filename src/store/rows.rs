@@ -14,6 +14,7 @@ use crate::connectly::error::ErrorDetail;
 use crate::connectly::event::decode;
 use crate::connectly::ids::parse_ulid;
 use crate::model::conversation::{Conversation, Window};
+use crate::model::customer::CustomerProfile;
 use crate::model::event::{BusinessNumber, Customer, Event, EventKind, EventType};
 use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState, Lease};
@@ -147,6 +148,34 @@ impl ConversationRow {
             },
             window,
             opted_out_at: self.opted_out_at.map(timestamp),
+        }
+    }
+}
+
+/// A customer.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct CustomerRow {
+    pub id: CustomerId,
+    pub account: String,
+    pub phone: Option<String>,
+    pub user_id: Option<String>,
+    pub name: Option<String>,
+    pub opted_out_at: Option<i64>,
+    pub created_at: i64,
+}
+
+impl CustomerRow {
+    /// Who they are.
+    pub fn into_profile(self) -> CustomerProfile {
+        CustomerProfile {
+            id: self.id,
+            account: self.account,
+            phone: self.phone,
+            user_id: self.user_id,
+            name: self.name,
+            opted_out_at: self.opted_out_at.map(timestamp),
+            created_at: timestamp(self.created_at),
         }
     }
 }

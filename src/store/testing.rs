@@ -7,14 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use crate::model::conversation::Conversation;
+use crate::model::customer::CustomerProfile;
 use crate::model::event::Event;
-use crate::model::id::{EventId, Id, JobId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId};
 use crate::model::job::{Job, JobState, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::sending::SendPolicy;
 use crate::store::arrival::{Arrival, Receipt};
-use crate::store::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use crate::store::query::{
+    ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
+    PageRequest, StoredBody,
+};
 use crate::store::work::{
     ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
     Sending, Settlement, Swept,
@@ -40,6 +45,8 @@ pub(crate) struct FakeStore {
     pub(crate) bodies: Vec<(EventId, StoredBody)>,
     pub(crate) messages: Vec<Message>,
     pub(crate) jobs: Vec<Job>,
+    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) customers: Vec<CustomerProfile>,
     /// `None` fails.
     pub(crate) counts: Option<Vec<JobCount>>,
     pub(crate) ping: Ping,
@@ -49,6 +56,7 @@ pub(crate) struct FakeStore {
     pub(crate) fails_to_change: Option<fn() -> StoreError>,
     pub(crate) event_filter: Mutex<Option<EventFilter>>,
     pub(crate) message_filter: Mutex<Option<MessageFilter>>,
+    pub(crate) conversation_filter: Mutex<Option<ConversationFilter>>,
     pub(crate) job_filter: Mutex<Option<JobFilter>>,
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
     pub(crate) paused: Mutex<Pauses>,
@@ -154,6 +162,16 @@ impl Store for FakeStore {
         Ok(())
     }
 
+    async fn opt(&self, id: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
+        fail(self.fails_to_change)?;
+        let customer = self.customers.iter().find(|customer| customer.id == id);
+        let opted = |customer: &CustomerProfile| CustomerProfile {
+            opted_out_at: out.then_some(customer.created_at),
+            ..customer.clone()
+        };
+        Ok(customer.map(opted))
+    }
+
     async fn sweep(&self, _known: &RouteKnowledge) -> Result<Swept> {
         unused()
     }
@@ -211,6 +229,30 @@ impl Store for FakeStore {
     ) -> Result<Page<Message>> {
         *self.message_filter.lock().unwrap() = Some(filter.clone());
         Ok(page(&self.messages, request, |message| message.id))
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        Ok(self.conversations.iter().find(|conversation| conversation.id == id).cloned())
+    }
+
+    async fn conversations(
+        &self,
+        filter: &ConversationFilter,
+        request: PageRequest<ConversationPlace>,
+    ) -> Result<Page<Conversation>> {
+        *self.conversation_filter.lock().unwrap() = Some(filter.clone());
+        let before = request.before.map(|place| match place {
+            ConversationPlace::Newest(id) | ConversationPlace::Closing(_, id) => id,
+        });
+        let request = PageRequest { limit: request.limit, before };
+        Ok(page(&self.conversations, request, |conversation| conversation.id))
+    }
+
+    async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>> {
+        let named = |customer: &&CustomerProfile| {
+            customer.id.to_string() == name || customer.phone.as_deref() == Some(name)
+        };
+        Ok(self.customers.iter().filter(named).cloned().collect())
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {

@@ -30,6 +30,7 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, Problem> {
     Ok(EventFilter {
         account: query.text("account")?,
         event_type: query.one_of("type", &EventType::ALL.map(EventType::as_str), EventType::parse)?,
+        conversation: None,
         customer: query.party("customer")?,
         business: query.party("business")?,
         provider_message_id: query.provider_message_id("provider_message_id")?,

@@ -51,6 +51,7 @@ fn filter(query: &mut Query) -> Result<MessageFilter, Problem> {
     let among = |names: &[&str], value: &str| names.contains(&value).then(|| value.to_owned());
     Ok(MessageFilter {
         account: query.text("account")?,
+        conversation: None,
         customer: query.party("customer")?,
         business: query.party("business")?,
         error_code: query.text("error_code")?,

@@ -5,7 +5,9 @@
 //! answers. Nothing here decides anything about a message or a job: that is the store's and the model's.
 
 mod body;
+mod conversations;
 pub mod cursor;
+mod customers;
 mod events;
 mod events_stream;
 mod gate;
@@ -21,6 +23,7 @@ mod routes;
 mod tail;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -52,8 +55,10 @@ pub struct AdminState {
     pub committed: watch::Receiver<u64>,
     /// Ends the streams.
     pub shutdown: CancellationToken,
-    /// Tells streams which events are recent.
+    /// Tells streams which events are recent, and which windows are open.
     pub clock: Clock,
+    /// Kept before a window's end.
+    pub window_margin: Duration,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
 }
@@ -75,6 +80,8 @@ fn behind_token(state: AdminState) -> Router {
         .merge(events::router())
         .merge(events_stream::router())
         .merge(messages::router())
+        .merge(conversations::router())
+        .merge(customers::router())
         .merge(jobs::router())
         .merge(routes::router())
         .merge(pauses::router())

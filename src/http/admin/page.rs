@@ -3,11 +3,10 @@
 use axum::response::Response;
 use serde::Serialize;
 
-use super::cursor;
+use super::cursor::{self, Place};
 use super::query::Query;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::model::id::Id;
 use crate::store::query::{Page, PageRequest};
 
 /// Rows of a page when nobody asks for another number.
@@ -23,18 +22,23 @@ struct List<T> {
 }
 
 /// Which page a query asks for.
-pub(super) fn requested<Of>(query: &mut Query) -> Result<PageRequest<Id<Of>>, Problem> {
+pub(super) fn requested<P: Place>(query: &mut Query) -> Result<PageRequest<P>, Problem> {
     let in_range = |value: &str| value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
     let limit = query.parsed("limit", "a number from 1 to 200", in_range)?.unwrap_or(DEFAULT_LIMIT);
     let before = query.parsed("cursor", "what `next` of another page was", cursor::read)?;
     Ok(PageRequest { limit, before })
 }
 
-/// A page of rows, newest first, with the cursor that goes on after its last.
-pub(super) fn answer<T: Serialize, Of>(page: Page<T>, id: impl Fn(&T) -> Id<Of>) -> Response {
-    let last = page.data.last().filter(|_| page.more);
-    let next = last.map(|row| cursor::write(id(row)));
+/// A page of rows with the cursor that goes on after its last.
+pub(super) fn answer<T: Serialize, P: Place>(page: Page<T>, place: impl Fn(&T) -> P) -> Response {
+    let next = next(&page, place);
     json::answer(&List { data: page.data, next })
+}
+
+/// The cursor that goes on after a page's last row, if any follow.
+pub(super) fn next<T, P: Place>(page: &Page<T>, place: impl Fn(&T) -> P) -> Option<String> {
+    let last = page.data.last().filter(|_| page.more);
+    last.map(|row| cursor::write(&place(row)))
 }
 
 /// A list that is never long.

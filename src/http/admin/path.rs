@@ -4,6 +4,8 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::connectly::ids::ProviderMessageId;
+use crate::connectly::phone;
+use crate::connectly::text::bounded;
 use crate::http::problem::Problem;
 use crate::model::id::Id;
 
@@ -14,6 +16,10 @@ pub(super) struct PathId<Of>(pub(super) Id<Of>);
 /// A message's id, ours or Connectly's in either spelling, as the store prints it.
 #[derive(Debug)]
 pub(super) struct PathMessageId(pub(super) String);
+
+/// A customer: our id, a phone number in any spelling, or a user id.
+#[derive(Debug)]
+pub(super) struct PathParty(pub(super) String);
 
 impl<Of, S: Send + Sync> FromRequestParts<S> for PathId<Of> {
     type Rejection = Problem;
@@ -31,6 +37,16 @@ impl<S: Send + Sync> FromRequestParts<S> for PathMessageId {
         let text = text(parts, state).await?;
         let id = ProviderMessageId::parse(&text).ok_or_else(Problem::not_found)?;
         Ok(Self(id.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathParty {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = text(parts, state).await?;
+        // An id of ours may consist of digits alone, but it is longer than any phone number.
+        Ok(Self(phone::normalize(&text).unwrap_or_else(|| bounded(&text))))
     }
 }
 

@@ -3,6 +3,7 @@
 mod samples;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +16,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-pub(super) use self::samples::{count, event, event_id, event_with_id, job, job_id, message, message_id};
+pub(super) use self::samples::{
+    conversation, conversation_id, count, customer, customer_id, event, event_id, event_with_id, job, job_id,
+    message, message_id,
+};
 use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;
 pub(super) use crate::store::testing::{FakeStore, Ping};
@@ -51,6 +55,7 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
         committed: has_committed,
         shutdown: shutdown.clone(),
         clock: clock.clone(),
+        window_margin: Duration::from_mins(1),
         metrics: Arc::new(Metrics::new()),
     };
     Admin { router: admin::router(state), store, ready, committed, shutdown, clock }

@@ -5,8 +5,10 @@ use serde_json::json;
 use ulid::Ulid;
 
 use crate::connectly::event::decode;
-use crate::model::event::Event;
-use crate::model::id::{EventId, JobId, MessageId};
+use crate::model::conversation::{Conversation, Window};
+use crate::model::customer::CustomerProfile;
+use crate::model::event::{BusinessNumber, Customer, Event};
+use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState};
 use crate::model::json::JsonText;
 use crate::model::message::{Message, Origin, SendKind};
@@ -68,6 +70,46 @@ pub(in crate::http) fn message(number: u64) -> Message {
         error: None,
         created_at: at(number),
         updated_at: at(number),
+    }
+}
+
+/// The id of [`conversation`]s.
+pub(in crate::http) fn conversation_id(number: u64) -> ConversationId {
+    ConversationId::new(ulid(number))
+}
+
+/// A conversation whose customer wrote when 2026 began.
+pub(in crate::http) fn conversation(number: u64) -> Conversation {
+    Conversation {
+        id: conversation_id(number),
+        account: "default".to_owned(),
+        business: BusinessNumber { id: "+15550100002".to_owned(), name: Some("Shop".to_owned()) },
+        customer: Customer {
+            id: Some(customer_id(number)),
+            phone: Some("+15550100001".to_owned()),
+            user_id: None,
+            name: Some("Ana".to_owned()),
+        },
+        window: Window { last_inbound_at: Some(at(0)), closed_at: None },
+        opted_out_at: None,
+    }
+}
+
+/// The id of [`customer`]s.
+pub(in crate::http) fn customer_id(number: u64) -> CustomerId {
+    CustomerId::new(ulid(number))
+}
+
+/// Ana, as an account knows her.
+pub(in crate::http) fn customer(number: u64, account: &str) -> CustomerProfile {
+    CustomerProfile {
+        id: customer_id(number),
+        account: account.to_owned(),
+        phone: Some("+15550100001".to_owned()),
+        user_id: None,
+        name: Some("Ana".to_owned()),
+        opted_out_at: None,
+        created_at: at(number),
     }
 }
 

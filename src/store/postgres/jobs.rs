@@ -9,8 +9,9 @@ use crate::store::plan::journal::MessageRecord;
 use crate::store::plan::sending;
 use crate::store::plan::settle::Finished;
 use crate::store::query::{JobCount, JobFilter, Page, PageRequest};
+use crate::store::question::narrow;
 use crate::store::rows::{JobRow, millis};
-use crate::store::{Result, StoreError, narrow};
+use crate::store::{Result, StoreError};
 
 pub(super) async fn job(store: &PostgresStore, id: JobId) -> Result<Option<Job>> {
     let mut connection = store.readers.acquire().await?;

@@ -1,7 +1,5 @@
 //! Questions about messages.
 
-use sqlx::QueryBuilder;
-
 use super::PostgresStore;
 use crate::connectly::ids::ProviderMessageId;
 use crate::model::id::MessageId;
@@ -9,7 +7,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::store::plan::timeline::{self, StatusSeen};
 use crate::store::query::{MessageFilter, Page, PageRequest};
 use crate::store::rows::{MessageRow, SendRow};
-use crate::store::{Result, narrow};
+use crate::store::{Result, question};
 
 pub(super) async fn message(
     store: &PostgresStore,
@@ -53,11 +51,7 @@ pub(super) async fn messages(
     filter: &MessageFilter,
     page: PageRequest<MessageId>,
 ) -> Result<Page<Message>> {
-    let mut query =
-        QueryBuilder::new("/* store::messages */ SELECT v.* FROM (SELECT m.id FROM messages m WHERE true");
-    narrow::messages(&mut query, filter);
-    narrow::page(&mut query, page);
-    query.push(") AS page CROSS JOIN message_view v WHERE v.id = page.id ORDER BY v.id DESC");
+    let mut query = question::messages::list(filter, page);
     let rows: Vec<MessageRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(MessageRow::into_message).collect(), page.limit))
 }

@@ -7,6 +7,7 @@
 mod callback;
 mod claim;
 mod commit;
+mod conversations;
 mod events;
 mod inspect;
 mod jobs;
@@ -31,15 +32,20 @@ use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 
 pub(super) use self::inspect::inspect;
 use super::arrival::{Arrival, Receipt};
-use super::query::{EventFilter, JobCount, JobFilter, MessageFilter, Page, PageRequest, StoredBody};
+use super::query::{
+    ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
+    PageRequest, StoredBody,
+};
 use super::work::{
     ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
     Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
+use crate::model::conversation::Conversation;
+use crate::model::customer::CustomerProfile;
 use crate::model::event::Event;
-use crate::model::id::{EventId, Id, JobId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
@@ -194,6 +200,10 @@ impl Store for PostgresStore {
         repeat(self, || pauses::pause(self, pauses)).await
     }
 
+    async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
+        repeat(self, || conversations::opt(self, customer, out)).await
+    }
+
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {
         repeat(self, || sweep::sweep(self, known)).await
     }
@@ -235,6 +245,22 @@ impl Store for PostgresStore {
 
     async fn messages(&self, filter: &MessageFilter, page: PageRequest<MessageId>) -> Result<Page<Message>> {
         in_time(messages::messages(self, filter, page)).await
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>> {
+        in_time(conversations::conversation(self, id)).await
+    }
+
+    async fn conversations(
+        &self,
+        filter: &ConversationFilter,
+        page: PageRequest<ConversationPlace>,
+    ) -> Result<Page<Conversation>> {
+        in_time(conversations::conversations(self, filter, page)).await
+    }
+
+    async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>> {
+        in_time(conversations::customers(self, name)).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {

@@ -1,13 +1,13 @@
 //! Questions about events.
 
-use sqlx::{QueryBuilder, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{SqliteStore, json};
 use crate::model::event::Event;
 use crate::model::id::EventId;
 use crate::store::query::{EventFilter, Page, PageRequest, StoredBody};
 use crate::store::rows::EventRow;
-use crate::store::{Result, narrow};
+use crate::store::{Result, question};
 
 pub(super) async fn event(store: &SqliteStore, id: EventId) -> Result<Option<Event>> {
     // store::event
@@ -32,11 +32,7 @@ pub(super) async fn events(
     filter: &EventFilter,
     page: PageRequest<EventId>,
 ) -> Result<Page<Event>> {
-    let mut query =
-        QueryBuilder::new("/* store::events */ SELECT v.* FROM (SELECT e.id FROM events e WHERE true");
-    narrow::events(&mut query, filter);
-    narrow::page(&mut query, page);
-    query.push(") AS page CROSS JOIN event_view v WHERE v.id = page.id ORDER BY v.id DESC");
+    let mut query = question::events::list(filter, page);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(Page::of(rows.into_iter().map(EventRow::into_event).collect(), page.limit))
 }
@@ -47,13 +43,7 @@ pub(super) async fn events_after(
     after: EventId,
     limit: u32,
 ) -> Result<Vec<Event>> {
-    let mut query = QueryBuilder::new(
-        "/* store::events_after */ SELECT v.* FROM (SELECT e.id FROM events e WHERE e.id > ",
-    );
-    query.push_bind(after);
-    narrow::events(&mut query, filter);
-    query.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
-    query.push(") AS page CROSS JOIN event_view v WHERE v.id = page.id ORDER BY v.id");
+    let mut query = question::events::after(filter, after, limit);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(&store.readers).await?;
     Ok(rows.into_iter().map(EventRow::into_event).collect())
 }

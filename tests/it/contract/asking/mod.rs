@@ -1,5 +1,6 @@
 //! Asking: lists with their filters and pages, single things, and what a person does with a job.
 
+mod conversations;
 mod events;
 mod jobs;
 mod messages;

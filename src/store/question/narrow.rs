@@ -4,34 +4,15 @@
 //! rows of the view. So a page costs the same however much is stored.
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type};
+use sqlx::{Database, QueryBuilder};
 
-use super::query::{EventFilter, JobFilter, MessageFilter, PageRequest};
-use super::rows::millis;
+use super::{Dialect, Parameter};
 use crate::model::callback::CallbackKey;
 use crate::model::event::EventType;
-use crate::model::id::{CustomerId, EventId, Id, JobId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId};
 use crate::model::job::{JobKind, JobState};
-
-/// What can be a parameter of a query to `Db`.
-pub trait Parameter<Db: Database>: for<'q> Encode<'q, Db> + Type<Db> {}
-
-impl<Db: Database, T: for<'q> Encode<'q, Db> + Type<Db>> Parameter<Db> for T {}
-
-/// What a backend needs to be told about a condition.
-pub trait Dialect: Database {
-    /// Stands before a column whose index must not be used: SQLite keeps no statistics, and would take the index of a value
-    /// that every row has.
-    const UNINDEXED: &'static str;
-}
-
-impl Dialect for Postgres {
-    const UNINDEXED: &'static str = "";
-}
-
-impl Dialect for Sqlite {
-    const UNINDEXED: &'static str = "+";
-}
+use crate::store::query::{EventFilter, JobFilter, MessageFilter, PageRequest};
+use crate::store::rows::millis;
 
 /// How much earlier or later than an event's id its time of receipt may be: both are read one after the other.
 const RECEIPT_SKEW: SignedDuration = SignedDuration::from_mins(1);
@@ -45,12 +26,14 @@ where
     String: Parameter<Db>,
     Vec<u8>: Parameter<Db>,
     i64: Parameter<Db>,
+    ConversationId: Parameter<Db>,
     CustomerId: Parameter<Db>,
     EventId: Parameter<Db>,
 {
     let EventFilter {
         account,
         event_type,
+        conversation,
         customer,
         business,
         provider_message_id,
@@ -70,6 +53,12 @@ where
         query.push(" AND e.conversation_id IN (SELECT c.id FROM conversations c WHERE c.customer_id IN (");
         customers(query, customer);
         query.push("))");
+        found = true;
+    }
+    if let Some(conversation) = conversation {
+        // Events stay where they were stored when their conversation is merged into another.
+        query.push(" AND e.conversation_id IN (SELECT c.id FROM conversations c WHERE c.id = ");
+        query.push_bind(*conversation).push(" OR c.merged_into = ").push_bind(*conversation).push(")");
         found = true;
     }
     found |= callback_keys(query, "e.id", callback_data);
@@ -101,11 +90,13 @@ where
     String: Parameter<Db>,
     Vec<u8>: Parameter<Db>,
     i64: Parameter<Db>,
+    ConversationId: Parameter<Db>,
     CustomerId: Parameter<Db>,
     MessageId: Parameter<Db>,
 {
     let MessageFilter {
         account,
+        conversation,
         customer,
         business,
         provider_message_id,
@@ -127,6 +118,10 @@ where
         query.push(" AND m.conversation_id IN (SELECT c.id FROM conversations c WHERE c.customer_id IN (");
         customers(query, customer);
         query.push("))");
+        found = true;
+    }
+    if let Some(conversation) = conversation {
+        query.push(" AND m.conversation_id = ").push_bind(*conversation);
         found = true;
     }
     found |= callback_keys(query, "m.id", callback_data);
@@ -193,7 +188,7 @@ where
 }
 
 /// Whether it is asked for. `found`: whether an index has been chosen already.
-fn equals<Db: Dialect>(
+pub(super) fn equals<Db: Dialect>(
     query: &mut QueryBuilder<Db>,
     column: &'static str,
     value: Option<&str>,
@@ -222,7 +217,7 @@ where
 }
 
 /// The customers a text names: by phone, by user id, or by our id, also one that was merged into another since.
-fn customers<Db: Database>(query: &mut QueryBuilder<Db>, named: &str)
+pub(super) fn customers<Db: Database>(query: &mut QueryBuilder<Db>, named: &str)
 where
     String: Parameter<Db>,
     CustomerId: Parameter<Db>,

@@ -1,0 +1,139 @@
+//! Customers: who one is, and whether they want to be written to.
+//!
+//! One is named by our id, a phone number or a user id. A number may be known to several accounts, each of which has a
+//! customer of its own: then `account` says which is meant.
+
+use axum::Router;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Serialize;
+
+use super::AdminState;
+use super::conversations::Shown;
+use super::path::PathParty;
+use super::query::Query;
+use crate::http::json;
+use crate::http::problem::Problem;
+use crate::model::customer::CustomerProfile;
+use crate::store::query::{ConversationFilter, PageRequest};
+
+/// A customer has one conversation with each number of the business.
+const MOST_CONVERSATIONS: u32 = 200;
+
+pub(super) fn router() -> Router<AdminState> {
+    Router::new()
+        .route("/api/v1/customers/{id}", get(one))
+        .route("/api/v1/customers/{id}/opt-out", post(opt_out))
+        .route("/api/v1/customers/{id}/opt-in", post(opt_in))
+}
+
+/// A customer with the conversations they have.
+#[derive(Serialize)]
+struct Detailed {
+    #[serde(flatten)]
+    customer: CustomerProfile,
+    conversations: Vec<Shown>,
+}
+
+/// The customer that a request is about.
+pub(super) struct Named(pub(super) CustomerProfile);
+
+impl FromRequestParts<AdminState> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Problem> {
+        let PathParty(name) = PathParty::from_request_parts(parts, state).await?;
+        let mut query = Query::read(&parts.uri)?;
+        let account = query.text("account")?;
+        query.finish()?;
+        let mut found = state.store.customers(&name).await?;
+        found.retain(|customer| account.as_ref().is_none_or(|account| customer.account == *account));
+        let Some(customer) = found.pop() else { return Err(Problem::not_found()) };
+        if !found.is_empty() {
+            return Err(Problem::parameter(
+                "account",
+                "the name of one of the accounts that know this customer",
+            ));
+        }
+        Ok(Self(customer))
+    }
+}
+
+async fn one(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
+    let theirs =
+        ConversationFilter { customer: Some(customer.id.to_string()), ..ConversationFilter::default() };
+    let page = PageRequest { limit: MOST_CONVERSATIONS, before: None };
+    let conversations = state.store.conversations(&theirs, page).await?;
+    let now = state.clock.now();
+    let shown = |conversation| Shown::of(conversation, now, state.window_margin);
+    let conversations = conversations.data.into_iter().map(shown).collect();
+    Ok(json::answer(&Detailed { customer, conversations }))
+}
+
+async fn opt_out(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
+    opt(&state, &customer, true).await
+}
+
+async fn opt_in(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
+    opt(&state, &customer, false).await
+}
+
+/// The customer as they are afterwards.
+async fn opt(state: &AdminState, customer: &CustomerProfile, out: bool) -> Result<Response, Problem> {
+    let customer = state.store.opt(customer.id, out).await?.ok_or_else(Problem::not_found)?;
+    Ok(json::answer(&customer))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use crate::http::testing::{
+        admin, assert_refused, call, conversation, conversation_id, customer, customer_id, get, read_json,
+        request,
+    };
+
+    #[tokio::test]
+    async fn a_customer_is_found_by_id_or_phone_and_shows_their_conversations() {
+        let admin = admin(|store| {
+            store.customers = vec![customer(1, "default")];
+            store.conversations = vec![conversation(1)];
+        });
+        for name in [customer_id(1).to_string(), "+15550100001".to_owned(), "15550100001".to_owned()] {
+            let shown = read_json(call(&admin.router, get(&format!("/api/v1/customers/{name}"))).await).await;
+            assert_eq!(shown["id"], customer_id(1).to_string(), "{name}");
+            assert_eq!(shown["conversations"][0]["id"], conversation_id(1).to_string());
+            assert!(shown["user_id"].is_null());
+        }
+        let filter = admin.store.conversation_filter.lock().unwrap().clone().unwrap();
+        assert_eq!(filter.customer, Some(customer_id(1).to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_customer_of_several_accounts_is_named_with_one() {
+        let admin = admin(|store| store.customers = vec![customer(1, "north"), customer(2, "south")]);
+        let path = "/api/v1/customers/+15550100001";
+        let refused = assert_refused(call(&admin.router, get(path)).await, 400).await;
+        assert_eq!(refused["parameter"], "account");
+        let shown = read_json(call(&admin.router, get(&format!("{path}?account=south"))).await).await;
+        assert_eq!(shown["id"], customer_id(2).to_string());
+        assert_refused(call(&admin.router, get(&format!("{path}?account=east"))).await, 404).await;
+        let unknown = call(&admin.router, get(&format!("{path}?phone=1"))).await;
+        assert_eq!(assert_refused(unknown, 400).await["parameter"], "phone");
+    }
+
+    #[tokio::test]
+    async fn a_customer_can_be_opted_out_and_in() {
+        let admin = admin(|store| store.customers = vec![customer(1, "default")]);
+        for (action, out) in [("opt-out", true), ("opt-in", false)] {
+            let path = format!("/api/v1/customers/+15550100001/{action}");
+            let shown = read_json(call(&admin.router, request(Method::POST, &path)).await).await;
+            assert_eq!(shown["opted_out_at"].is_string(), out);
+            assert_refused(call(&admin.router, get(&path)).await, 405).await;
+        }
+        let unknown = request(Method::POST, "/api/v1/customers/+15550100009/opt-out");
+        assert_refused(call(&admin.router, unknown).await, 404).await;
+    }
+}

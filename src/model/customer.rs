@@ -1,0 +1,35 @@
+//! A customer as they are known, apart from any one event.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::id::CustomerId;
+
+/// Who somebody is to one account.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct CustomerProfile {
+    /// Our id.
+    pub id: CustomerId,
+    /// The account.
+    pub account: String,
+    /// The phone number in force, null when not known.
+    pub phone: Option<String>,
+    /// The business-scoped user id in force, null when not known.
+    pub user_id: Option<String>,
+    /// The newest name, when the customer showed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Since when they want no messages; absent while they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opted_out_at: Option<Timestamp>,
+    /// When they were first seen.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for CustomerProfile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CustomerProfile({})", self.id)
+    }
+}
