@@ -23,6 +23,7 @@ use crate::http::public::{Limits, PublicState};
 use crate::http::server::{ADMIN_CONNECTIONS, Listener, Terms, room_for};
 use crate::http::tls::Tls;
 use crate::http::{admin, public};
+use crate::ingest::replay::Replayer;
 use crate::ingest::{Ingest, Signals};
 use crate::model::job::RetryPolicy;
 use crate::routing::{Route, Routes};
@@ -105,9 +106,11 @@ impl Running {
         let signals = Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()) };
         let committed = signals.committed.subscribe();
         let work = Arc::clone(&signals.work);
+        let routes = Arc::new(routes);
+        let replayer = Replayer::new(Arc::clone(&store), Arc::clone(&routes), clock.clone(), signals.clone());
         let (ingest, writer) = Ingest::start(
             Arc::clone(&store),
-            Arc::new(routes),
+            routes,
             clock.clone(),
             Arc::clone(&metrics),
             signals,
@@ -138,6 +141,7 @@ impl Running {
         });
         let admin_router = admin::router(AdminState {
             store: Arc::clone(&store),
+            replayer,
             token: Token::new(config.admin.token.as_ref().unwrap_or(&String::new().into())),
             hosts: config.admin.hosts.clone().into(),
             routes: config.routes.iter().map(route_info).collect(),

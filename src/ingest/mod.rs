@@ -5,6 +5,7 @@
 //!
 //! It answers nobody and runs no handler: accepting and working meet in what was committed.
 
+pub mod replay;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -103,13 +104,17 @@ impl Ingest {
         let (id, received_at) = (EventId::new(self.clock.ulid()), self.clock.now());
         let mut arrival = Arrival::read(id, account.to_owned(), received_at, body.bytes().clone());
         let event = Event::arriving(id, account, received_at, &arrival.decoded);
-        let matches = self.routes.matches(&event);
-        let matched = matches.into_iter().map(|found| RouteMatch {
-            route: found.route.name.clone(),
-            ordered: found.route.ordered,
-            failed: found.failed,
-        });
-        arrival.routes = matched.collect();
+        arrival.routes = matches(&self.routes, &event);
         arrival
     }
+}
+
+/// The routes that an event goes to, as the store takes them.
+fn matches(routes: &Routes, event: &Event) -> Vec<RouteMatch> {
+    let matched = routes.matches(event).into_iter().map(|found| RouteMatch {
+        route: found.route.name.clone(),
+        ordered: found.route.ordered,
+        failed: found.failed,
+    });
+    matched.collect()
 }

@@ -110,6 +110,19 @@ pub trait Store: Send + Sync + 'static {
     /// under the same id. [`StoreError::Conflict`] for a message in any other state.
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message>;
 
+    // Replaying ----------------------------------------------------------------------------------------------------
+
+    /// Stored events as they arrived, read from their bytes anew, in the order of their ids. Those whose bytes are no longer
+    /// kept are left out. They have no routes yet.
+    async fn arrivals(&self, ids: &[EventId]) -> Result<Vec<Arrival>>;
+
+    /// Makes a new job for each route of each stored event, in one transaction, at the end of its lane and as the next run of
+    /// that event and route: no replay is taken for an earlier one. Answers how many.
+    ///
+    /// An event that was stored as `unknown` and is understood by now becomes what it is, with everything that its commit
+    /// would have changed.
+    async fn replay(&self, group: &[Arrival]) -> Result<u64>;
+
     // Pausing ------------------------------------------------------------------------------------------------------
 
     /// What is paused.

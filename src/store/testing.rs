@@ -60,6 +60,7 @@ pub(crate) struct FakeStore {
     pub(crate) job_filter: Mutex<Option<JobFilter>>,
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
     pub(crate) paused: Mutex<Pauses>,
+    pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
     /// What becomes of each group that is committed; `None` fails.
     pub(crate) commits: Option<Commits>,
     /// Commits wait for a permit each, when there is a gate.
@@ -150,6 +151,27 @@ impl Store for FakeStore {
         fail(self.fails_to_change)?;
         *self.resolved.lock().unwrap() = Some((id, resolution));
         self.messages.iter().find(|message| message.id == id).cloned().map_or_else(unused, Ok)
+    }
+
+    async fn arrivals(&self, ids: &[EventId]) -> Result<Vec<Arrival>> {
+        let known = ids.iter().filter(|id| self.visible().iter().any(|event| event.id == **id));
+        let body =
+            br#"{"sender":{"id":"+15550100001"},"recipient":{"id":"+15550100002"},"message":{"text":"hi"}}"#;
+        let arrival = |id: &EventId| {
+            Arrival::read(*id, "default".to_owned(), jiff::Timestamp::UNIX_EPOCH, body.as_slice().into())
+        };
+        Ok(known.map(arrival).collect())
+    }
+
+    async fn replay(&self, group: &[Arrival]) -> Result<u64> {
+        fail(self.fails_to_change)?;
+        let jobs = group
+            .iter()
+            .flat_map(|arrival| arrival.routes.iter().map(|found| (arrival.id, found.route.clone())));
+        let mut replayed = self.replayed.lock().unwrap();
+        let before = replayed.len();
+        replayed.extend(jobs);
+        Ok((replayed.len() - before) as u64)
     }
 
     async fn pauses(&self) -> Result<Pauses> {

@@ -57,6 +57,28 @@ impl Fields {
         self.given.get(name).and_then(parse).ok_or_else(|| Problem::field(name, takes))
     }
 
+    /// A field that may be missing.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        takes: &str,
+        parse: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.asked.push(name);
+        let Some(value) = self.given.get(name) else { return Ok(None) };
+        parse(value).map(Some).ok_or_else(|| Problem::field(name, takes))
+    }
+
+    /// The fields that were not asked for yet; whoever takes them refuses those that it does not know.
+    pub(super) fn rest(&mut self) -> Map<String, Value> {
+        let asked = &self.asked;
+        let (rest, given) = std::mem::take(&mut self.given)
+            .into_iter()
+            .partition(|(name, _)| !asked.contains(&name.as_str()));
+        self.given = given;
+        rest
+    }
+
     /// Yes or no.
     pub(super) fn boolean(&mut self, name: &'static str) -> Result<bool, Problem> {
         self.parsed(name, "true or false", Value::as_bool)

@@ -19,6 +19,7 @@ mod page;
 mod path;
 mod pauses;
 mod query;
+mod replays;
 mod routes;
 mod tail;
 
@@ -35,6 +36,7 @@ pub use self::gate::Token;
 pub use self::routes::RouteInfo;
 use crate::clock::Clock;
 use crate::http::frame;
+use crate::ingest::replay::Replayer;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -43,6 +45,8 @@ use crate::telemetry::Metrics;
 pub struct AdminState {
     /// What is remembered.
     pub store: Arc<dyn Store>,
+    /// Delivers old events once more.
+    pub replayer: Replayer,
     /// What callers must show.
     pub token: Token,
     /// Host names that are answered besides loopback ones, without ports.
@@ -83,6 +87,7 @@ fn behind_token(state: AdminState) -> Router {
         .merge(conversations::router())
         .merge(customers::router())
         .merge(jobs::router())
+        .merge(replays::router())
         .merge(routes::router())
         .merge(pauses::router())
         .merge(metrics::router())

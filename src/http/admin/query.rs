@@ -2,6 +2,7 @@
 
 use axum::http::Uri;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::connectly::ids::ProviderMessageId;
 use crate::connectly::phone;
@@ -29,6 +30,32 @@ fn callback_path(name: &str) -> Option<&str> {
 pub(super) struct Query {
     given: Vec<(String, String)>,
     asked: Vec<&'static str>,
+    source: Source,
+}
+
+/// Where parameters came from: it decides how they are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The query of the address.
+    Address,
+    /// The fields of a JSON body.
+    Body,
+}
+
+impl Source {
+    fn invalid(self, name: &str, takes: &str) -> Problem {
+        match self {
+            Self::Address => Problem::parameter(name, takes),
+            Self::Body => Problem::field(name, takes),
+        }
+    }
+
+    fn unknown(self, name: &str, known: &[&str]) -> Problem {
+        match self {
+            Self::Address => Problem::unknown_parameter(name, known),
+            Self::Body => Problem::unknown_field(name, known),
+        }
+    }
 }
 
 impl Query {
@@ -41,7 +68,23 @@ impl Query {
                 return Err(Problem::repeated_parameter(name));
             }
         }
-        Ok(Self { given, asked: Vec::new() })
+        Ok(Self { given, asked: Vec::new(), source: Source::Address })
+    }
+
+    /// Takes the fields of a body for parameters: each has to be a plain value.
+    pub(super) fn of_fields(fields: Map<String, Value>) -> Result<Self, Problem> {
+        let mut given = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            let value = match value {
+                Value::String(text) => text,
+                Value::Number(_) | Value::Bool(_) => value.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(Problem::plain_field(&name));
+                }
+            };
+            given.push((name, value));
+        }
+        Ok(Self { given, asked: Vec::new(), source: Source::Body })
     }
 
     /// One parameter, read by `parse`; `takes` completes the sentence "it takes ..." of the problem.
@@ -55,7 +98,7 @@ impl Query {
         let Some((_, value)) = self.given.iter().find(|(given, _)| given == name) else {
             return Ok(None);
         };
-        parse(value).map(Some).ok_or_else(|| Problem::parameter(name, takes))
+        parse(value).map(Some).ok_or_else(|| self.source.invalid(name, takes))
     }
 
     /// A name or id, cut like the stored ones that it is compared with.
@@ -101,7 +144,7 @@ impl Query {
         let key = |(path, value): (&str, &String)| {
             let fits = path.len() <= LONGEST_PATH && !path.contains('\0') && value.len() <= LONGEST_VALUE;
             fits.then(|| CallbackKey::of(path, value))
-                .ok_or_else(|| Problem::parameter(CALLBACK_DATA, CALLBACK_TAKES))
+                .ok_or_else(|| self.source.invalid(CALLBACK_DATA, CALLBACK_TAKES))
         };
         named.map(key).collect()
     }
@@ -113,7 +156,7 @@ impl Query {
                 || (self.asked.contains(&CALLBACK_DATA) && callback_path(name).is_some())
         };
         let unknown = self.given.iter().find(|(name, _)| !is_known(name));
-        unknown.map_or(Ok(()), |(name, _)| Err(Problem::unknown_parameter(name, &self.asked)))
+        unknown.map_or(Ok(()), |(name, _)| Err(self.source.unknown(name, &self.asked)))
     }
 }
 

@@ -118,6 +118,12 @@ impl Problem {
         Self { kind: &kind::INVALID_FIELD, detail, parameter: Some(name.to_owned()) }
     }
 
+    /// 422: a field is no text, number or truth value. Only a name that looks like one is repeated.
+    pub fn plain_field(name: &str) -> Self {
+        let detail = Cow::Borrowed("the field takes a text, a number, true or false");
+        Self { detail, ..Self::of_parameter(&kind::INVALID_FIELD, name) }
+    }
+
     /// 422: a field names a thing that there is not. Only what looks like a name is repeated.
     pub fn unknown_name(field: &str, name: &str, known: &[&str]) -> Self {
         let name = if is_speakable(name) { format!("`{name}`") } else { "something".to_owned() };

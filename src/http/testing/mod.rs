@@ -22,6 +22,9 @@ pub(super) use self::samples::{
 };
 use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;
+use crate::ingest::Signals;
+use crate::ingest::replay::Replayer;
+use crate::routing::{Route, Routes};
 pub(super) use crate::store::testing::{FakeStore, Ping};
 use crate::telemetry::Metrics;
 
@@ -46,8 +49,13 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
     let (ready, is_ready) = watch::channel(true);
     let (committed, has_committed) = watch::channel(0);
     let (shutdown, clock) = (CancellationToken::new(), Clock::system());
+    let as_store = || Arc::clone(&store) as Arc<dyn crate::store::Store>;
+    let signals = Signals { committed: watch::Sender::new(0), work: Arc::default() };
+    let greeter = Route::new("greeter", &["message.received".to_owned()], None, true).unwrap();
+    let routes = Arc::new(Routes::new(vec![greeter]));
     let state = AdminState {
-        store: Arc::clone(&store) as Arc<dyn crate::store::Store>,
+        store: as_store(),
+        replayer: Replayer::new(as_store(), routes, clock.clone(), signals),
         token: Token::new(&SecretString::from(TOKEN)),
         hosts: Arc::from(["switchboard.example".to_owned()]),
         routes: Arc::from([route()]),

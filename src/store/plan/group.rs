@@ -52,6 +52,8 @@ pub struct NewJob {
     pub lane: Option<Lane>,
     /// Its place in the lane.
     pub sequence: i64,
+    /// 0 for the job that an event made on arrival, then one more with each replay.
+    pub run: i64,
     /// Set when it is parked from the start, with the reason.
     pub parked: Option<String>,
 }
@@ -164,6 +166,7 @@ pub fn jobs(
                 conversation: row.conversation,
                 lane: ordered.map(|conversation| Lane::of_route(&matched.route, conversation)),
                 sequence: row.conversation.map_or(0, |conversation| sequences.take(conversation)),
+                run: 0,
                 parked: matched.failed.as_deref().map(without_nul),
             });
         }

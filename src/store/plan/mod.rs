@@ -12,6 +12,7 @@ pub mod journal;
 pub mod merge;
 pub mod pauses;
 pub mod people;
+pub mod replay;
 pub mod replies;
 pub mod sending;
 pub mod settle;

@@ -292,6 +292,7 @@ pub fn send_job(
         conversation: Some(conversation),
         lane: Some(Lane::of_sends(conversation)),
         sequence,
+        run: 0,
         parked: None,
     }
 }

@@ -125,7 +125,7 @@ async fn count_repeats(
 }
 
 /// Finds customers and conversations, and locks the latter.
-async fn converse(
+pub(super) async fn converse(
     store: &PostgresStore,
     connection: &mut PgConnection,
     kept: &mut [Kept<'_>],

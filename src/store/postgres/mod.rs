@@ -18,6 +18,7 @@ mod partitions;
 mod pauses;
 mod people;
 mod queue;
+mod replay;
 mod send;
 mod settle;
 mod sweep;
@@ -190,6 +191,14 @@ impl Store for PostgresStore {
 
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
         repeat(self, || send::resolve(self, message, resolution)).await
+    }
+
+    async fn arrivals(&self, ids: &[EventId]) -> Result<Vec<Arrival>> {
+        in_time(replay::arrivals(self, ids)).await
+    }
+
+    async fn replay(&self, group: &[Arrival]) -> Result<u64> {
+        repeat(self, || replay::replay(self, group)).await
     }
 
     async fn pauses(&self) -> Result<Pauses> {

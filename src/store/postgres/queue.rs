@@ -21,15 +21,15 @@ pub(super) async fn insert(
     // store::insert_jobs
     sqlx::query(
         "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at, blocked)
+             parked_at, last_error, created_at, run, blocked)
          SELECT id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, switchboard_now($12),
-             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11,
+             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11, run,
              lane IS NOT NULL AND reason IS NULL AND (
                  row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
                  OR EXISTS (SELECT FROM jobs e WHERE e.lane = n.lane AND e.parked_at IS NULL))
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
-             $9::bigint[], $10::text[])
-             AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason)",
+             $9::bigint[], $10::text[], $13::bigint[])
+             AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason, run)",
     )
     .bind(jobs.iter().map(|job| job.id).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>())
@@ -43,6 +43,7 @@ pub(super) async fn insert(
     .bind(jobs.iter().map(|job| job.parked.as_deref()).collect::<Vec<_>>())
     .bind(now)
     .bind(offset_ms)
+    .bind(jobs.iter().map(|job| job.run).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

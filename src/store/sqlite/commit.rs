@@ -136,7 +136,7 @@ async fn count_repeats(connection: &mut SqliteConnection, counts: &[(String, Ded
 }
 
 /// Finds customers and conversations.
-async fn converse(
+pub(super) async fn converse(
     store: &SqliteStore,
     connection: &mut SqliteConnection,
     kept: &mut [Kept<'_>],

@@ -23,6 +23,7 @@ mod messages;
 mod pauses;
 mod people;
 mod queue;
+mod replay;
 mod send;
 mod settle;
 mod sweep;
@@ -244,6 +245,14 @@ impl Store for SqliteStore {
 
     async fn resolve(&self, message: MessageId, resolution: Resolution) -> Result<Message> {
         send::resolve(self, message, resolution).await
+    }
+
+    async fn arrivals(&self, ids: &[EventId]) -> Result<Vec<Arrival>> {
+        replay::arrivals(self, ids).await
+    }
+
+    async fn replay(&self, group: &[Arrival]) -> Result<u64> {
+        replay::replay(self, group).await
     }
 
     async fn pauses(&self) -> Result<Pauses> {

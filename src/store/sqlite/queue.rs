@@ -22,6 +22,7 @@ struct JobColumns<'a> {
     conversation: Option<ConversationId>,
     lane: Option<&'a str>,
     sequence: i64,
+    run: i64,
     reason: Option<&'a str>,
 }
 
@@ -37,6 +38,7 @@ impl<'a> JobColumns<'a> {
             conversation: job.conversation,
             lane: job.lane.as_ref().map(Lane::as_str),
             sequence: job.sequence,
+            run: job.run,
             reason: job.parked.as_deref(),
         }
     }
@@ -51,10 +53,11 @@ pub(super) async fn insert(connection: &mut SqliteConnection, jobs: &[NewJob], n
     // store::insert_jobs
     sqlx::query(
         "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at, blocked)
+             parked_at, last_error, created_at, run, blocked)
          SELECT value ->> 'id', value ->> 'kind', value ->> 'account', value ->> 'route', value ->> 'event',
              value ->> 'message', value ->> 'conversation', value ->> 'lane', value ->> 'sequence', $2,
              CASE WHEN value ->> 'reason' IS NULL THEN NULL ELSE $2 END, value ->> 'reason', $2,
+             value ->> 'run',
              value ->> 'lane' IS NOT NULL AND value ->> 'reason' IS NULL AND (
                  row_number() OVER (
                      PARTITION BY value ->> 'lane', value ->> 'reason' IS NULL ORDER BY value ->> 'sequence') > 1

@@ -8,6 +8,7 @@ mod inspecting;
 mod merging;
 mod pausing;
 mod permutations;
+mod replaying;
 mod sending;
 mod settling;
 mod upkeep;
