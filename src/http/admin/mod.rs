@@ -20,6 +20,7 @@ mod path;
 mod pauses;
 mod query;
 mod replays;
+mod retries;
 mod routes;
 mod tail;
 
@@ -88,6 +89,7 @@ fn behind_token(state: AdminState) -> Router {
         .merge(customers::router())
         .merge(jobs::router())
         .merge(replays::router())
+        .merge(retries::router())
         .merge(routes::router())
         .merge(pauses::router())
         .merge(metrics::router())
