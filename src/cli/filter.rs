@@ -43,7 +43,7 @@ pub struct Subject {
     /// Of this campaign
     #[arg(long, value_name = "NAME")]
     pub campaign: Option<String>,
-    /// With this value in its callback data, as in order_id=12345 or order.id=7; may be given several times
+    /// With this value in its callback data, as in `order_id=12345` or `order.id=7`; may be given several times
     #[arg(long, value_name = "PATH=VALUE", value_parser = parse_callback)]
     pub callback: Vec<(String, String)>,
 }

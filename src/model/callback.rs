@@ -80,7 +80,7 @@ fn collect(raw: &RawValue, path: &str, depth: usize, keys: &mut Vec<CallbackKey>
             }
         }
         Some(b'"') => {
-            keys.extend(serde_json::from_str::<String>(text).ok().map(|text| CallbackKey::of(path, &text)))
+            keys.extend(serde_json::from_str::<String>(text).ok().map(|text| CallbackKey::of(path, &text)));
         }
         _ => keys.push(CallbackKey::of(path, text)),
     }

@@ -84,7 +84,7 @@ struct Entry {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Words {
-    Theirs(Content),
+    Theirs(Box<Content>),
     Ours(Value),
 }
 
@@ -97,7 +97,11 @@ impl From<Said> for Entry {
                 direction: "in",
                 event_id: Some(event.id),
                 message_id: None,
-                content: event.content().filter(|_| !event.body_purged).cloned().map(Words::Theirs),
+                content: event
+                    .content()
+                    .filter(|_| !event.body_purged)
+                    .cloned()
+                    .map(|content| Words::Theirs(Box::new(content))),
                 state: None,
             },
             Said::Out(message) => Self {
