@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::until::Signals;
 use super::{Surroundings, Usage};
 use crate::app::StartError;
@@ -26,6 +28,9 @@ pub(super) async fn run(args: &Args, file: Option<&Path>, surroundings: &Surroun
     let app = &surroundings.app;
     let loaded = Config::load_checked(file, &surroundings.environment, |config| app.check(config))
         .map_err(|problems| Usage::of(&problems))?;
+    // It asks for a look at the certificate's files, at any time. Without TLS there is nothing to look at, and by itself it
+    // would end the process.
+    let _hangups = signal(SignalKind::hangup())?;
     logging::init_logging(&loaded.config.log)?;
     panics::install_hook();
     for warning in &loaded.warnings {

@@ -122,6 +122,17 @@ async fn a_message_on_its_way_is_settled_before_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_asks_for_a_look_at_the_certificate_and_ends_nothing_where_there_is_none() {
+    let service = Service::start(ECHO).await;
+    service.server.hang_up();
+    service.emulator.inbound(Inbound::text("hi")).await.unwrap();
+    assert_eq!(service.get("/readyz").await.0, StatusCode::OK);
+    service.server.terminate();
+    let (success, log, _left) = service.ended().await;
+    assert!(success, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_it_at_once() {
     let service = Service::start(ECHO).await;
     service.is_sending(30_000).await;
