@@ -40,6 +40,8 @@ pub struct SendPolicy {
     pub replies_per_minute: u32,
     /// What Connectly allows the account, over all instances.
     pub rate: Rate,
+    /// How long the lease lasts from the moment the message leaves.
+    pub lease: Duration,
 }
 
 /// What to do with a message that is about to leave.
@@ -88,6 +90,7 @@ mod tests {
         window_margin: Duration::from_mins(1),
         replies_per_minute: 20,
         rate: Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
+        lease: Duration::from_secs(30),
     };
 
     fn facts() -> Facts {

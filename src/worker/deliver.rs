@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::pulse::Loop;
 use super::settle::Settler;
 use super::{Shared, WorkRoute};
+use crate::clock::Stopwatch;
 use crate::handler::{reply, state};
 use crate::model::job::Attempt;
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
@@ -82,15 +83,16 @@ impl Deliverer {
         };
         let watch = self.shared.clock.stopwatch();
         match self.shared.store.claim_deliveries(&claim).await {
-            // This process stood still meanwhile: the leases are over, and somebody else may be at work by now.
-            Ok(claimed) if !claimed.is_empty() && watch.elapsed() >= claim.lease => {
-                tracing::warn!(jobs = claimed.len(), "a claim was answered after its leases had ended");
+            // This process stood still, or the store did: the leases are over or nearly so, and somebody else will soon be
+            // at work.
+            Ok(claimed) if !claimed.is_empty() && watch.elapsed() >= claim.lease / 2 => {
+                tracing::warn!(jobs = claimed.len(), "a claim was answered too late to begin what it leased");
                 0
             }
             Ok(claimed) => {
                 let begun = claimed.len();
                 for delivery in claimed {
-                    self.begin(delivery, reclaim).await;
+                    self.begin(delivery, watch, reclaim).await;
                 }
                 begun
             }
@@ -115,7 +117,7 @@ impl Deliverer {
         (limit > 0 && !routes.is_empty()).then_some(ClaimDeliveries { routes, limit, lease, reclaim })
     }
 
-    async fn begin(&self, delivery: Delivery, reclaimed: bool) {
+    async fn begin(&self, delivery: Delivery, leased: Stopwatch, reclaimed: bool) {
         let Some(route) = self.routes.get(&delivery.context.route).cloned() else {
             return;
         };
@@ -131,7 +133,7 @@ impl Deliverer {
         self.shared.pulse.begin();
         let (shared, settler) = (Arc::clone(&self.shared), self.settler.clone());
         self.tasks.spawn(async move {
-            let settlement = work(&shared, &route.route, delivery).await;
+            let settlement = work(&shared, &route.route, delivery, leased).await;
             // Free before it is settled: the next claim finds the slot when the settlement has released the lane.
             drop(slot);
             if let Some(settlement) = settlement {
@@ -142,7 +144,12 @@ impl Deliverer {
 }
 
 /// Runs the handler and decides what follows; nothing does when the process was stopped meanwhile.
-async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<Settlement> {
+async fn work(
+    shared: &Shared,
+    route: &WorkRoute,
+    delivery: Delivery,
+    leased: Stopwatch,
+) -> Option<Settlement> {
     let at = shared.clock.now();
     let watch = shared.clock.stopwatch();
     let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
@@ -150,7 +157,7 @@ async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<
         let reason = "its worker was lost at every attempt";
         Err(HandlerError::fail(reason))
     } else {
-        run(shared, route, delivery).await?.and_then(checked)
+        run(shared, route, delivery, leased).await?.and_then(checked)
     };
     shared.metrics.handler_ran(&route.name, watch.elapsed());
     let age = Duration::try_from(shared.clock.now().duration_since(first)).unwrap_or_default();
@@ -167,12 +174,17 @@ async fn work(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<
 }
 
 /// Runs the handler in a task of its own, so that a panic or a hang harms nobody else.
-async fn run(shared: &Shared, route: &WorkRoute, delivery: Delivery) -> Option<HandlerResult> {
+async fn run(
+    shared: &Shared,
+    route: &WorkRoute,
+    delivery: Delivery,
+    leased: Stopwatch,
+) -> Option<HandlerResult> {
     let lease = delivery.lease;
     let handler = route.handler.clone();
     let running = tokio::spawn(async move { handler.handle(&delivery.event, &delivery.context).await });
     let abort = running.abort_handle();
-    shared.held.hold(lease, Some(abort.clone()));
+    shared.held.hold(lease, leased, Some(abort.clone()));
     Some(match tokio::time::timeout(route.timeout, running).await {
         Ok(Ok(result)) => result,
         Ok(Err(error)) if error.is_panic() => Err(HandlerError::retry("the handler panicked")),

@@ -126,6 +126,7 @@ impl Worker {
         tasks.spawn(Deliverer::new(Arc::clone(&shared), routes, settler, tasks.clone()).run());
         tasks.spawn(Sender::new(Arc::clone(&shared), accounts, tasks.clone()).run());
         tasks.spawn(held::renew(Arc::clone(&shared)));
+        tasks.spawn(held::expire(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), names, senders));
         Self { shared, tasks }
     }

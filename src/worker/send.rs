@@ -23,6 +23,9 @@ use crate::store::work::{Answer, ClaimSends, Dispatch, SendAnswered, Sending};
 
 /// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
 const CONCURRENCY: usize = 100;
+/// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for its rate one after the other anyway, and whatever
+/// waits there holds a connection that accepting and renewing need.
+const CALLS: usize = 4;
 /// How long an account waits after Connectly refused its key: a person has to put it right.
 const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
 /// How long to wait after a 429 that does not say.
@@ -47,6 +50,8 @@ struct Sends {
     accounts: HashMap<String, WorkAccount>,
     /// Accounts that wait: their rate is used up, or their key was refused. Guards a few entries, never over an await.
     waiting: Mutex<HashMap<String, Timestamp>>,
+    /// For calls of the store.
+    turns: Semaphore,
 }
 
 impl Sender {
@@ -55,7 +60,8 @@ impl Sender {
         accounts: HashMap<String, WorkAccount>,
         tasks: TaskTracker,
     ) -> Self {
-        let work = Arc::new(Sends { shared, accounts, waiting: Mutex::default() });
+        let turns = Semaphore::new(CALLS);
+        let work = Arc::new(Sends { shared, accounts, waiting: Mutex::default(), turns });
         Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), tasks }
     }
 
@@ -83,6 +89,7 @@ impl Sender {
             return 0;
         }
         let claim = ClaimSends { limit, lease: self.work.shared.settings.lease, accounts };
+        let leased = self.work.shared.clock.stopwatch();
         let claimed = match self.work.shared.store.claim_sends(&claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -98,7 +105,7 @@ impl Sender {
             };
             let work = Arc::clone(&self.work);
             work.shared.pulse.begin();
-            work.shared.held.hold(sending.lease, None);
+            work.shared.held.hold(sending.lease, leased, None);
             self.tasks.spawn(async move {
                 work.send(&sending).await;
                 work.shared.held.drop(sending.lease);
@@ -121,11 +128,15 @@ impl Sends {
             window_margin: settings.window_margin,
             replies_per_minute: settings.replies_per_minute,
             rate: account.rate,
+            lease: settings.lease,
         };
+        let turn = self.turns.acquire().await;
         let watch = self.shared.clock.stopwatch();
-        match self.shared.store.dispatch(sending, &policy).await {
+        let dispatched = self.shared.store.dispatch(sending, &policy).await;
+        drop(turn);
+        match dispatched {
             Ok(Dispatch::Go(dispatched_at)) => {
-                // Renewed at a third of its time, a lease had more than half of it left when this began.
+                // The lease was extended with the fence.
                 let stood_still = watch.elapsed() >= settings.lease / 2;
                 let answer = if stood_still { None } else { Some(ask(account, sending)) };
                 self.request(sending, dispatched_at, answer).await;
@@ -170,7 +181,11 @@ impl Sends {
         };
         let answered = SendAnswered { dispatched_at, attempt, answer };
         // An answer in hand is held until the store has it, also past the lease.
-        if let Err(error) = until_available(|| self.shared.store.settle_send(sending, &answered)).await {
+        let settle = || async {
+            let _turn = self.turns.acquire().await;
+            self.shared.store.settle_send(sending, &answered).await
+        };
+        if let Err(error) = until_available(settle).await {
             tracing::error!(message.id = %sending.message, error = %error, "an answer could not be settled");
         }
     }

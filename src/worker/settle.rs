@@ -28,7 +28,7 @@ pub(super) struct Settler {
 /// The task that settles.
 pub(super) struct Settling {
     shared: Arc<Shared>,
-    // Bounded all the same: there are never more settlements than slots for handlers.
+    // Bounded all the same: a store that does not settle does not hand out more work either.
     waiting: mpsc::UnboundedReceiver<Settlement>,
 }
 

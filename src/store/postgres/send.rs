@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::{PostgresStore, journal, queue};
-use crate::connectly::throttle::{Bucket, Rate};
+use crate::connectly::throttle::Bucket;
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::{Message, OwnState};
@@ -83,7 +83,7 @@ pub(super) async fn dispatch(
     let facts = facts(&mut tx, &record, conversation, now).await?;
     let verdict = decide(&facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(store, &mut tx, sending, policy.rate, now).await?,
+        Verdict::Leave => leave(store, &mut tx, sending, policy, now).await?,
         Verdict::Expire | Verdict::Suppress | Verdict::Park | Verdict::Settled => {
             let ended = sending::end(verdict, record, &job, sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
@@ -174,11 +174,11 @@ async fn leave(
     store: &PostgresStore,
     connection: &mut PgConnection,
     sending: &Sending,
-    rate: Rate,
+    policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
     let (left, bucket_now) = lock_bucket(store, connection, &sending.account).await?;
-    let mut bucket = Bucket { rate, ..left.unwrap_or_else(|| Bucket::new(rate)) };
+    let mut bucket = Bucket { rate: policy.rate, ..left.unwrap_or_else(|| Bucket::new(policy.rate)) };
     let taken = bucket.take(bucket_now);
     write_bucket(connection, &sending.account, &bucket, bucket_now).await?;
     if let Err(delay) = taken {
@@ -196,11 +196,17 @@ async fn leave(
         return Ok(Dispatch::Later(delay));
     }
     // store::dispatch (go)
-    sqlx::query("UPDATE jobs SET dispatched_at = $2 WHERE id = $1 AND dispatched_at IS NULL")
-        .bind(sending.lease.job)
-        .bind(millis(now))
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "UPDATE jobs SET dispatched_at = $2, lease_until = switchboard_now($4) + $3
+         WHERE id = $1 AND dispatched_at IS NULL",
+    )
+    .bind(sending.lease.job)
+    .bind(millis(now))
+    .bind(duration_ms(policy.lease))
+    .bind(store.clock.offset_ms())
+    .execute(&mut *connection)
+    .await?;
+    // store::dispatch (gone)
     sqlx::query("UPDATE sends SET dispatched_at = $3 WHERE message_id = $1 AND number = $2")
         .bind(sending.message)
         .bind(sending.number)

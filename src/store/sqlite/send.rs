@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{FromRow, SqliteConnection};
 
 use super::{SqliteStore, journal, json, queue, settle};
-use crate::connectly::throttle::{Bucket, Rate};
+use crate::connectly::throttle::Bucket;
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::{Message, OwnState};
@@ -82,7 +82,7 @@ pub(super) async fn dispatch(
     let facts = facts(&mut tx, &record, now).await?;
     let verdict = decide(&facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(&mut tx, sending, policy.rate, now).await?,
+        Verdict::Leave => leave(&mut tx, sending, policy, now).await?,
         Verdict::Expire | Verdict::Suppress | Verdict::Park | Verdict::Settled => {
             let ended = sending::end(verdict, record, &job, sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
@@ -171,11 +171,11 @@ async fn facts(
 async fn leave(
     connection: &mut SqliteConnection,
     sending: &Sending,
-    rate: Rate,
+    policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
     let left = bucket(connection, &sending.account).await?;
-    let mut bucket = Bucket { rate, ..left.unwrap_or_else(|| Bucket::new(rate)) };
+    let mut bucket = Bucket { rate: policy.rate, ..left.unwrap_or_else(|| Bucket::new(policy.rate)) };
     let taken = bucket.take(millis(now));
     write_bucket(connection, &sending.account, &bucket, millis(now)).await?;
     if let Err(delay) = taken {
@@ -192,11 +192,14 @@ async fn leave(
         return Ok(Dispatch::Later(delay));
     }
     // store::dispatch (go)
-    sqlx::query("UPDATE jobs SET dispatched_at = $2 WHERE id = $1 AND dispatched_at IS NULL")
-        .bind(sending.lease.job)
-        .bind(millis(now))
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "UPDATE jobs SET dispatched_at = $2, lease_until = $2 + $3 WHERE id = $1 AND dispatched_at IS NULL",
+    )
+    .bind(sending.lease.job)
+    .bind(millis(now))
+    .bind(duration_ms(policy.lease))
+    .execute(&mut *connection)
+    .await?;
     // store::dispatch (gone)
     sqlx::query("UPDATE sends SET dispatched_at = $3 WHERE message_id = $1 AND number = $2")
         .bind(sending.message)

@@ -23,6 +23,7 @@ const POLICY: SendPolicy = SendPolicy {
     window_margin: Duration::from_mins(1),
     replies_per_minute: 20,
     rate: Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN.saturating_add(9) },
+    lease: LEASE,
 };
 
 struct Desk {

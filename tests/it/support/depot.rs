@@ -34,8 +34,12 @@ pub const REFUSED: &str = "ERROR_CODE_MESSAGE_TEXT_EMPTY";
 /// What Connectly says when the window is closed.
 pub const WINDOW_CLOSED: &str = "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW";
 /// The usual limits.
-pub const POLICY: SendPolicy =
-    SendPolicy { window_margin: Duration::from_mins(1), replies_per_minute: 20, rate: rate(200, 1_000) };
+pub const POLICY: SendPolicy = SendPolicy {
+    window_margin: Duration::from_mins(1),
+    replies_per_minute: 20,
+    rate: rate(200, 1_000),
+    lease: LEASE,
+};
 
 /// A rate.
 pub const fn rate(per_second: u32, burst: u32) -> Rate {

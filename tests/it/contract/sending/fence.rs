@@ -63,6 +63,22 @@ async fn p5_what_left_is_never_claimed_again(#[values(Backend::Sqlite, Backend::
 
 #[rstest]
 #[tokio::test]
+async fn a_send_that_leaves_has_a_whole_lease(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.queue_text("hello").await;
+    let sending = depot.claim_send().await;
+    depot.pass(LEASE * 9 / 10);
+    depot.go(&sending).await;
+    depot.pass(LEASE * 9 / 10);
+    assert_eq!(depot.sweep().await, Swept::default(), "its request may still be answered");
+    depot.pass(LEASE / 10);
+    assert_eq!(depot.sweep().await, UNCONFIRMED);
+}
+
+#[rstest]
+#[tokio::test]
 async fn what_did_not_leave_is_claimed_again(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let depot = Depot::open(backend).await;
     let message = depot.queue_text("hello").await;
