@@ -81,10 +81,10 @@ impl PostgresStore {
         PgConnection::connect_with(&connect).await?.close().await?;
         let pool = connections(options.connections, connect.clone()).await?;
         // Whether a value is rare or common decides how a question is best answered, so each is planned for its own values.
-        let readers =
-            connections(READERS, connect.options([("plan_cache_mode", "force_custom_plan")])).await?;
+        let asking = connect.clone().options([("plan_cache_mode", "force_custom_plan")]);
+        let readers = connections(READERS, asking).await?;
         if options.migrate {
-            MIGRATIONS.run(&pool).await?;
+            migrate(connect).await?;
         } else {
             check_schema(&pool).await?;
         }
@@ -109,6 +109,14 @@ fn session(url: &str) -> Result<PgConnectOptions> {
         // A statement that waits longer than a verb does is nobody's any more. An instance that stands still in the middle of
         // a transaction must not hold its locks against all others for as long.
         .options([("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5s")]))
+}
+
+/// Applies what is missing of the schema, however long that takes, and however long another instance takes for it first.
+async fn migrate(connect: PgConnectOptions) -> Result<()> {
+    let mut connection = PgConnection::connect_with(&connect.options([("statement_timeout", "0")])).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 async fn connections(most: u32, connect: PgConnectOptions) -> Result<PgPool> {
@@ -218,13 +226,17 @@ impl Store for PostgresStore {
     }
 
     async fn upkeep(&self) -> Result<()> {
-        partitions::upkeep(self).await
+        in_time(partitions::upkeep(self)).await
     }
 
     async fn ping(&self) -> Result<()> {
         // store::ping
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        let read_only: bool = sqlx::query_scalar(
+            "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if read_only { Err(StoreError::Unavailable("it cannot be written to".to_owned())) } else { Ok(()) }
     }
 
     async fn close(&self) {
