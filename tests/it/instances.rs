@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use switchboard::app::Running;
 use switchboard::emulator::Inbound;
 use switchboard::{App, Context, Event, Handler, HandlerResult, Reply};
 
@@ -105,4 +106,56 @@ async fn two_instances_obey_one_pause() {
     }
     second.stop().await;
     desk.stop().await;
+}
+
+/// Instances that run one after the other, the later ones with a route more, then with the first one gone: each job is done
+/// once, by one that knows its route, and what nobody knows any more waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_changes_the_routes() {
+    let route = |name: &str| {
+        format!(
+            "[[routes]]\nname = \"{name}\"\non = [\"message.received\"]\nhandler = \"rules\"\n[[routes.rules]]\n\
+             match = {{ any = true }}\nreply = {{ text = \"{name}: {{{{ event.content.text }}}}\" }}\n"
+        )
+    };
+    let (old, both, new) = (route("old"), format!("{}{}", route("old"), route("new")), route("new"));
+    let desk = Desk::start(Backend::Postgres, &old).await;
+    desk.says(Inbound::text("1")).await;
+    desk.settled().await;
+    let second = desk.instance_with(&both).await;
+    let webhook = |instance: &Running| format!("http://{}/webhooks/connectly", instance.public_address());
+    // What the first one takes knows of one route; what the second one takes, of both, and the first leaves it the other.
+    desk.says(Inbound::text("2")).await;
+    desk.emulator.set_webhook_url(webhook(&second));
+    desk.says(Inbound::text("3")).await;
+    desk.settled().await;
+    second.worker().idle().await;
+    // The only one that knows the new route goes away and leaves a job of it to be done.
+    assert_eq!(pause(&desk, &second, &["new"]).await, 200);
+    desk.says(Inbound::text("4")).await;
+    desk.settled().await;
+    second.worker().idle().await;
+    desk.emulator.set_webhook_url(desk.webhook_url());
+    second.stop().await;
+    assert_eq!(pause(&desk, &desk.running, &[]).await, 200);
+    desk.says(Inbound::text("5")).await;
+    desk.settled().await;
+    let left = desk.list("jobs").await;
+    assert_eq!((left.len(), &left[0]["route"], &left[0]["state"]), (1, &json!("new"), &json!("ready")));
+    let third = desk.instance_with(&new).await;
+    third.worker().idle().await;
+    desk.settled().await;
+    let mut texts = desk.sent_texts();
+    texts.sort();
+    assert_eq!(texts, ["new: 3", "new: 4", "old: 1", "old: 2", "old: 3", "old: 4", "old: 5"]);
+    assert_eq!(desk.list("jobs").await, [] as [Value; 0]);
+    third.stop().await;
+    desk.stop().await;
+}
+
+/// Asks an instance to pause these routes and no others; answers with the status.
+async fn pause(desk: &Desk, instance: &Running, routes: &[&str]) -> u16 {
+    let url = format!("http://{}/api/v1/pauses", instance.admin_address());
+    let asked = desk.http.put(url).bearer_auth(TOKEN).json(&json!({ "sends": false, "routes": routes }));
+    asked.send().await.unwrap().status().as_u16()
 }

@@ -50,11 +50,7 @@ impl Desk {
         settings.listen.set_port(0);
         settings.status_lag = Duration::ZERO;
         let emulator = Emulator::start(settings, clock.clone()).await.unwrap();
-        let mut config =
-            Config::from_toml(config, &environment(&database.url, &emulator.url())).unwrap().config;
-        config.public.listen = ([127, 0, 0, 1], 0).into();
-        config.admin.listen = ([127, 0, 0, 1], 0).into();
-        config.store.connections = 4;
+        let config = configured(config, &database.url, &emulator.url());
         let running = app.start(&config, clock.clone(), true).await.unwrap();
         let http = client();
         let desk = Self { running, emulator, clock, database, http, config, app };
@@ -65,6 +61,12 @@ impl Desk {
     /// Another instance of the same service on the same database: for PostgreSQL, where there may be many.
     pub async fn second_instance(&self) -> Running {
         self.app.start(&self.config, self.clock.clone(), true).await.unwrap()
+    }
+
+    /// Another instance on the same database, with other routes.
+    pub async fn instance_with(&self, routes: &str) -> Running {
+        let config = configured(routes, &self.database.url, &self.emulator.url());
+        self.app.start(&config, self.clock.clone(), true).await.unwrap()
     }
 
     /// Where its database is, for those who reach past it.
@@ -172,6 +174,14 @@ pub fn client() -> reqwest::Client {
 pub fn client_builder() -> reqwest::ClientBuilder {
     switchboard::connectly::client::install_crypto_provider();
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30))
+}
+
+fn configured(config: &str, database: &str, emulator: &str) -> Config {
+    let mut config = Config::from_toml(config, &environment(database, emulator)).unwrap().config;
+    config.public.listen = ([127, 0, 0, 1], 0).into();
+    config.admin.listen = ([127, 0, 0, 1], 0).into();
+    config.store.connections = 4;
+    config
 }
 
 fn environment(database: &str, emulator: &str) -> Environment {
