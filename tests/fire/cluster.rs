@@ -1,6 +1,6 @@
 //! A PostgreSQL of the harness's own, to be killed: set up by the functions that `scripts/test` uses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub struct Cluster {
@@ -13,8 +13,19 @@ const VARIABLES: [&str; 5] = ["PG_BIN", "PG_USER", "PG_DIR", "PG_PORT", "POSTGRE
 
 impl Cluster {
     pub fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// Starts one whose files are in this folder, and that keeps little of what it has written to its log.
+    pub fn start_in(folder: &Path) -> Self {
+        let settings = "-c max_wal_size=64MB -c min_wal_size=32MB";
+        Self::start_with(settings, &[("TMPDIR", folder.display().to_string())])
+    }
+
+    fn start_with(settings: &str, place: &[(&'static str, String)]) -> Self {
         let print = VARIABLES.map(|name| format!("\"${name}\"")).join(" ");
-        let output = bash(&format!("find_postgres && start_postgres >&2 && printf '%s\\n' {print}"), &[]);
+        let output =
+            bash(&format!("find_postgres && start_postgres {settings} >&2 && printf '%s\\n' {print}"), place);
         let values = output.expect("PostgreSQL's server binaries are there, since the script found them");
         let variables: Vec<_> = VARIABLES.into_iter().zip(values.lines().map(str::to_owned)).collect();
         let url = variables.last().unwrap().1.clone();
@@ -23,13 +34,23 @@ impl Cluster {
 
     /// SIGKILL to the server and all its processes: nothing is written any more, and nobody is told.
     pub fn kill(&self) {
+        // Some may end by themselves meanwhile.
+        let _ = Command::new("kill").arg("-KILL").args(self.processes()).output().unwrap();
+    }
+
+    /// The server and all its processes.
+    pub fn processes(&self) -> Vec<String> {
         let folder = PathBuf::from(&self.variables[2].1);
         let file = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
         let postmaster: u32 = file.lines().next().unwrap().parse().unwrap();
         let mut processes = vec![postmaster.to_string()];
         processes.extend(children(postmaster));
-        // Some may end by themselves meanwhile.
-        let _ = Command::new("kill").arg("-KILL").args(&processes).output().unwrap();
+        processes
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        bash("as_postgres \"$PG_BIN/pg_ctl\" -D \"$PG_DIR/data\" status", &self.variables).is_some()
     }
 
     /// Starts it again, on the same port and files.

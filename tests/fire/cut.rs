@@ -25,7 +25,7 @@ pub async fn run(plan: &Plan) -> Report {
     let database = Database::fresh(plan.backend).await;
     let (url, wire) = Wire::to(&database.url).await;
     let direct = database.url.clone();
-    let mut stage = Stage::on(&direct, &url, Some(database), &Setup::quick(INSTANCES, ECHO)).await;
+    let mut stage = Stage::on(&direct, &[url], Some(database), &Setup::quick(INSTANCES, ECHO)).await;
     let load = Load::begin(&stage.gate.webhook_url(), plan.seed, PACE);
     let weather = Weather::begin(Arc::clone(&stage.emulator), plan.seed);
     let mut rng = StdRng::seed_from_u64(plan.seed);
@@ -45,6 +45,7 @@ pub async fn run(plan: &Plan) -> Report {
     let mut report = Report::default();
     report.count("times that all connections were cut", everything);
     report.count("connections cut with a commit in flight", wire.commits_cut());
+    ledger.check_answered(&mut report);
     audit(&mut stage, &ledger, &mut report).await;
     stage.strike(&mut report);
     report

@@ -24,7 +24,9 @@ const AWAY_MS: u64 = 7_000;
 
 pub async fn run(plan: &Plan) -> Report {
     let cluster = Cluster::start();
-    let mut stage = Stage::on(&cluster.url, &cluster.url, None, &Setup::quick(INSTANCES, ECHO)).await;
+    let mut stage =
+        Stage::on(&cluster.url, std::slice::from_ref(&cluster.url), None, &Setup::quick(INSTANCES, ECHO))
+            .await;
     let load = Load::begin(&stage.gate.webhook_url(), plan.seed, PACE);
     let weather = Weather::begin(Arc::clone(&stage.emulator), plan.seed);
     let mut rng = StdRng::seed_from_u64(plan.seed);
@@ -43,6 +45,7 @@ pub async fn run(plan: &Plan) -> Report {
         let running = instance.is_running();
         report.holds(running, || "an instance ended because PostgreSQL was away".to_owned());
     }
+    ledger.check_answered(&mut report);
     audit(&mut stage, &ledger, &mut report).await;
     stage.strike(&mut report);
     report

@@ -1,5 +1,5 @@
-//! The disk that SQLite writes to is full for a while, again and again. It is a small one of its own, so this needs the
-//! right to mount.
+//! The disk that the store writes to is full for a while, again and again. It is a small one of its own, so this needs the
+//! right to mount. PostgreSQL may end by that, and is started again as an operator would once there is room.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -13,6 +13,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use crate::audit::audit;
+use crate::cluster::Cluster;
+use crate::database::Backend;
 use crate::load::{Load, Pace};
 use crate::plan::Plan;
 use crate::report::Report;
@@ -21,29 +23,38 @@ use crate::weather::Weather;
 
 const PACE: Pace = Pace { rest: Duration::from_millis(100), patience: Duration::from_secs(30) };
 /// Room for the database and its log.
-const SIZE: &str = "size=128m";
+const SIZE: &str = "size=512m";
 /// The longest that there is room, and that there is none, in milliseconds.
 const PHASE_MS: u64 = 2_000;
 
 pub async fn run(plan: &Plan) -> Report {
     let disk = Disk::mount();
-    let url = format!("sqlite://{}", disk.folder.path().join("switchboard.db").display());
-    let mut stage = Stage::on(&url, &url, None, &Setup::quick(1, ECHO)).await;
+    let cluster = (plan.backend == Backend::Postgres).then(|| Cluster::start_in(disk.folder.path()));
+    let file = || format!("sqlite://{}", disk.folder.path().join("switchboard.db").display());
+    let url = cluster.as_ref().map_or_else(file, |cluster| cluster.url.clone());
+    let mut stage = Stage::on(&url, std::slice::from_ref(&url), None, &Setup::quick(1, ECHO)).await;
     let load = Load::begin(&stage.gate.webhook_url(), plan.seed, PACE);
     let weather = Weather::begin(Arc::clone(&stage.emulator), plan.seed);
     let mut rng = StdRng::seed_from_u64(plan.seed);
+    let mut restarts = 0;
     for _ in 0..plan.kills {
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..PHASE_MS))).await;
         disk.fill();
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..PHASE_MS))).await;
         disk.free();
+        if let Some(ended) = cluster.as_ref().filter(|cluster| !cluster.is_running()) {
+            ended.restart().await;
+            restarts += 1;
+        }
     }
     drop(weather);
     let ledger = load.finish().await;
     let mut report = Report::default();
     report.count("times that the disk was full", plan.kills);
+    report.count("  and PostgreSQL ended by it", restarts);
     let running = stage.instances[0].is_running();
     report.holds(running, || "the instance ended because its disk was full".to_owned());
+    ledger.check_answered(&mut report);
     audit(&mut stage, &ledger, &mut report).await;
     stage.strike(&mut report);
     report

@@ -28,10 +28,11 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Spec {
     /// The configuration file.
     pub config: PathBuf,
-    pub database: String,
     pub connectly: String,
     /// Absent: the real binary. Else the program whose handler writes this journal.
     pub journal: Option<Journal>,
+    /// How long that handler takes.
+    pub takes: Duration,
 }
 
 pub struct Instance {
@@ -43,14 +44,14 @@ pub struct Instance {
 
 impl Instance {
     /// Starts it, and does not wait until it is ready.
-    pub fn spawn(spec: &Spec, log: PathBuf) -> Self {
+    pub fn spawn(spec: &Spec, database: &str, log: PathBuf) -> Self {
         let program = match spec.journal {
             Some(_) => std::env::current_exe().unwrap(),
             None => env!("CARGO_BIN_EXE_switchboard").into(),
         };
         let mut command = Command::new(program);
         command.args(["serve", "--config"]).arg(&spec.config).env_clear().envs([
-            ("DATABASE_URL", spec.database.as_str()),
+            ("DATABASE_URL", database),
             ("SWITCHBOARD_PUBLIC__LISTEN", "127.0.0.1:0"),
             ("SWITCHBOARD_ADMIN__LISTEN", "127.0.0.1:0"),
             ("SWITCHBOARD_ADMIN_TOKEN", TOKEN),
@@ -62,6 +63,7 @@ impl Instance {
         ]);
         if let Some(journal) = &spec.journal {
             command.env(server::JOURNAL, journal.path());
+            command.env(server::TAKES, spec.takes.as_millis().to_string());
         }
         let errors = File::create(&log).unwrap();
         // A group of its own: what is typed at the terminal is for the harness, which then ends its processes.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use switchboard::clock::Clock;
 
+use crate::report::Report;
 use crate::webhooks::inbound;
 
 /// One body, and what was answered to it over all its attempts.
@@ -68,6 +69,12 @@ impl Ledger {
             Answer::None => 0,
         };
         *self.answers.entry(status).or_default() += 1;
+    }
+
+    /// Where no process ends, nobody is left without an answer.
+    pub fn check_answered(&self, report: &mut Report) {
+        let unanswered = self.answers.get(&0).copied().unwrap_or_default();
+        report.holds(unanswered == 0, || format!("{unanswered} deliveries were not answered at all"));
     }
 
     pub fn merge(&mut self, other: Self) {

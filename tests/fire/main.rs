@@ -28,6 +28,8 @@ mod rate;
 mod records;
 mod report;
 mod server;
+mod silence;
+mod slow;
 mod stage;
 mod sync;
 mod watch;

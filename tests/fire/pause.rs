@@ -34,7 +34,7 @@ pub async fn run(plan: &Plan) -> Report {
     report.count("pauses longer than a lease", pauses);
     let ledger = load.finish().await;
     let evidence = audit(&mut stage, &ledger, &mut report).await;
-    holders::check(&evidence, &stage.journal.lines(), lease, TAKE_OVER, &mut report);
+    holders::check(&evidence, &stage.journal.lines(), TAKE_OVER, &mut report);
     stage.strike(&mut report);
     report
 }

@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::database::Backend;
 use crate::report::Report;
-use crate::{crash, cut, database_killed, disk, pause, rate, sync};
+use crate::{crash, cut, database_killed, disk, pause, rate, silence, slow, sync};
 
 /// The scenarios, by what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,10 +19,14 @@ pub enum Scenario {
     Database,
     /// Connections to PostgreSQL break, also while a commit is in flight.
     Cut,
+    /// Nothing goes through to PostgreSQL, and nobody is told.
+    Silence,
     /// More is to be sent than the rate allows, and instances are killed.
     Rate,
-    /// SQLite's disk is full; needs the right to mount.
+    /// The store's disk is full; needs the right to mount.
     Disk,
+    /// The store's disk is slow; needs `strace`.
+    Slow,
     /// Waits for the disk are counted; needs `strace`.
     Sync,
 }
@@ -81,9 +85,9 @@ impl Scenario {
     /// The stores that it is about.
     fn stores(self) -> &'static [Backend] {
         match self {
-            Self::Crash => &[Backend::Sqlite, Backend::Postgres],
-            Self::Pause | Self::Database | Self::Cut | Self::Rate => &[Backend::Postgres],
-            Self::Disk | Self::Sync => &[Backend::Sqlite],
+            Self::Crash | Self::Disk | Self::Slow => &[Backend::Sqlite, Backend::Postgres],
+            Self::Pause | Self::Database | Self::Cut | Self::Silence | Self::Rate => &[Backend::Postgres],
+            Self::Sync => &[Backend::Sqlite],
         }
     }
 
@@ -93,10 +97,10 @@ impl Scenario {
         match self {
             Self::Crash => Some((8, 0)),
             Self::Pause => Some((0, 1)),
-            Self::Database => Some((2, 0)),
+            Self::Database | Self::Silence => Some((2, 0)),
             Self::Cut => Some((20, 0)),
             Self::Rate => Some((0, 3)),
-            Self::Disk | Self::Sync => None,
+            Self::Disk | Self::Slow | Self::Sync => None,
         }
     }
 
@@ -154,8 +158,10 @@ impl Plan {
             Scenario::Pause => pause::run(self).await,
             Scenario::Database => database_killed::run(self).await,
             Scenario::Cut => cut::run(self).await,
+            Scenario::Silence => silence::run(self).await,
             Scenario::Rate => rate::run(self).await,
             Scenario::Disk => disk::run(self).await,
+            Scenario::Slow => slow::run(self).await,
             Scenario::Sync => sync::run(self).await,
         }
     }

@@ -13,18 +13,20 @@ use crate::journal::{Line, What};
 
 /// Names the journal.
 pub const JOURNAL: &str = "FIRE_JOURNAL";
-/// How long the handler takes: so that a kill or a pause finds some of it under way.
-const TAKES: Duration = Duration::from_millis(150);
+/// How long the handler takes, in milliseconds.
+pub const TAKES: &str = "FIRE_TAKES";
 
 pub async fn main() -> ExitCode {
     let path = std::env::var(JOURNAL).unwrap();
     let file = OpenOptions::new().append(true).create(true).open(path).unwrap();
-    App::new().handler("journal", Journal { file: Arc::new(file) }).main().await
+    let takes = Duration::from_millis(std::env::var(TAKES).unwrap().parse().unwrap());
+    App::new().handler("journal", Journal { file: Arc::new(file), takes }).main().await
 }
 
 /// Writes when it begins and when it ends, and answers with the text and who it was.
 struct Journal {
     file: Arc<File>,
+    takes: Duration,
 }
 
 impl Journal {
@@ -35,11 +37,30 @@ impl Journal {
     }
 }
 
+/// One call of the handler. It ends with it, also where it is stopped in the middle.
+struct Run<'a> {
+    journal: &'a Journal,
+    event: &'a Event,
+}
+
+impl<'a> Run<'a> {
+    fn begin(journal: &'a Journal, event: &'a Event) -> Self {
+        journal.note(What::Start, event);
+        Self { journal, event }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.journal.note(What::End, self.event);
+    }
+}
+
 impl Handler for Journal {
     async fn handle(&self, event: &Event, _context: &Context) -> HandlerResult {
-        self.note(What::Start, event);
-        tokio::time::sleep(TAKES).await;
-        self.note(What::End, event);
+        let run = Run::begin(self, event);
+        tokio::time::sleep(self.takes).await;
+        drop(run);
         let text = event.content().and_then(|content| content.text.clone()).unwrap_or_default();
         Ok(Reply::text(format!("You said: {text} by {}", std::process::id())).into())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::emulator::{Emulator, Inbound, Rate, Retry, Settings};
 use tempfile::TempDir;
@@ -50,6 +50,8 @@ pub struct Setup {
     pub instances: usize,
     pub config: String,
     pub journal: bool,
+    /// How long the handler that keeps it takes: so that what befalls an instance finds some of it under way.
+    pub takes: Duration,
     /// What the emulator lets through.
     pub rate: Rate,
 }
@@ -62,7 +64,7 @@ impl Setup {
              [accounts.default]\nrate = {{ per_second = 1000, burst = 1000 }}\n{route}"
         );
         let rate = Rate { per_second: 10_000, burst: 10_000 };
-        Self { instances, config, journal: route == JOURNAL, rate }
+        Self { instances, config, journal: route == JOURNAL, takes: Duration::from_millis(150), rate }
     }
 }
 
@@ -74,6 +76,8 @@ pub struct Stage {
     /// Where the database is, for those who read it past Switchboard.
     pub database_url: String,
     http: reqwest::Client,
+    /// How the instances reach it.
+    ways: Vec<String>,
     spec: Spec,
     folder: TempDir,
     started: u32,
@@ -86,13 +90,13 @@ impl Stage {
     pub async fn set(backend: Backend, setup: &Setup) -> Self {
         let database = Database::fresh(backend).await;
         let url = database.url.clone();
-        Self::on(&url, &url, Some(database), setup).await
+        Self::on(&url, std::slice::from_ref(&url), Some(database), setup).await
     }
 
-    /// Sets it on a database that instances reach by another way than the harness.
+    /// Sets it on a database that instances reach by other ways than the harness, in turn.
     pub async fn on(
         database_url: &str,
-        for_instances: &str,
+        for_instances: &[String],
         database: Option<Database>,
         setup: &Setup,
     ) -> Self {
@@ -105,9 +109,9 @@ impl Stage {
         let journal = Journal::new(folder.path().join("journal"));
         let spec = Spec {
             config,
-            database: for_instances.to_owned(),
             connectly: emulator.url(),
             journal: setup.journal.then(|| journal.clone()),
+            takes: setup.takes,
         };
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let mut stage = Self {
@@ -117,6 +121,7 @@ impl Stage {
             journal,
             database_url: database_url.to_owned(),
             http,
+            ways: for_instances.to_vec(),
             spec,
             folder,
             started: 0,
@@ -124,8 +129,8 @@ impl Stage {
             _database: database,
         };
         for index in 0..setup.instances {
-            let log = stage.next_log();
-            stage.instances.push(Instance::spawn(&stage.spec, log));
+            let instance = stage.start(index);
+            stage.instances.push(instance);
             stage.await_ready(index).await;
         }
         stage.watch = Some(Watch::begin(stage.gate.behind()));
@@ -140,8 +145,12 @@ impl Stage {
 
     /// Starts an instance that was killed, and does not wait until it is ready.
     pub fn spawn(&mut self, index: usize) {
+        self.instances[index] = self.start(index);
+    }
+
+    fn start(&mut self, index: usize) -> Instance {
         let log = self.next_log();
-        self.instances[index] = Instance::spawn(&self.spec, log);
+        Instance::spawn(&self.spec, &self.ways[index % self.ways.len()], log)
     }
 
     /// Waits until an instance is ready.
@@ -174,6 +183,14 @@ impl Stage {
             well &= instance.end().await;
         }
         well
+    }
+
+    /// Holds back every send, or lets them go on.
+    pub async fn pause_sends(&self, pause: bool) {
+        let admin = self.instances[0].admin().unwrap();
+        let paused = json!({ "sends": pause, "routes": [] });
+        let request = self.http.put(format!("http://{admin}/api/v1/pauses")).bearer_auth(TOKEN).json(&paused);
+        request.send().await.unwrap().error_for_status().unwrap();
     }
 
     /// Where logs and journal are.

@@ -11,6 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,8 @@ struct Shared {
     commits: AtomicU32,
     cut: AtomicU32,
     all: Mutex<CancellationToken>,
+    /// Whether bytes go through.
+    flows: watch::Sender<bool>,
 }
 
 /// How a connection ended.
@@ -51,6 +54,7 @@ impl Wire {
             commits: AtomicU32::new(0),
             cut: AtomicU32::new(0),
             all: Mutex::new(CancellationToken::new()),
+            flows: watch::Sender::new(true),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle();
         (options.port(port).to_url_lossy().to_string(), Self { shared, task })
@@ -61,6 +65,16 @@ impl Wire {
         let mut all = self.shared.all.lock().unwrap();
         all.cancel();
         *all = CancellationToken::new();
+    }
+
+    /// Nothing goes through any more, and nobody is told: as when a host or a network dies.
+    pub fn fall_silent(&self) {
+        self.shared.flows.send_replace(false);
+    }
+
+    /// Everything goes through again, also what was held up.
+    pub fn flow(&self) {
+        self.shared.flows.send_replace(true);
     }
 
     /// Cuts this many connections, each when its next COMMIT has gone through and before it is answered.
@@ -97,7 +111,7 @@ async fn carry(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let (mut from_server, to_server) = server.into_split();
     let end = tokio::select! {
         end = asks(from_client, to_server, shared) => end?,
-        answered = copy(&mut from_server, &mut to_client) => answered.map(|_| End::ByItself)?,
+        answered = answers(&mut from_server, &mut to_client, shared) => answered.map(|()| End::ByItself)?,
     };
     drop(to_client);
     if matches!(end, End::AfterCommit) {
@@ -114,6 +128,7 @@ async fn asks(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, shared: &Sh
         if length == 0 {
             return Ok(End::ByItself);
         }
+        shared.flowing().await;
         let asked = &buffer[..length];
         let commits = asked.windows(COMMIT.len()).any(|part| part == COMMIT);
         if commits && shared.take_commit() {
@@ -127,7 +142,24 @@ async fn asks(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, shared: &Sh
     }
 }
 
+async fn answers(server: &mut OwnedReadHalf, client: &mut OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = server.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        shared.flowing().await;
+        client.write_all(&buffer[..length]).await?;
+    }
+}
+
 impl Shared {
+    async fn flowing(&self) {
+        // The sender is here.
+        let _ = self.flows.subscribe().wait_for(|flows| *flows).await;
+    }
+
     /// Whether this commit is one to be cut off.
     fn take_commit(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);

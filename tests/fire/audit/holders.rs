@@ -28,17 +28,13 @@ struct Blow {
 struct Story {
     runs: BTreeMap<String, Vec<Run>>,
     blows: Vec<Blow>,
-    lease_ms: i64,
 }
 
-pub fn check(
-    evidence: &Evidence<'_>,
-    lines: &[Line],
-    lease: Duration,
-    take_over: Duration,
-    report: &mut Report,
-) {
-    let story = Story::tell(lines, lease);
+/// How soon after it goes on a process has noticed that it stood still.
+const WAKING_MS: i64 = 500;
+
+pub fn check(evidence: &Evidence<'_>, lines: &[Line], take_over: Duration, report: &mut Report) {
+    let story = Story::tell(lines);
     let (mut again, mut beside, mut stale) = (0, 0, 0);
     for (event, runs) in &story.runs {
         again += u32::from(runs.len() > 1);
@@ -95,9 +91,8 @@ fn pairs(runs: &[Run]) -> impl Iterator<Item = (&Run, &Run)> {
 }
 
 impl Story {
-    fn tell(lines: &[Line], lease: Duration) -> Self {
-        let lease_ms = i64::try_from(lease.as_millis()).unwrap();
-        let mut story = Self { runs: BTreeMap::new(), blows: Vec::new(), lease_ms };
+    fn tell(lines: &[Line]) -> Self {
+        let mut story = Self { runs: BTreeMap::new(), blows: Vec::new() };
         for (place, line) in lines.iter().enumerate() {
             let (process, at) = (line.process, line.at);
             let runs = story.runs.entry(line.event.clone()).or_default();
@@ -132,7 +127,7 @@ impl Story {
     fn has_just_woken(&self, run: &Run) -> bool {
         self.blows.iter().any(|blow| {
             let since = run.began_at - blow.at;
-            blow.what == What::Continue && blow.process == run.process && (0..self.lease_ms).contains(&since)
+            blow.what == What::Continue && blow.process == run.process && (0..WAKING_MS).contains(&since)
         })
     }
 
