@@ -23,8 +23,8 @@ use crate::store::work::{Answer, ClaimSends, Dispatch, SendAnswered, Sending};
 
 /// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
 const CONCURRENCY: usize = 100;
-/// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for its rate one after the other anyway, and whatever
-/// waits there holds a connection that accepting and renewing need.
+/// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for
+/// its rate one after the other anyway, and whatever waits there holds a connection that accepting and renewing need.
 const CALLS: usize = 4;
 /// How long an account waits after Connectly refused its key: a person has to put it right.
 const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
