@@ -150,6 +150,7 @@ impl Running {
             shutdown: stopping.clone(),
             clock,
             window_margin: config.sending.window_margin,
+            retention: config.retention.policy(),
             metrics: Arc::clone(&metrics),
         });
         let drain = config.worker.drain;
@@ -308,6 +309,7 @@ fn settings(config: &Config) -> Settings {
         drain: config.worker.drain,
         window_margin: config.sending.window_margin,
         replies_per_minute: config.replies.per_minute,
+        retention: config.retention.policy(),
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::section::Section;
 use super::shown;
+use crate::model::retention::Retention;
 
 /// The hours of a day, since the standard library's durations end there.
 const DAY: u64 = 24;
@@ -31,15 +32,14 @@ impl RetentionConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         let range = || Duration::from_hours(1)..=Duration::from_hours(36_500 * DAY);
-        let config = Self {
+        Self {
             bodies: section.duration("bodies", range()).unwrap_or(default.bodies),
             events: section.duration("events", range()).unwrap_or(default.events),
-        };
-        let changed =
-            [("bodies", config.bodies != default.bodies), ("events", config.events != default.events)];
-        for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
-            section.warn(key, "not available in this release; everything is kept");
         }
-        config
+    }
+
+    /// What is done by it.
+    pub const fn policy(&self) -> Retention {
+        Retention { bodies: self.bodies, events: self.events }
     }
 }

@@ -15,5 +15,6 @@ pub mod json;
 pub mod message;
 pub mod outcome;
 pub mod pauses;
+pub mod retention;
 pub mod sending;
 pub mod template;

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod postgres;
 pub mod query;
 pub mod question;
+pub mod retention;
 pub mod rows;
 pub mod sqlite;
 pub mod talk;
@@ -50,6 +51,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
+use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
 
 /// The result of every verb.
@@ -137,6 +139,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Opts a customer out or in: after `Ok`, every message to somebody who is out is suppressed at the moment of sending.
     async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>>;
+
+    // Forgetting ---------------------------------------------------------------------------------------------------
+
+    /// Takes away some of what is older than is kept, in small transactions that hold nobody up; call it again while it says
+    /// that there may be more. PostgreSQL drops bodies and events by whole months of their receipt, so there they may live
+    /// up to a month longer.
+    ///
+    /// A job that waits or runs stays, and so does the message it sends.
+    async fn purge(&self, keep: &Keep) -> Result<Purged>;
+
+    /// Erases a customer in one transaction: after `Ok`, no table holds their number, name or text, and whoever still works
+    /// on a job of theirs can settle nothing. `None` when there is no such customer.
+    ///
+    /// What arrives of them later is of a new customer.
+    async fn erase(&self, customer: CustomerId) -> Result<Option<Erased>>;
 
     // Upkeep -------------------------------------------------------------------------------------------------------
 

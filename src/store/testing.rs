@@ -14,6 +14,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId
 use crate::model::job::{Job, JobState, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
+use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::query::{
@@ -61,6 +62,8 @@ pub(crate) struct FakeStore {
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
     pub(crate) paused: Mutex<Pauses>,
     pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
+    /// What each round of a purge was to keep; the third is the last.
+    pub(crate) purges: Mutex<Vec<Keep>>,
     /// What becomes of each group that is committed; `None` fails.
     pub(crate) commits: Option<Commits>,
     /// Commits wait for a permit each, when there is a gate.
@@ -192,6 +195,19 @@ impl Store for FakeStore {
             ..customer.clone()
         };
         Ok(customer.map(opted))
+    }
+
+    async fn purge(&self, keep: &Keep) -> Result<Purged> {
+        fail(self.fails_to_change)?;
+        let mut rounds = self.purges.lock().unwrap();
+        rounds.push(*keep);
+        Ok(Purged { events: 2, more: rounds.len() < 3, ..Purged::default() })
+    }
+
+    async fn erase(&self, id: CustomerId) -> Result<Option<Erased>> {
+        fail(self.fails_to_change)?;
+        let known = self.customers.iter().any(|customer| customer.id == id);
+        Ok(known.then_some(Erased { events: 3, identities: 1, ..Erased::default() }))
     }
 
     async fn sweep(&self, _known: &RouteKnowledge) -> Result<Swept> {

@@ -28,6 +28,7 @@ use crate::connectly::client::Client;
 use crate::connectly::throttle::Rate;
 use crate::handler::AnyHandler;
 use crate::model::job::RetryPolicy;
+use crate::model::retention::Retention;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -73,6 +74,8 @@ pub struct Settings {
     pub window_margin: Duration,
     /// The most replies per conversation and minute.
     pub replies_per_minute: u32,
+    /// How long things are kept.
+    pub retention: Retention,
 }
 
 /// What the loops share.

@@ -1,9 +1,10 @@
-//! What has to be done now and then: the sweep, and making the store ready for the coming months.
+//! What has to be done now and then: the sweep, making the store ready for the coming months, and retention.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use crate::store::retention;
 use crate::store::work::RouteKnowledge;
 
 /// How long a job waits for somebody who knows its route or account, before a person has to look.
@@ -22,10 +23,30 @@ pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>, accounts: Vec<
         }
         sweep(&shared, &known).await;
         round += 1;
-        if round.is_multiple_of(SWEEPS_PER_UPKEEP)
-            && let Err(error) = shared.store.upkeep().await
-        {
-            tracing::warn!(error = %error, "the store's upkeep failed; it is tried again");
+        if round.is_multiple_of(SWEEPS_PER_UPKEEP) {
+            shared.shutdown.run_until_cancelled(keep_house(&shared)).await;
+        }
+    }
+}
+
+async fn keep_house(shared: &Shared) {
+    if let Err(error) = shared.store.upkeep().await {
+        tracing::warn!(error = %error, "the store's upkeep failed; it is tried again");
+    }
+    let keep = shared.settings.retention.keep(shared.clock.now());
+    match retention::purge(shared.store.as_ref(), &keep).await {
+        Ok(purged) if purged.is_anything() => tracing::info!(
+            bodies = purged.bodies,
+            events = purged.events,
+            messages = purged.messages,
+            jobs = purged.jobs,
+            conversations = purged.conversations,
+            customers = purged.customers,
+            "what is older than is kept was taken away"
+        ),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(error = %error, "retention failed; it is tried again");
         }
     }
 }

@@ -89,10 +89,9 @@ fn listeners_must_not_collide() {
 
 #[test]
 fn settings_without_effect_are_warned_of() {
-    let text = "spool.path = \"/tmp\"\nretention.bodies = \"91d\"\nretention.events = \"400d\"";
+    let text = "spool.path = \"/tmp\"\nretention.bodies = \"91d\"";
     insta::assert_snapshot!(load(text, &[]).unwrap().warnings.join("\n"), @r"
     spool.path: not available in this release; while PostgreSQL is down, deliveries are answered 503
-    retention.bodies: not available in this release; everything is kept
     ");
 }
 

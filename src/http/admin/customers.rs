@@ -1,4 +1,4 @@
-//! Customers: who one is, and whether they want to be written to.
+//! Customers: who one is, whether they want to be written to, and that nothing is left of them.
 //!
 //! One is named by our id, a phone number or a user id. A number may be known to several accounts, each of which has a
 //! customer of its own: then `account` says which is meant.
@@ -24,7 +24,7 @@ const MOST_CONVERSATIONS: u32 = 200;
 
 pub(super) fn router() -> Router<AdminState> {
     Router::new()
-        .route("/api/v1/customers/{id}", get(one))
+        .route("/api/v1/customers/{id}", get(one).delete(erase))
         .route("/api/v1/customers/{id}/opt-out", post(opt_out))
         .route("/api/v1/customers/{id}/opt-in", post(opt_in))
 }
@@ -86,6 +86,13 @@ async fn opt(state: &AdminState, customer: &CustomerProfile, out: bool) -> Resul
     Ok(json::answer(&customer))
 }
 
+/// Answers how much of the customer there was.
+async fn erase(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
+    let erased = state.store.erase(customer.id).await?.ok_or_else(Problem::not_found)?;
+    tracing::info!(customer.id = %customer.id, events = erased.events, messages = erased.messages, "a customer was erased");
+    Ok(json::answer(&erased))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::Method;
@@ -134,6 +141,19 @@ mod tests {
             assert_refused(call(&admin.router, get(&path)).await, 405).await;
         }
         let unknown = request(Method::POST, "/api/v1/customers/+15550100009/opt-out");
+        assert_refused(call(&admin.router, unknown).await, 404).await;
+    }
+
+    #[tokio::test]
+    async fn an_erased_customer_is_counted_and_an_unknown_one_is_not_found() {
+        let admin = admin(|store| store.customers = vec![customer(1, "default")]);
+        let path = format!("/api/v1/customers/{}", customer_id(1));
+        let erased = read_json(call(&admin.router, request(Method::DELETE, &path)).await).await;
+        assert_eq!(
+            (&erased["events"], &erased["identities"], &erased["jobs"]),
+            (&3.into(), &1.into(), &0.into())
+        );
+        let unknown = request(Method::DELETE, "/api/v1/customers/+15550100009");
         assert_refused(call(&admin.router, unknown).await, 404).await;
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod page;
 mod path;
 mod pauses;
+mod purge;
 mod query;
 mod replays;
 mod retries;
@@ -38,6 +39,7 @@ pub use self::routes::RouteInfo;
 use crate::clock::Clock;
 use crate::http::frame;
 use crate::ingest::replay::Replayer;
+use crate::model::retention::Retention;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -64,6 +66,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// Kept before a window's end.
     pub window_margin: Duration,
+    /// How long things are kept.
+    pub retention: Retention,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
 }
@@ -92,6 +96,7 @@ fn behind_token(state: AdminState) -> Router {
         .merge(retries::router())
         .merge(routes::router())
         .merge(pauses::router())
+        .merge(purge::router())
         .merge(metrics::router())
         .route("/api/v1", any(frame::not_found))
         .route("/api/v1/", any(frame::not_found))

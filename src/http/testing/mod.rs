@@ -24,6 +24,7 @@ use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;
 use crate::ingest::Signals;
 use crate::ingest::replay::Replayer;
+use crate::model::retention::Retention;
 use crate::routing::{Route, Routes};
 pub(super) use crate::store::testing::{FakeStore, Ping};
 use crate::telemetry::Metrics;
@@ -64,6 +65,7 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
         shutdown: shutdown.clone(),
         clock: clock.clone(),
         window_margin: Duration::from_mins(1),
+        retention: Retention { bodies: Duration::from_hours(24), events: Duration::from_hours(240) },
         metrics: Arc::new(Metrics::new()),
     };
     Admin { router: admin::router(state), store, ready, committed, shutdown, clock }

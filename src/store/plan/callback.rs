@@ -1,5 +1,6 @@
 //! What of callback data is put into the index by which people find it.
 
+use sqlx::FromRow;
 use ulid::Ulid;
 
 use crate::model::callback::CallbackKey;
@@ -7,6 +8,22 @@ use crate::model::id::Id;
 
 /// A key, and the event or message whose callback data has it.
 pub type KeyOf = (CallbackKey, Ulid);
+
+/// An event or a message with the callback data it carries.
+#[derive(FromRow)]
+pub struct Carrier<Id> {
+    /// Its id.
+    pub id: Id,
+    /// The data, as JSON text.
+    pub callback_data: Option<String>,
+}
+
+impl<Of> Carrier<Id<Of>> {
+    /// What [`keys`] takes.
+    pub fn as_pair(&self) -> (Id<Of>, Option<&str>) {
+        (self.id, self.callback_data.as_deref())
+    }
+}
 
 /// The keys of what carries callback data, in the order of the index.
 pub fn keys<'a, Of>(carriers: impl IntoIterator<Item = (Id<Of>, Option<&'a str>)>) -> Vec<KeyOf> {

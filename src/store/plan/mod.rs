@@ -14,6 +14,7 @@ pub mod pauses;
 pub mod people;
 pub mod replay;
 pub mod replies;
+pub mod retention;
 pub mod sending;
 pub mod settle;
 pub mod timeline;

@@ -21,3 +21,20 @@ pub(super) async fn insert(connection: &mut PgConnection, keys: &[KeyOf]) -> Res
     .await?;
     Ok(())
 }
+
+/// Forgets where these keys were found.
+pub(super) async fn remove(connection: &mut PgConnection, keys: &[KeyOf]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // store::callback_keys (remove)
+    sqlx::query(
+        "DELETE FROM callback_keys c USING unnest($1::bytea[], $2::uuid[]) AS k (key, id)
+         WHERE c.key = k.key AND c.id = k.id",
+    )
+    .bind(keys.iter().map(|(key, _)| key.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, id)| Uuid::from_u128(id.0)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

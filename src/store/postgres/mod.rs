@@ -8,17 +8,20 @@ mod callback;
 mod claim;
 mod commit;
 mod conversations;
+mod erase;
 mod events;
 mod inspect;
 mod jobs;
 mod journal;
 mod merge;
 mod messages;
+mod months;
 mod partitions;
 mod pauses;
 mod people;
 mod queue;
 mod replay;
+mod retention;
 mod send;
 mod settle;
 mod sweep;
@@ -50,6 +53,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
+use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -219,6 +223,14 @@ impl Store for PostgresStore {
 
     async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
         repeat(self, || conversations::opt(self, customer, out)).await
+    }
+
+    async fn purge(&self, keep: &Keep) -> Result<Purged> {
+        repeat(self, || retention::purge(self, keep)).await
+    }
+
+    async fn erase(&self, customer: CustomerId) -> Result<Option<Erased>> {
+        repeat(self, || erase::erase(self, customer)).await
     }
 
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {

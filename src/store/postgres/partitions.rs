@@ -18,7 +18,7 @@ const MONTHS_BEHIND: i32 = 1;
 /// Months after the current one.
 const MONTHS_AHEAD: i32 = 2;
 /// Tables whose key is a ULID as uuid.
-const BY_ID: [&str; 4] = ["events", "bodies", "outcomes", "callback_keys"];
+pub(super) const BY_ID: [&str; 4] = ["events", "bodies", "outcomes", "callback_keys"];
 
 /// Makes what is missing from last month to the month after next. One instance at a time; the others find it done.
 pub(super) async fn upkeep(store: &PostgresStore) -> Result<()> {
@@ -43,10 +43,10 @@ pub(super) async fn upkeep(store: &PostgresStore) -> Result<()> {
 
 /// A calendar month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Month(Date);
+pub(super) struct Month(Date);
 
 impl Month {
-    fn of(at: Timestamp) -> Self {
+    pub(super) fn of(at: Timestamp) -> Self {
         Self(at.to_zoned(TimeZone::UTC).date().first_of_month())
     }
 
@@ -62,7 +62,7 @@ impl Month {
         format!("{table}_{:04}_{:02}", self.0.year(), self.0.month())
     }
 
-    fn of_name(name: &str) -> Option<Self> {
+    pub(super) fn of_name(name: &str) -> Option<Self> {
         let mut parts = name.rsplitn(3, '_');
         let month = parts.next()?.parse().ok()?;
         let year = parts.next()?.parse().ok()?;

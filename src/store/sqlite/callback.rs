@@ -18,15 +18,34 @@ pub(super) async fn insert(connection: &mut SqliteConnection, keys: &[KeyOf]) ->
     if keys.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> =
-        keys.iter().map(|(key, id)| KeyColumns { key: hex(key.as_bytes()), id: id.to_string() }).collect();
     // store::callback_keys
     sqlx::query(
         "INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($1)
          WHERE true ON CONFLICT DO NOTHING",
     )
-    .bind(json(&rows)?)
+    .bind(columns(keys)?)
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Forgets where these keys were found.
+pub(super) async fn remove(connection: &mut SqliteConnection, keys: &[KeyOf]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // store::callback_keys (remove)
+    sqlx::query(
+        "DELETE FROM callback_keys WHERE (key, id) IN (
+             SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($1))",
+    )
+    .bind(columns(keys)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn columns(keys: &[KeyOf]) -> Result<String> {
+    let column = |(key, id): &KeyOf| KeyColumns { key: hex(key.as_bytes()), id: id.to_string() };
+    json(&keys.iter().map(column).collect::<Vec<_>>())
 }

@@ -13,6 +13,7 @@ mod callback;
 mod claim;
 mod commit;
 mod conversations;
+mod erase;
 mod events;
 mod file;
 mod inspect;
@@ -24,6 +25,7 @@ mod pauses;
 mod people;
 mod queue;
 mod replay;
+mod retention;
 mod send;
 mod settle;
 mod sweep;
@@ -62,6 +64,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, Id, JobId, MessageId
 use crate::model::job::{Job, Lease};
 use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
+use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -146,6 +149,8 @@ async fn writer(connect: SqliteConnectOptions) -> Result<SqlitePool> {
         .journal_mode(SqliteJournalMode::Wal)
         // A 200 promises that the event is on disk (P1): each commit waits for it.
         .synchronous(SqliteSynchronous::Full)
+        // What is deleted is overwritten: erased is erased, also in free pages.
+        .pragma("secure_delete", "on")
         .pragma("cache_size", WRITER_CACHE)
         .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
         .pragma("journal_size_limit", LARGEST_IDLE_LOG);
@@ -265,6 +270,14 @@ impl Store for SqliteStore {
 
     async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
         conversations::opt(self, customer, out).await
+    }
+
+    async fn purge(&self, keep: &Keep) -> Result<Purged> {
+        retention::purge(self, keep).await
+    }
+
+    async fn erase(&self, customer: CustomerId) -> Result<Option<Erased>> {
+        erase::erase(self, customer).await
     }
 
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {

@@ -4,6 +4,7 @@ mod accepting;
 mod asking;
 mod claiming;
 mod conversations;
+mod forgetting;
 mod inspecting;
 mod merging;
 mod pausing;

@@ -1,0 +1,166 @@
+//! What goes when a customer is erased, and what retention takes away row by row, as both databases do it.
+//!
+//! To make a new table part of it: one line in [`ERASED`], and one in [`BY_ROW`] where it grows with traffic.
+
+use crate::model::id::JobId;
+use crate::model::retention::{Erased, Keep, Purged};
+use crate::store::rows::millis;
+
+/// The most rows of a kind that one transaction of a purge takes: few enough that nobody waits for it.
+pub const BATCH: i64 = 500;
+
+/// What rows of a table belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// An event.
+    Event,
+    /// A message.
+    Message,
+    /// A conversation.
+    Conversation,
+    /// The customer.
+    Customer,
+}
+
+/// One table that holds something of a customer.
+#[derive(Debug)]
+pub struct Holding {
+    /// Its name.
+    pub table: &'static str,
+    /// The column that says whose a row is.
+    pub column: &'static str,
+    /// What stands in it.
+    pub of: Of,
+    /// Where its rows are counted.
+    pub count: fn(&mut Erased, u64),
+}
+
+/// Everything that holds something of a customer, in the order in which it goes. The index of callback data and the rows of
+/// `customers` themselves go apart.
+///
+/// `dedupe` stays: it holds nothing but ids and digests, and a delivery that is repeated must not bring back what was
+/// erased.
+pub const ERASED: [Holding; 14] = [
+    Holding {
+        table: "bodies",
+        column: "event_id",
+        of: Of::Event,
+        count: |erased, rows| erased.bodies += rows,
+    },
+    Holding {
+        table: "outcomes",
+        column: "event_id",
+        of: Of::Event,
+        count: |erased, rows| erased.jobs += rows,
+    },
+    Holding {
+        table: "outcomes",
+        column: "message_id",
+        of: Of::Message,
+        count: |erased, rows| erased.jobs += rows,
+    },
+    Holding { table: "jobs", column: "event_id", of: Of::Event, count: |erased, rows| erased.jobs += rows },
+    Holding {
+        table: "jobs",
+        column: "message_id",
+        of: Of::Message,
+        count: |erased, rows| erased.jobs += rows,
+    },
+    Holding { table: "idempotency", column: "message_id", of: Of::Message, count: |_, _| {} },
+    Holding { table: "sends", column: "message_id", of: Of::Message, count: |_, _| {} },
+    Holding {
+        table: "messages",
+        column: "id",
+        of: Of::Message,
+        count: |erased, rows| erased.messages += rows,
+    },
+    Holding { table: "events", column: "id", of: Of::Event, count: |erased, rows| erased.events += rows },
+    Holding {
+        table: "handler_state",
+        column: "conversation_id",
+        of: Of::Conversation,
+        count: |erased, rows| erased.states += rows,
+    },
+    Holding { table: "rule_uses", column: "conversation_id", of: Of::Conversation, count: |_, _| {} },
+    Holding {
+        table: "conversations",
+        column: "id",
+        of: Of::Conversation,
+        count: |erased, rows| erased.conversations += rows,
+    },
+    Holding {
+        table: "identities",
+        column: "customer_id",
+        of: Of::Customer,
+        count: |erased, rows| erased.identities += rows,
+    },
+    Holding { table: "customers", column: "id", of: Of::Customer, count: |_, _| {} },
+];
+
+/// Before what a row has to lie, to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// This time, in milliseconds.
+    Time(i64),
+    /// The first id that a time can have.
+    Id(JobId),
+}
+
+/// Rows that are taken away by a statement with the bound as `$1`, and the number of rows as `$2`.
+#[derive(Debug)]
+pub struct Step {
+    /// What it takes.
+    pub statement: &'static str,
+    /// Its bound.
+    pub before: fn(&Keep) -> Before,
+    /// Where its rows are counted.
+    pub count: fn(&mut Purged, u64),
+}
+
+/// What goes row by row in the same way on both databases. A job that waits or runs stays, however old it is.
+pub const BY_ROW: [Step; 3] = [
+    Step {
+        statement: "DELETE FROM jobs WHERE id IN (
+             SELECT id FROM jobs WHERE parked_at IS NOT NULL AND id < $1 ORDER BY id LIMIT $2)",
+        before: |keep| Before::Id(JobId::first_at(keep.events_since)),
+        count: |purged, rows| purged.jobs += rows,
+    },
+    Step {
+        statement: "DELETE FROM idempotency WHERE (account, key) IN (
+             SELECT account, key FROM idempotency WHERE created_at < $1 LIMIT $2)",
+        before: |keep| Before::Time(millis(keep.requests_since)),
+        count: |_, _| {},
+    },
+    Step {
+        statement: "DELETE FROM rule_uses WHERE (route, rule, conversation_id) IN (
+             SELECT route, rule, conversation_id FROM rule_uses WHERE used_at < $1 LIMIT $2)",
+        before: |keep| Before::Time(millis(keep.events_since)),
+        count: |_, _| {},
+    },
+];
+
+/// Messages that no job is about any more, the oldest first: those with an id before `$1`, at most `$2`.
+pub const OLD_MESSAGES: &str = "SELECT m.id, m.callback_data FROM messages m
+    WHERE m.id < $1 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.message_id = m.id)
+    ORDER BY m.id LIMIT $2";
+
+/// Conversations of which nothing is left, at most `$2`, with the bound as `$1`.
+pub const EMPTY_CONVERSATIONS: &str = "SELECT c.id FROM conversations c
+    WHERE c.last_event_at < $1 AND c.created_at < $1
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.conversation_id = c.id)
+      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.conversation_id = c.id)
+      AND NOT EXISTS (SELECT 1 FROM conversations s WHERE s.merged_into = c.id)
+    ORDER BY c.id LIMIT $2";
+
+/// Customers without a conversation who did not opt out, at most `$2`, with the bound as `$1`.
+pub const IDLE_CUSTOMERS: &str = "SELECT c.id FROM customers c
+    WHERE c.opted_out_at IS NULL AND c.created_at < $1
+      AND NOT EXISTS (SELECT 1 FROM conversations o WHERE o.customer_id = c.id)
+    ORDER BY c.id LIMIT $2";
+
+/// What a customer's number or user id looks like in bytes that nobody understood.
+pub fn trace(value: &str) -> &[u8] {
+    // Written with or without its plus.
+    value.strip_prefix('+').unwrap_or(value).as_bytes()
+}

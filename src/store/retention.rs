@@ -1,0 +1,19 @@
+//! Retention from its beginning to its end, in rounds that let others in between.
+
+use std::time::Duration;
+
+use super::{Result, Store};
+use crate::model::retention::{Keep, Purged};
+
+/// Between two rounds: others come first.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Takes away everything that is older than is kept, and counts it.
+pub async fn purge(store: &dyn Store, keep: &Keep) -> Result<Purged> {
+    let mut purged = store.purge(keep).await?;
+    while purged.more {
+        tokio::time::sleep(PAUSE).await;
+        purged.add(&store.purge(keep).await?);
+    }
+    Ok(purged)
+}

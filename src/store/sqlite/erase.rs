@@ -1,0 +1,126 @@
+//! Erasing one customer.
+//!
+//! The connection that writes overwrites what it deletes, so nothing is left in free pages; afterwards the write-ahead log,
+//! which still has what the pages held before, is emptied too.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+
+use super::{SqliteStore, callback, hex, json};
+use crate::model::id::{ConversationId, CustomerId, EventId, MessageId};
+use crate::model::retention::Erased;
+use crate::store::Result;
+use crate::store::plan::callback::{Carrier, keys};
+use crate::store::plan::retention::{ERASED, Of, trace};
+
+/// How often to try to empty the log: a question that is being answered still reads from it.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn erase(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased>> {
+    let mut tx = store.write().await?;
+    let Some(names) = names(&mut tx, customer).await? else { return Ok(None) };
+    // store::erase (conversations)
+    let conversations: Vec<ConversationId> =
+        sqlx::query_scalar("SELECT id FROM conversations WHERE customer_id = $1")
+            .bind(customer)
+            .fetch_all(&mut *tx)
+            .await?;
+    let conversations = json(&conversations)?;
+    let (mut events, messages) = said(&mut tx, &conversations).await?;
+    events.extend(misunderstood(&mut tx, &names).await?);
+    callback::remove(&mut tx, &keys(events.iter().map(Carrier::as_pair))).await?;
+    callback::remove(&mut tx, &keys(messages.iter().map(Carrier::as_pair))).await?;
+    let events = json(&events.iter().map(|event| event.id).collect::<Vec<_>>())?;
+    let messages = json(&messages.iter().map(|message| message.id).collect::<Vec<_>>())?;
+    let customer = json(&[customer])?;
+    let mut erased = Erased::default();
+    for holding in &ERASED {
+        let owners = match holding.of {
+            Of::Event => &events,
+            Of::Message => &messages,
+            Of::Conversation => &conversations,
+            Of::Customer => &customer,
+        };
+        let statement = format!(
+            "DELETE FROM {} WHERE {} IN (SELECT value FROM json_each($1))",
+            holding.table, holding.column
+        );
+        // store::erase
+        let gone = sqlx::query(AssertSqlSafe(statement)).bind(owners).execute(&mut *tx).await?;
+        (holding.count)(&mut erased, gone.rows_affected());
+    }
+    tx.commit().await?;
+    empty_log(store).await?;
+    Ok(Some(erased))
+}
+
+/// What a customer is known by; nothing when there is no such customer.
+async fn names(connection: &mut SqliteConnection, customer: CustomerId) -> Result<Option<Vec<String>>> {
+    // store::erase (customer)
+    let known: Option<CustomerId> = sqlx::query_scalar("SELECT id FROM customers WHERE id = $1")
+        .bind(customer)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if known.is_none() {
+        return Ok(None);
+    }
+    // store::erase (names)
+    let names =
+        sqlx::query_scalar("SELECT value FROM identities WHERE customer_id = $1 AND kind <> 'former_id'")
+            .bind(customer)
+            .fetch_all(connection)
+            .await?;
+    Ok(Some(names))
+}
+
+/// Everything of these conversations.
+async fn said(
+    connection: &mut SqliteConnection,
+    conversations: &str,
+) -> Result<(Vec<Carrier<EventId>>, Vec<Carrier<MessageId>>)> {
+    // store::erase (what was said)
+    let events = sqlx::query_as(
+        "SELECT id, callback_data FROM events WHERE conversation_id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(conversations)
+    .fetch_all(&mut *connection)
+    .await?;
+    // store::erase (messages)
+    let messages = sqlx::query_as(
+        "SELECT id, callback_data FROM messages WHERE conversation_id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(conversations)
+    .fetch_all(connection)
+    .await?;
+    Ok((events, messages))
+}
+
+/// Events of no conversation whose bytes hold one of these names.
+async fn misunderstood(connection: &mut SqliteConnection, names: &[String]) -> Result<Vec<Carrier<EventId>>> {
+    let names: Vec<String> = names.iter().map(|name| hex(trace(name))).collect();
+    // store::erase (what was not understood)
+    let events = sqlx::query_as(
+        "SELECT e.id, e.callback_data FROM events e JOIN bodies b ON b.event_id = e.id
+         WHERE e.conversation_id IS NULL
+           AND EXISTS (SELECT 1 FROM json_each($1) AS n WHERE instr(b.body, unhex(n.value)) > 0)",
+    );
+    Ok(events.bind(json(&names)?).fetch_all(connection).await?)
+}
+
+/// Moves the log into the database and cuts it to nothing.
+async fn empty_log(store: &SqliteStore) -> Result<()> {
+    for _ in 0..TRIES {
+        // store::erase (log)
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&store.writer).await?;
+        if row.try_get::<i64, _>("busy")? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    tracing::warn!(
+        "the write-ahead log is still being read: what was erased stays in it until the next checkpoint"
+    );
+    Ok(())
+}
