@@ -17,4 +17,5 @@ pub mod outcome;
 pub mod pauses;
 pub mod retention;
 pub mod sending;
+pub mod stats;
 pub mod template;

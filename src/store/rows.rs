@@ -20,6 +20,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::{Message, Origin, OwnState, SendKind, Statuses};
+use crate::model::stats::{Failures, Lag};
 
 /// A time as it is stored.
 pub fn millis(at: Timestamp) -> i64 {
@@ -400,4 +401,44 @@ impl SendingRow {
             campaign: self.campaign,
         })
     }
+}
+
+/// How many messages are in a state.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of the question")]
+pub struct StateCount {
+    pub state: String,
+    pub count: i64,
+}
+
+impl StateCount {
+    /// The state and the count.
+    pub fn into_pair(self) -> (String, u64) {
+        (self.state, self.count.unsigned_abs())
+    }
+}
+
+/// Failed messages that have something in common.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of the question")]
+pub struct FailuresRow {
+    pub code: Option<String>,
+    pub campaign: Option<String>,
+    pub business: Option<String>,
+    pub hour: i64,
+    pub count: i64,
+}
+
+impl FailuresRow {
+    /// The same.
+    pub fn into_failures(self) -> Failures {
+        let Self { code, campaign, business, hour, count } = self;
+        Failures { code, campaign, business, hour, count: count.unsigned_abs() }
+    }
+}
+
+/// The median and the 95th percentile, which may be one row; nothing when there was nothing to measure.
+pub fn lag_of(took: &[i64]) -> Option<Lag> {
+    let (median, high) = (took.first()?, took.last()?);
+    Some(Lag { p50_ms: *median, p95_ms: *high })
 }

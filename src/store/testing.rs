@@ -16,6 +16,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::stats::Figures;
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
@@ -50,6 +51,8 @@ pub(crate) struct FakeStore {
     pub(crate) customers: Vec<CustomerProfile>,
     /// `None` fails.
     pub(crate) counts: Option<Vec<JobCount>>,
+    /// `None` fails.
+    pub(crate) figures: Option<Figures>,
     pub(crate) ping: Ping,
     /// Why questions about events fail.
     pub(crate) fails: Option<fn() -> StoreError>,
@@ -312,5 +315,10 @@ impl Store for FakeStore {
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
         self.counts.clone().map_or_else(unused, Ok)
+    }
+
+    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
+        *self.message_filter.lock().unwrap() = Some(filter.clone());
+        self.figures.clone().map_or_else(unused, Ok)
     }
 }

@@ -4,7 +4,7 @@
 //! the most precise: `codes` is the one table of them, `answer` the one place that classifies an answer.
 
 mod answer;
-mod codes;
+pub mod codes;
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,7 @@ mod query;
 mod replays;
 mod retries;
 mod routes;
+mod stats;
 mod tail;
 
 use std::sync::Arc;
@@ -95,6 +96,7 @@ fn behind_token(state: AdminState) -> Router {
         .merge(replays::router())
         .merge(retries::router())
         .merge(routes::router())
+        .merge(stats::router())
         .merge(pauses::router())
         .merge(purge::router())
         .merge(metrics::router())

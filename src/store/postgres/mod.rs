@@ -24,6 +24,7 @@ mod replay;
 mod retention;
 mod send;
 mod settle;
+mod stats;
 mod sweep;
 
 use std::future::Future;
@@ -55,6 +56,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::stats::Figures;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -314,5 +316,9 @@ impl Store for PostgresStore {
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
         in_time(jobs::counts(self)).await
+    }
+
+    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
+        in_time(stats::stats(self, filter)).await
     }
 }

@@ -28,6 +28,7 @@ mod replay;
 mod retention;
 mod send;
 mod settle;
+mod stats;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::stats::Figures;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -363,5 +365,9 @@ impl Store for SqliteStore {
 
     async fn job_counts(&self) -> Result<Vec<JobCount>> {
         jobs::counts(self).await
+    }
+
+    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
+        stats::stats(self, filter).await
     }
 }

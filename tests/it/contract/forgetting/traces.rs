@@ -38,9 +38,9 @@ async fn in_tables(depot: &Depot, texts: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for table in tables {
         for text in texts {
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
             let asked = format!(
-                "SELECT count(*) FROM {table} t WHERE strpos(t::text, '{text}') > 0 OR strpos(t::text, '{hex}') > 0"
+                "SELECT count(*) FROM {table} t WHERE strpos(t::text, '{text}') > 0
+                     OR strpos(t::text, encode(convert_to('{text}', 'UTF8'), 'hex')) > 0"
             );
             let rows: i64 =
                 sqlx::query_scalar(AssertSqlSafe(asked)).fetch_one(&mut connection).await.unwrap();

@@ -1,0 +1,194 @@
+//! How messages fared lately, and how much waits.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use axum::routing::get;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::AdminState;
+use super::query::Query;
+use crate::connectly::error::codes;
+use crate::http::json;
+use crate::http::problem::Problem;
+use crate::model::job::JobState;
+use crate::model::stats::{Figures, Funnel, Lag, Share};
+use crate::store::query::{JobCount, MessageFilter};
+
+/// How far back to look unless the question says.
+const SPAN: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn router() -> Router<AdminState> {
+    Router::new().route("/api/v1/stats", get(show))
+}
+
+#[derive(Serialize)]
+struct Stats {
+    since: Timestamp,
+    until: Timestamp,
+    funnel: Funnel,
+    states: BTreeMap<String, u64>,
+    lag: BTreeMap<&'static str, Lag>,
+    failures: Failures,
+    queue: Queue,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the answer")]
+struct Failures {
+    by_code: Vec<OfCode>,
+    by_campaign: Vec<OfCampaign>,
+    by_business: Vec<OfBusiness>,
+    by_hour: Vec<OfHour>,
+}
+
+/// What failed for one reason, and what to do about it.
+#[derive(Serialize)]
+struct OfCode {
+    error_code: Option<String>,
+    messages: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meaning: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct OfCampaign {
+    campaign: Option<String>,
+    messages: u64,
+}
+
+#[derive(Serialize)]
+struct OfBusiness {
+    business: Option<String>,
+    messages: u64,
+}
+
+#[derive(Serialize)]
+struct OfHour {
+    hour: Timestamp,
+    messages: u64,
+}
+
+/// All unfinished and parked jobs, whatever the question is about.
+#[derive(Serialize)]
+struct Queue {
+    ready: i64,
+    running: i64,
+    parked: i64,
+    /// When the job that has waited longest for somebody to take it fell due.
+    oldest_due_at: Option<Timestamp>,
+}
+
+async fn show(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
+    let mut query = Query::read(&uri)?;
+    let account = query.text("account")?;
+    let business = query.party("business")?;
+    let campaign = query.text("campaign")?;
+    let (since, until) = (query.time("since")?, query.time("until")?);
+    query.finish()?;
+    let until = until.unwrap_or_else(|| state.clock.now());
+    let since = since.unwrap_or_else(|| until.saturating_sub(SPAN).unwrap_or(Timestamp::MIN));
+    let filter = MessageFilter {
+        account,
+        business,
+        campaign,
+        since: Some(since),
+        until: Some(until),
+        ..MessageFilter::default()
+    };
+    let figures = state.store.stats(&filter).await?;
+    let jobs = state.store.job_counts().await?;
+    Ok(json::answer(&Stats::of(figures, &jobs, since, until)))
+}
+
+impl Stats {
+    fn of(figures: Figures, jobs: &[JobCount], since: Timestamp, until: Timestamp) -> Self {
+        let breakdown = figures.breakdown();
+        let waiting = |state| jobs.iter().filter(|jobs| jobs.state == state).map(|jobs| jobs.count).sum();
+        let queue = Queue {
+            ready: waiting(JobState::Ready),
+            running: waiting(JobState::Running),
+            parked: waiting(JobState::Parked),
+            oldest_due_at: figures.oldest_due_at,
+        };
+        let failures = Failures {
+            by_code: all(breakdown.codes, |(error_code, messages)| OfCode {
+                meaning: error_code.as_deref().and_then(codes::meaning),
+                advice: error_code.as_deref().and_then(codes::advice),
+                error_code,
+                messages,
+            }),
+            by_campaign: all(breakdown.campaigns, |(campaign, messages)| OfCampaign { campaign, messages }),
+            by_business: all(breakdown.businesses, |(business, messages)| OfBusiness { business, messages }),
+            by_hour: all(breakdown.hours, |(hour, messages)| OfHour { hour, messages }),
+        };
+        let funnel = figures.funnel();
+        Self { since, until, funnel, states: figures.states, lag: figures.lags, failures, queue }
+    }
+}
+
+fn all<T, U>(shares: Vec<Share<T>>, shown: impl Fn(Share<T>) -> U) -> Vec<U> {
+    shares.into_iter().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::testing::{admin, assert_refused, call, count, get, read_json};
+    use crate::model::stats;
+
+    fn figures() -> Figures {
+        Figures {
+            states: [("read".to_owned(), 3), ("failed".to_owned(), 2)].into(),
+            failures: vec![stats::Failures {
+                code: Some("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW".to_owned()),
+                campaign: None,
+                business: Some("+15550100002".to_owned()),
+                hour: 490_896,
+                count: 2,
+            }],
+            lags: [("sent_to_delivered", Lag { p50_ms: 800, p95_ms: 2_000 })].into(),
+            oldest_due_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_day_is_shown_from_every_side() {
+        let admin = admin(|store| {
+            store.figures = Some(figures());
+            store.counts = Some(vec![count("echo", JobState::Ready, 4), count("echo", JobState::Parked, 1)]);
+        });
+        let mut shown = read_json(call(&admin.router, get("/api/v1/stats?business=15550100002")).await).await;
+        let filter = admin.store.message_filter.lock().unwrap().clone().unwrap();
+        assert_eq!(filter.business.as_deref(), Some("+15550100002"));
+        let (since, until) = (filter.since.unwrap(), filter.until.unwrap());
+        assert_eq!(until.duration_since(since), SPAN);
+        assert!(
+            admin.clock.now().duration_since(until)
+                < SignedDuration::try_from(Duration::from_mins(1)).unwrap()
+        );
+        for time in ["since", "until"] {
+            shown.as_object_mut().unwrap().remove(time).unwrap();
+        }
+        insta::assert_snapshot!(serde_json::to_string_pretty(&shown).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_stats_do_not_take_is_named() {
+        let admin = admin(|store| store.figures = Some(figures()));
+        for (query, parameter) in
+            [("state=read", "state"), ("since=yesterday", "since"), ("limit=5", "limit")]
+        {
+            let refused = call(&admin.router, get(&format!("/api/v1/stats?{query}"))).await;
+            assert_eq!(assert_refused(refused, 400).await["parameter"], parameter);
+        }
+    }
+}
