@@ -26,6 +26,7 @@ use crate::http::{admin, public};
 use crate::ingest::replay::Replayer;
 use crate::ingest::{Ingest, Signals};
 use crate::model::job::RetryPolicy;
+use crate::model::retention::Retention;
 use crate::routing::{Route, Routes};
 use crate::store::{self, OpenOptions, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -150,7 +151,7 @@ impl Running {
             shutdown: stopping.clone(),
             clock,
             window_margin: config.sending.window_margin,
-            retention: config.retention.policy(),
+            retention: retention(config),
             metrics: Arc::clone(&metrics),
         });
         let drain = config.worker.drain;
@@ -301,6 +302,10 @@ fn route_info(config: &RouteConfig) -> RouteInfo {
     }
 }
 
+fn retention(config: &Config) -> Retention {
+    Retention { bodies: config.retention.bodies, events: config.retention.events }
+}
+
 fn settings(config: &Config) -> Settings {
     Settings {
         concurrency: config.worker.concurrency,
@@ -309,7 +314,7 @@ fn settings(config: &Config) -> Settings {
         drain: config.worker.drain,
         window_margin: config.sending.window_margin,
         replies_per_minute: config.replies.per_minute,
-        retention: config.retention.policy(),
+        retention: retention(config),
     }
 }
 

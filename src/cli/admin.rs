@@ -57,6 +57,21 @@ impl Admin {
         self.json(self.http.post(self.url(path)).json(body)).await
     }
 
+    /// Posts a document to an address with parameters, and gets one back.
+    pub async fn post_to(&self, path: &[&str], query: &Query, body: &Value) -> Result<Document, AdminError> {
+        self.json(self.http.post(self.url(path)).query(query).json(body)).await
+    }
+
+    /// Posts a document whose work may take long, and gets one back.
+    pub async fn work(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
+        self.document(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// Deletes a thing, which may take long, and gets a document of what went.
+    pub async fn delete(&self, path: &[&str], query: &Query) -> Result<Document, AdminError> {
+        self.document(self.http.delete(self.url(path)).query(query)).await
+    }
+
     /// Puts a document in the place of another and gets it back.
     pub async fn put(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
         self.json(self.http.put(self.url(path)).json(body)).await
@@ -116,7 +131,11 @@ impl Admin {
     }
 
     async fn json(&self, request: RequestBuilder) -> Result<Document, AdminError> {
-        let response = self.send(request.timeout(REQUEST_TIMEOUT)).await?;
+        self.document(request.timeout(REQUEST_TIMEOUT)).await
+    }
+
+    async fn document(&self, request: RequestBuilder) -> Result<Document, AdminError> {
+        let response = self.send(request).await?;
         let body = response.bytes().await.map_err(|error| self.broken(error))?;
         serde_json::from_slice(&body).map_err(|_| AdminError::Strange { url: self.base.to_string() })
     }

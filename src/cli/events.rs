@@ -61,8 +61,9 @@ enum Action {
     },
 }
 
+/// Which events.
 #[derive(Debug, clap::Args)]
-struct Filter {
+pub(super) struct Filter {
     /// Of this type
     #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(EventType::ALL.map(EventType::as_str)))]
     event_type: Option<String>,
@@ -77,7 +78,8 @@ struct Filter {
 }
 
 impl Filter {
-    fn query(&self) -> Query {
+    /// As the API takes it.
+    pub(super) fn query(&self) -> Query {
         let mut query = Query::new();
         add(&mut query, "type", self.event_type.as_deref());
         add(&mut query, "status", self.status.as_deref());
@@ -87,7 +89,7 @@ impl Filter {
     }
 }
 
-fn parse_id(text: &str) -> Result<EventId, &'static str> {
+pub(super) fn parse_id(text: &str) -> Result<EventId, &'static str> {
     EventId::parse(text).ok_or("expected an event's id, 26 letters and digits")
 }
 

@@ -1,6 +1,7 @@
 //! What narrows a list: a period of time, and whom or what it is about.
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::admin::Query;
 use super::moment::Moment;
@@ -73,4 +74,9 @@ fn parse_callback(text: &str) -> Result<(String, String), &'static str> {
 /// Adds one name and its value, if there is one.
 pub fn add(query: &mut Query, name: &str, value: Option<&str>) {
     query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+}
+
+/// The same names and values as the fields of a body.
+pub fn body_of(query: Query) -> Value {
+    query.into_iter().map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>().into()
 }

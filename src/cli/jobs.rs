@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::admin::{Admin, Query};
 use super::document;
-use super::filter::{Period, add};
+use super::filter::{Period, add, body_of};
 use super::list::{self, Listing, TEXT_WIDTH, text};
 use super::terminal::{Terminal, clip};
 use crate::clock::Clock;
@@ -27,9 +27,11 @@ enum Action {
     /// Shows one job and its attempts
     #[command(after_help = "Example:\n  switchboard jobs show 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
     Show(One),
-    /// Tries a parked job again, at the end of its lane
-    #[command(after_help = "Examples:\n  switchboard jobs retry 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
-    Retry(One),
+    /// Tries a parked job again, at the end of its lane, or all of a route or a time
+    #[command(
+        after_help = "Examples:\n  switchboard jobs retry 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z\n  switchboard jobs retry --route front-desk --since 2h"
+    )]
+    Retry(Retry),
     /// Gives a job up: it will not be tried again
     #[command(after_help = "Example:\n  switchboard jobs discard 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z")]
     Discard(One),
@@ -62,6 +64,25 @@ struct One {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["id", "kind", "route", "since", "until"]))]
+struct Retry {
+    /// The job's id
+    #[arg(value_parser = parse_id, conflicts_with_all = ["kind", "route", "since", "until"])]
+    id: Option<JobId>,
+    /// All parked deliveries to a route, or all parked sends
+    #[arg(long, value_parser = PossibleValuesParser::new([JobKind::Deliver.as_str(), JobKind::Send.as_str()]))]
+    kind: Option<String>,
+    /// All parked ones of this route
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    #[command(flatten)]
+    period: Period,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
+}
+
 fn parse_id(text: &str) -> Result<JobId, &'static str> {
     JobId::parse(text).ok_or("expected a job's id, 26 letters and digits")
 }
@@ -84,7 +105,10 @@ pub async fn run(
             let job = admin.get(&["jobs", &one.id.to_string()], &Query::new()).await?;
             Ok(document::show(&job, one.json, terminal)?)
         }
-        Action::Retry(one) => act(&one, "retry", admin, terminal).await,
+        Action::Retry(Retry { id: Some(id), json, .. }) => {
+            act(&One { id, json }, "retry", admin, terminal).await
+        }
+        Action::Retry(retry) => retry_all(&retry, admin, clock, terminal).await,
         Action::Discard(one) => act(&one, "discard", admin, terminal).await,
     }
 }
@@ -112,6 +136,24 @@ async fn print_list(
 async fn act(one: &One, action: &str, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
     let job = admin.post(&["jobs", &one.id.to_string(), action], &json!({})).await?;
     Ok(document::show(&job, one.json, terminal)?)
+}
+
+async fn retry_all(
+    args: &Retry,
+    admin: &Admin,
+    clock: &Clock,
+    terminal: &mut Terminal<'_>,
+) -> anyhow::Result<()> {
+    let mut which = Query::new();
+    add(&mut which, "kind", args.kind.as_deref());
+    add(&mut which, "route", args.route.as_deref());
+    args.period.add_to(&mut which, clock.now());
+    let answer = admin.work(&["jobs", "retry"], &body_of(which)).await?;
+    if args.json {
+        return Ok(terminal.json(answer.get())?);
+    }
+    let answer: Value = admin.read(&answer)?;
+    Ok(terminal.line(&format!("{} jobs are ready again", text(&answer, "/jobs")))?)
 }
 
 fn cells(job: &Value) -> [String; 8] {
@@ -172,6 +214,22 @@ mod tests {
             answer(&server, "POST", &format!("/api/v1/jobs/{ID}/{action}"), response).await;
             let printed = run(&server, &["jobs", action, ID]).await.unwrap();
             assert_eq!(printed.out(), format!("id     {ID}\nstate  {state}\n"));
+        }
+    }
+
+    #[tokio::test]
+    async fn all_parked_jobs_of_a_route_are_retried_and_something_has_to_be_named() {
+        let server = MockServer::start().await;
+        let response = ResponseTemplate::new(200).set_body_json(json!({"jobs": 12}));
+        answer(&server, "POST", "/api/v1/jobs/retry", response).await;
+        let line = ["jobs", "retry", "--route", "front-desk", "--since", "2026-01-01T00:00:00Z"];
+        assert_eq!(run(&server, &line).await.unwrap().out(), "12 jobs are ready again\n");
+        let body: serde_json::Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
+        assert_eq!(body, json!({"route": "front-desk", "since": "2026-01-01T00:00:00Z"}));
+        for line in
+            [&["switchboard", "jobs", "retry"][..], &["switchboard", "jobs", "retry", ID, "--route", "a"]]
+        {
+            assert!(<crate::cli::Cli as clap::Parser>::try_parse_from(line).is_err(), "{line:?}");
         }
     }
 

@@ -17,11 +17,15 @@ use crate::config::{Config, Environment, Problems};
 pub mod admin;
 pub mod check;
 pub mod config;
+pub mod confirm;
 pub mod connection;
+pub mod conversations;
+pub mod customers;
 pub mod dev;
 pub mod document;
 pub mod emulate;
 pub mod endpoint;
+pub mod erase;
 pub mod events;
 pub mod filter;
 pub mod healthcheck;
@@ -33,6 +37,8 @@ pub mod migrate;
 pub mod moment;
 pub mod pauses;
 pub mod problem;
+pub mod purge;
+pub mod replay;
 pub mod routes;
 pub mod serve;
 pub mod server;
@@ -47,6 +53,7 @@ pub mod terminal;
 mod testing;
 pub mod until;
 pub mod verify;
+pub mod why;
 
 use admin::Admin;
 use connection::Connection;
@@ -88,6 +95,13 @@ pub enum Command {
     Events(events::Args),
     /// Lists and shows messages and how far they got; settles those that nobody knows about
     Messages(messages::Args),
+    /// Tells what happened to a message, step by step, and if it failed why, and what to do
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::Args),
+    /// Lists conversations with their windows, and shows what was said in one
+    Conversations(conversations::Args),
+    /// Shows a customer; notes that one wants no messages, or wants them again
+    Customers(customers::Args),
     /// Lists unfinished and parked work, tries it again or gives it up
     Jobs(jobs::Args),
     /// Holds back all sends, or one route, until it is resumed
@@ -96,6 +110,15 @@ pub enum Command {
     /// Lets go on what was paused
     #[command(after_help = pauses::RESUME_EXAMPLES)]
     Resume(pauses::Args),
+    /// Delivers stored events to their handlers once more
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Args),
+    /// Takes away now what is older than `retention` says
+    #[command(after_help = purge::EXAMPLES)]
+    Purge(purge::Args),
+    /// Erases everything of one customer, for good
+    #[command(after_help = erase::EXAMPLES)]
+    Erase(erase::Args),
     /// Shows which events go to which handler
     Routes(routes::Args),
     /// Sends signed events to a running server, as Connectly would
@@ -221,6 +244,12 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Events(args) => events::run(args, &admin()?, &surroundings.clock, terminal).await,
         Command::Messages(args) => messages::run(args, &admin()?, &surroundings.clock, terminal).await,
         Command::Jobs(args) => jobs::run(args, &admin()?, &surroundings.clock, terminal).await,
+        Command::Why(args) => why::run(args, &admin()?, &surroundings.clock, terminal).await,
+        Command::Conversations(args) => conversations::run(args, &admin()?, terminal).await,
+        Command::Customers(args) => customers::run(args, &admin()?, terminal).await,
+        Command::Replay(args) => replay::run(&args, &admin()?, &surroundings.clock, terminal).await,
+        Command::Purge(args) => purge::run(&args, &admin()?, terminal).await,
+        Command::Erase(args) => erase::run(&args, &admin()?, terminal).await,
         Command::Pause(args) => pauses::pause(&args, &admin()?, terminal).await,
         Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,
         Command::Routes(args) => routes::run(args, &admin()?, terminal).await,

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::section::Section;
 use super::shown;
-use crate::model::retention::Retention;
 
 /// The hours of a day, since the standard library's durations end there.
 const DAY: u64 = 24;
@@ -36,10 +35,5 @@ impl RetentionConfig {
             bodies: section.duration("bodies", range()).unwrap_or(default.bodies),
             events: section.duration("events", range()).unwrap_or(default.events),
         }
-    }
-
-    /// What is done by it.
-    pub const fn policy(&self) -> Retention {
-        Retention { bodies: self.bodies, events: self.events }
     }
 }

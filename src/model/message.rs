@@ -251,6 +251,9 @@ pub struct TimelineEntry {
     pub state: String,
     /// When.
     pub at: Timestamp,
+    /// How long after the line before it, in milliseconds; absent for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<i64>,
     /// The event that told us; absent for what we did ourselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,

@@ -258,6 +258,7 @@ impl Store for FakeStore {
         let queued = |message: &Message| TimelineEntry {
             state: "queued".to_owned(),
             at: message.created_at,
+            lag_ms: None,
             event_id: None,
         };
         Ok(message.map(|message| (message.clone(), vec![queued(message)])))

@@ -36,15 +36,27 @@ pub fn of(
     timeline.extend(statuses.into_iter().map(|seen| TimelineEntry {
         state: seen.status,
         at: timestamp(seen.at),
+        lag_ms: None,
         event_id: Some(seen.id),
     }));
     // Connectly's clock prints whole seconds: of equal times, what we did comes first, then the usual order.
     timeline.sort_by_key(|entry| (entry.at.as_second(), rank(&entry.state), entry.at));
+    measure(&mut timeline);
     timeline
 }
 
+/// Notes how long each step took. One that seems to go back within a second took no time that anybody knows of.
+fn measure(timeline: &mut [TimelineEntry]) {
+    let mut before = None;
+    for entry in timeline {
+        let lag = |before: Timestamp| entry.at.as_millisecond() - before.as_millisecond();
+        entry.lag_ms = before.map(|before| lag(before).max(0));
+        before = before.max(Some(entry.at));
+    }
+}
+
 fn ours(state: OwnState, at: Timestamp) -> TimelineEntry {
-    TimelineEntry { state: state.as_str().to_owned(), at, event_id: None }
+    TimelineEntry { state: state.as_str().to_owned(), at, lag_ms: None, event_id: None }
 }
 
 fn rank(state: &str) -> usize {

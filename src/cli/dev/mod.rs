@@ -1,5 +1,7 @@
 //! `dev`: everything on one desk, without any configuration.
 
+mod history;
+
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,7 +27,11 @@ use crate::telemetry::{logging, panics};
 ///
 /// Example: `switchboard dev`
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Begin with a day of a small shop's history, to ask after: events, messages, failures
+    #[arg(long)]
+    demo: bool,
+}
 
 /// The route that answers when nobody brought another.
 const EXAMPLE_ROUTE: &str = r#"
@@ -43,13 +49,13 @@ handler = "rules"
 const BUSINESS_ID: &str = "dev";
 
 pub(super) async fn run(
-    _args: &Args,
+    args: &Args,
     file: Option<&Path>,
     surroundings: &Surroundings,
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<()> {
     let folder = surroundings.folder.join(FOLDER);
-    let desk = Desk::prepare(file, surroundings, &folder).await?;
+    let desk = Desk::prepare(args, file, surroundings, &folder).await?;
     let written = desk.connection().write(&folder);
     let greeted = written.and_then(|()| desk.greet(surroundings, terminal));
     if greeted.is_ok() {
@@ -65,7 +71,12 @@ struct Desk {
     running: Running,
     emulator: Emulator,
     secrets: Secrets,
+    /// What a day of history was asked for, and came to.
+    demo: Option<Demo>,
 }
+
+/// A day of history: the events that were put in, or nothing where there were some already.
+type Demo = Option<usize>;
 
 /// Made anew at each start.
 struct Secrets {
@@ -75,6 +86,7 @@ struct Secrets {
 
 impl Desk {
     async fn prepare(
+        args: &Args,
         file: Option<&Path>,
         surroundings: &Surroundings,
         folder: &Path,
@@ -90,12 +102,13 @@ impl Desk {
         let api_key = settings.api_key.clone();
         let emulator = start_emulator(settings, &surroundings.clock).await?;
         settle(&mut config, folder, &secrets, &api_key, &emulator);
+        let demo = if args.demo { Some(tell_history(folder, &surroundings.clock).await?) } else { None };
         let started = start(&mut config, &surroundings.app, &surroundings.clock).await;
         let running = started.map_err(|error| match error {
             StartError::Config(problems) => anyhow::Error::new(Usage::of(&problems)),
             other => anyhow::Error::new(other),
         })?;
-        let desk = Self { running, emulator, secrets };
+        let desk = Self { running, emulator, secrets, demo };
         desk.emulator.set_webhook_url(desk.webhook_url());
         Ok(desk)
     }
@@ -134,6 +147,20 @@ impl Desk {
         ];
         for line in lines {
             terminal.line(&line)?;
+        }
+        match self.demo {
+            None => {}
+            Some(None) => terminal.hint(&format!(
+                "There is data already, so no history was added: remove {FOLDER}/ to begin with one."
+            ))?,
+            Some(Some(events)) => {
+                terminal.line("")?;
+                terminal.line(&format!("A day of history is there, {events} deliveries. Ask after it:"))?;
+                terminal.line("")?;
+                for asked in ["why --callback order_id=12345", "conversations list --closing"] {
+                    terminal.line(&format!("  {program} {asked}"))?;
+                }
+            }
         }
         Ok(())
     }
@@ -180,9 +207,8 @@ fn settle(
     emulator: &Emulator,
 ) {
     config.admin.token = Some(SecretString::from(secrets.token.as_str()));
-    let database = format!("sqlite://{}", folder.join("switchboard.db").display());
     // Never another store than the desk's own: its worker would swallow the messages that wait there.
-    config.store.url = Some(SecretString::from(database));
+    config.store.url = Some(SecretString::from(database(folder)));
     let account = AccountConfig {
         business_id: BUSINESS_ID.to_owned(),
         api_key: api_key.clone(),
@@ -191,6 +217,16 @@ fn settle(
         rate: crate::config::RateConfig::default(),
     };
     config.accounts = [(DEFAULT_ACCOUNT.to_owned(), account)].into();
+}
+
+/// Where the desk's data is.
+fn database(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("switchboard.db").display())
+}
+
+/// Before anything is routed, so that nobody is answered.
+async fn tell_history(folder: &Path, clock: &Clock) -> anyhow::Result<Demo> {
+    history::fill(&database(folder), clock).await.context("the day of history")
 }
 
 /// Starts the emulator, on any free port when its own is taken: two desks fit on one machine.
