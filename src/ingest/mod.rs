@@ -11,6 +11,7 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -29,6 +30,10 @@ use writer::Writer;
 const OVERHEAD: usize = 1024;
 /// The most deliveries that wait, whatever their size: memory for the queue itself.
 const QUEUE: usize = 16 * 1024;
+
+/// How long a delivery waits for its commit before it is told to come again. It may be committed all the same; its repeat
+/// finds that out.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes deliveries in. Clones share one queue.
 #[derive(Clone)]
@@ -84,7 +89,7 @@ impl Ingest {
         (Self { queue, budget, routes, clock }, task)
     }
 
-    /// Keeps a delivery: after `Ok` it is committed. Dropping the future changes nothing of that.
+    /// Keeps a delivery: after `Ok` it is committed. It answers within ten seconds, whatever the store does. Dropping the future changes nothing of that.
     pub async fn accept(&self, account: &str, body: Verified) -> Result<Receipt, IngestError> {
         let size = u32::try_from(body.bytes().len() + OVERHEAD).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
@@ -96,7 +101,8 @@ impl Ingest {
             mpsc::error::TrySendError::Full(_) => IngestError::Full,
             mpsc::error::TrySendError::Closed(_) => IngestError::Unavailable,
         })?;
-        answered.await.unwrap_or(Err(IngestError::Unavailable))
+        let answered = tokio::time::timeout(PATIENCE, answered).await;
+        answered.map_or(Err(IngestError::Unavailable), |told| told.unwrap_or(Err(IngestError::Unavailable)))
     }
 
     /// Reads the body and matches routes: everything that needs no store.

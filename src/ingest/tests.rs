@@ -120,6 +120,19 @@ async fn what_does_not_fit_is_refused_and_room_comes_back() {
     assert!(ingest.accept("default", verified("three")).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_keeps_nobody_waiting_for_good() {
+    let groups = Groups::default();
+    let (ingest, store) = ingest(&groups, Some(Semaphore::new(0)), PLENTY, nothing);
+    let (one, two) =
+        tokio::join!(ingest.accept("default", verified("one")), ingest.accept("default", verified("two")));
+    assert_eq!((one, two), (Err(IngestError::Unavailable), Err(IngestError::Unavailable)));
+    // What was taken is kept all the same.
+    store.gate.as_ref().unwrap().add_permits(10);
+    ingest.accept("default", verified("three")).await.unwrap();
+    assert_eq!(groups.all().concat(), ["one", "two", "three"]);
+}
+
 #[tokio::test]
 async fn a_client_that_is_gone_changes_nothing() {
     let groups = Groups::default();

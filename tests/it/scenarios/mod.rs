@@ -17,6 +17,7 @@
 //! | side effect and dedupe in the wrong order | [`interrupted::a_commit_that_failed_does_not_count_as_seen`] |
 //! | redaction canary | `p11_nothing_private_is_logged_or_answered` |
 //! | PostgreSQL killed in mid-commit; processes killed; connections cut | `scripts/fire` |
+//! | every connection to PostgreSQL waits | [`exhausted`] |
 //! | disk full | `a_full_disk_is_unavailable_and_passes`, beside the SQLite store |
 //! | clock step across the window's edge | `p8_what_is_late_expires` |
 //! | a burst of 3,000 events | [`deliveries::a_burst_of_3000_is_kept`] |
@@ -28,5 +29,6 @@
 //! | every byte-prefix of a valid body | [`deliveries::every_prefix_of_a_valid_body_is_kept`] |
 
 mod deliveries;
+mod exhausted;
 mod handlers;
 mod interrupted;
