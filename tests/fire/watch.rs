@@ -15,10 +15,11 @@ use crate::report::Report;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// What is known of a message, from nothing to all. A failure is as much as a delivery: neither takes the other back.
+/// What is known of a message, from nothing to all. A failure is as much as a delivery: neither takes the other back. A
+/// doubt is no knowledge: an answer that comes late may say that the message did not leave, and queue it again.
 const STATES: [(&str, u8); 7] = [
     ("queued", 0),
-    ("unconfirmed", 1),
+    ("unconfirmed", 0),
     ("accepted", 2),
     ("sent", 3),
     ("delivered", 4),
