@@ -12,7 +12,7 @@ use super::http::{REQUEST_TIMEOUT, client, root_cause};
 use super::problem::{AdminError, Problem};
 
 /// The most rows that the API puts on one page.
-const PAGE_ROWS: usize = 200;
+pub const PAGE_ROWS: usize = 200;
 
 /// One JSON document in the server's own spelling.
 pub type Document = Box<RawValue>;
@@ -77,19 +77,10 @@ impl Admin {
         self.json(self.http.put(self.url(path)).json(body)).await
     }
 
-    /// Opens a stream of server-sent events, after the one that was seen last.
-    pub async fn stream(
-        &self,
-        path: &[&str],
-        query: &Query,
-        last: Option<&str>,
-    ) -> Result<Response, AdminError> {
-        let mut request =
-            self.http.get(self.url(path)).query(query).header(header::ACCEPT, "text/event-stream");
-        if let Some(id) = last {
-            request = request.header("last-event-id", id);
-        }
-        self.send(request).await
+    /// Opens a stream of server-sent events, behind the one that was seen last.
+    pub async fn stream(&self, path: &[&str], query: &Query, last: &str) -> Result<Response, AdminError> {
+        let request = self.http.get(self.url(path)).query(query);
+        self.send(request.header(header::ACCEPT, "text/event-stream").header("last-event-id", last)).await
     }
 
     /// Gets at most `most` rows of a list, newest first, turning as many pages as it takes.
@@ -97,19 +88,33 @@ impl Admin {
         let mut rows = Vec::new();
         let mut cursor = None;
         loop {
-            let mut query = query.clone();
-            let wanted = most.saturating_sub(rows.len()).min(PAGE_ROWS);
-            query.push(("limit".into(), wanted.to_string()));
-            query.extend(cursor.map(|cursor| ("cursor".into(), cursor)));
-            let mut page: Page = self.read(&self.get(path, &query).await?)?;
-            page.data.truncate(wanted);
-            // A page without rows ends the list, whatever it says of a next one.
-            cursor = page.next.filter(|_| !page.data.is_empty());
+            let wanted = most.saturating_sub(rows.len());
+            let mut page = self.page(path, query, wanted, cursor.as_deref()).await?;
             rows.append(&mut page.data);
+            cursor = page.next;
             if cursor.is_none() || rows.len() >= most {
                 return Ok(rows);
             }
         }
+    }
+
+    /// Gets one page of a list, the one behind a cursor: at most `most` rows, and no more than [`PAGE_ROWS`].
+    pub async fn page(
+        &self,
+        path: &[&str],
+        query: &Query,
+        most: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page, AdminError> {
+        let mut query = query.clone();
+        let wanted = most.min(PAGE_ROWS);
+        query.push(("limit".into(), wanted.to_string()));
+        query.extend(cursor.map(|cursor| ("cursor".into(), cursor.to_owned())));
+        let mut page: Page = self.read(&self.get(path, &query).await?)?;
+        page.data.truncate(wanted);
+        // A page without rows ends the list, whatever it says of a next one.
+        page.next = page.next.filter(|_| !page.data.is_empty());
+        Ok(page)
     }
 
     /// Reads a document as a type of the caller's.
@@ -159,11 +164,13 @@ impl Admin {
 }
 
 /// One page of a list.
-#[derive(Deserialize)]
-struct Page {
-    data: Vec<Document>,
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    /// Its rows, newest first.
+    pub data: Vec<Document>,
+    /// The cursor of the page behind it; none at the end.
     #[serde(default)]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! What `dev` leaves in its folder, so that the other commands find it without being told.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+
+use super::draft::{self, Draft};
 
 /// The folder that `dev` keeps its things in, inside the folder it was started in.
 pub const FOLDER: &str = ".switchboard";
@@ -37,20 +39,11 @@ impl Connection {
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let made = private_folder().create(folder);
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        // The process id keeps two writers out of each other's way.
-        let draft = folder.join(format!(".{FILE}.{}", std::process::id()));
         let target = folder.join(FILE);
-        let written = remove(&draft)
-            .and_then(|()| private_file(&draft))
-            .and_then(|mut file| {
-                file.write_all(self.text().as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&draft, &target));
-        if written.is_err() {
-            // What went wrong first is what is worth telling.
-            let _ = remove(&draft);
-        }
+        let written = Draft::beside(&target).and_then(|mut draft| {
+            draft.write(self.text().as_bytes())?;
+            draft.finish()
+        });
         written.with_context(|| format!("cannot write {}", target.display()))
     }
 
@@ -74,7 +67,7 @@ impl Connection {
     /// Takes the connection away; it is fine if there is none.
     pub fn remove(folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
-        remove(&path).with_context(|| format!("cannot remove {}", path.display()))
+        draft::remove(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     fn text(&self) -> String {
@@ -90,28 +83,12 @@ impl Connection {
     }
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 fn private_folder() -> DirBuilder {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
-}
-
-/// A new file that nobody else could ever open. (On Windows the profile's own permissions must do.)
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]

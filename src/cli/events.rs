@@ -7,8 +7,9 @@ use super::admin::{Admin, Query};
 use super::document;
 use super::filter::{Period, Subject, add};
 use super::list::{self, Listing, TEXT_WIDTH, text};
-use super::tail::{self, Tail};
 use super::terminal::{Terminal, clip};
+use super::watch::Watch;
+use super::{tail, until};
 use crate::clock::Clock;
 use crate::connectly::event::status::Status;
 use crate::model::event::EventType;
@@ -74,7 +75,7 @@ pub(super) struct Filter {
     #[arg(long, value_name = "CODE")]
     error_code: Option<String>,
     #[command(flatten)]
-    subject: Subject,
+    pub(super) subject: Subject,
 }
 
 impl Filter {
@@ -122,14 +123,8 @@ pub async fn run(
         }
         Action::Body { id } => terminal.bytes(&admin.bytes(&["events", &id.to_string(), "body"]).await?)?,
         Action::Tail { filter, json } => {
-            let tail = Tail { admin, query: filter.query(), json, first_pause: tail::FIRST_PAUSE };
-            let stop = async {
-                // Without the signal there is nothing to wait for: the process ends by the system's default.
-                if tokio::signal::ctrl_c().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tail.run(stop, terminal).await?;
+            let watch = Watch::begin(admin, filter.query()).await?;
+            tail::run(&watch, json, until::interrupted(), terminal).await?;
         }
     }
     Ok(())

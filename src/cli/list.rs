@@ -1,8 +1,10 @@
 //! What every listing has in common: how many rows, as a table or as JSON.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::admin::Document;
 use super::table::Table;
@@ -22,7 +24,8 @@ pub struct Listing {
     pub json: bool,
 }
 
-fn limit(text: &str) -> Result<usize, &'static str> {
+/// Reads how many rows are wanted.
+pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|limit| *limit > 0).ok_or("expected a number from 1 on")
 }
 
@@ -52,10 +55,24 @@ pub fn table<const COLUMNS: usize>(
     }
     let mut table = Table::new(headings);
     for row in rows {
-        // A row that is no JSON cannot be: it was cut out of a document that was read.
-        table.row(cells(&serde_json::from_str(row.get()).unwrap_or_default()));
+        table.row(cells(&tree(row.get())));
     }
     table.write(terminal)
+}
+
+/// The fields of a row, each in the server's own spelling. Nothing that is an object fails here.
+pub fn fields(row: &str) -> BTreeMap<String, &RawValue> {
+    // What is no object cannot be: rows are cut out of documents that were read.
+    serde_json::from_str(row).unwrap_or_default()
+}
+
+/// A row as a tree. A field that is too strange for one (callback data may be nested without end) is null, and the others
+/// are there.
+pub fn tree(row: &str) -> Value {
+    let read = |(name, value): (String, &RawValue)| -> (String, Value) {
+        (name, serde_json::from_str(value.get()).unwrap_or_default())
+    };
+    fields(row).into_iter().map(read).collect()
 }
 
 /// The text at a place like `/customer/phone`; numbers as they print, nothing for what is not there.
@@ -64,5 +81,18 @@ pub fn text(row: &Value, pointer: &str) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strange_field_does_not_hide_the_others() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let row = format!(r#"{{"id": "01E1", "callback_data": {deep}, "name": "\ud800"}}"#);
+        assert_eq!(tree(&row), serde_json::json!({"id": "01E1", "callback_data": null, "name": null}));
+        assert_eq!(fields(&row)["callback_data"].get(), deep);
     }
 }

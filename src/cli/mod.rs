@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment, Problems};
 
 pub mod admin;
+pub mod backoff;
 pub mod check;
 pub mod config;
 pub mod confirm;
@@ -23,6 +24,7 @@ pub mod conversations;
 pub mod customers;
 pub mod dev;
 pub mod document;
+pub mod draft;
 pub mod emulate;
 pub mod endpoint;
 pub mod erase;
@@ -53,6 +55,7 @@ pub mod terminal;
 mod testing;
 pub mod until;
 pub mod verify;
+pub mod watch;
 pub mod why;
 
 use admin::Admin;
@@ -223,8 +226,8 @@ const EXIT_FAILED: u8 = 1;
 /// begins with `error:` on stderr.
 pub async fn run(cli: Cli, surroundings: Surroundings) -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    let interactive = out.is_terminal();
-    let mut terminal = Terminal::new(&mut out, &mut err, interactive);
+    let (interactive, watched) = (out.is_terminal(), err.is_terminal());
+    let mut terminal = Terminal::new(&mut out, &mut err, interactive).watched(watched);
     match dispatch(cli, &surroundings, &mut terminal).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, &mut terminal),

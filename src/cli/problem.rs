@@ -67,6 +67,17 @@ pub enum AdminError {
     },
 }
 
+impl AdminError {
+    /// Whether asking again may help: the server is restarting, or the way to it is broken.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Interrupted { .. } => true,
+            Self::Refused(problem) => problem.status.is_server_error(),
+            Self::Strange { .. } => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

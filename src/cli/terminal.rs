@@ -10,12 +10,23 @@ pub struct Terminal<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     interactive: bool,
+    watched: bool,
+    counting: bool,
 }
+
+/// Takes back what stands on the line of a screen.
+const CLEAR_LINE: &str = "\r\u{1b}[K";
 
 impl<'a> Terminal<'a> {
     /// A terminal over two streams; `interactive` says that a person reads `out`, not a file or a pipe.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, interactive: bool) -> Self {
-        Self { out, err, interactive }
+        Self { out, err, interactive, watched: false, counting: false }
+    }
+
+    /// The same terminal; `watched` says that a person reads `err`, who may like to see how far a long command has come.
+    #[must_use]
+    pub fn watched(self, watched: bool) -> Self {
+        Self { watched, ..self }
     }
 
     /// Whether a person reads the result.
@@ -31,7 +42,27 @@ impl<'a> Terminal<'a> {
 
     /// Says something beside the result, cleaned.
     pub fn hint(&mut self, text: &str) -> io::Result<()> {
+        self.clear_progress()?;
         writeln!(self.err, "{}", clean(text))
+    }
+
+    /// Says how far the command has come, in the place of what it said of that before. Only who watches sees it.
+    pub fn progress(&mut self, text: &str) -> io::Result<()> {
+        if !self.watched {
+            return Ok(());
+        }
+        self.counting = true;
+        write!(self.err, "{CLEAR_LINE}{}", clean(text))?;
+        self.err.flush()
+    }
+
+    /// Takes back what [`Terminal::progress`] said last.
+    pub fn clear_progress(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.counting) {
+            return Ok(());
+        }
+        write!(self.err, "{CLEAR_LINE}")?;
+        self.err.flush()
     }
 
     /// Prints JSON as it came, with control characters escaped: its meaning does not change.
@@ -116,6 +147,20 @@ mod tests {
         out.clear();
         Terminal::new(&mut out, &mut err, true).bytes(bytes).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "{\n[2J\u{fffd}}\n");
+    }
+
+    #[test]
+    fn progress_is_for_who_watches_and_gives_way_to_words() {
+        for (watched, expected) in
+            [(true, "\r\u{1b}[K1 row\r\u{1b}[K2 rows\r\u{1b}[Kdone\n"), (false, "done\n")]
+        {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let mut terminal = Terminal::new(&mut out, &mut err, true).watched(watched);
+            terminal.progress("1 row").unwrap();
+            terminal.progress("2 rows").unwrap();
+            terminal.hint("done").unwrap();
+            assert_eq!(String::from_utf8(err).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waiting for somebody to end a service.
+//! Waiting for somebody to end a service, or a command that goes on until then.
 //!
 //! Signals are heard on a thread of their own: a handler that blocks every thread of the runtime cannot keep a process from
 //! ending when it is told to, nor from ending in time.
@@ -8,6 +8,14 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+
+/// Waits for Ctrl-C.
+pub(super) async fn interrupted() {
+    // Without the signal there is nothing to wait for: the process ends by the system's default.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
 
 /// What a stop may last over the limit that it was given.
 const OVER_THE_LIMIT: Duration = Duration::from_secs(1);
