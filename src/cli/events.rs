@@ -9,7 +9,7 @@ use super::filter::{Period, Subject, add};
 use super::list::{self, Listing, TEXT_WIDTH, text};
 use super::terminal::{Terminal, clip};
 use super::watch::Watch;
-use super::{tail, until};
+use super::{export, tail, until};
 use crate::clock::Clock;
 use crate::connectly::event::status::Status;
 use crate::model::event::EventType;
@@ -60,6 +60,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Writes every event that matches, newest first, as JSON lines or CSV
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
 }
 
 /// Which events.
@@ -126,6 +129,7 @@ pub async fn run(
             let watch = Watch::begin(admin, filter.query()).await?;
             tail::run(&watch, json, until::interrupted(), terminal).await?;
         }
+        Action::Export(args) => export::run(args, admin, clock, terminal).await?,
     }
     Ok(())
 }

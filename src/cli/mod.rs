@@ -29,6 +29,7 @@ pub mod emulate;
 pub mod endpoint;
 pub mod erase;
 pub mod events;
+pub mod export;
 pub mod filter;
 pub mod healthcheck;
 pub mod http;
@@ -94,7 +95,7 @@ pub enum Command {
     Emulate(emulate::Args),
     /// Prints the commented reference, or the settings in effect
     Config(config::Args),
-    /// Lists and shows stored events
+    /// Lists, shows, follows and exports stored events
     Events(events::Args),
     /// Lists and shows messages and how far they got; settles those that nobody knows about
     Messages(messages::Args),

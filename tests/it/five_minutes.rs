@@ -1,84 +1,11 @@
 //! The first five minutes: `dev`, then the other commands in the same folder, as the README shows them.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
 
 use rstest::rstest;
-use serde_json::Value;
 
-/// `dev` in a folder of its own, stopped as Ctrl-C stops it.
-struct Dev {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Dev {
-    fn start(program: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(program)
-            .arg("dev")
-            .current_dir(&folder)
-            .env_clear()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains("messages list")), "it did not start");
-        Self { child, folder }
-    }
-
-    /// Runs another command in the same folder.
-    fn run(&self, line: &[&str]) -> Output {
-        let program = env!("CARGO_BIN_EXE_switchboard");
-        Command::new(program).args(line).current_dir(&self.folder).env_clear().output().unwrap()
-    }
-
-    fn prints(&self, line: &[&str]) -> String {
-        let output = self.run(line);
-        assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, line: &[&str]) -> Value {
-        serde_json::from_str(&self.prints(&[line, &["--json"]].concat())).unwrap()
-    }
-
-    /// Asks until the newest message has been read: the emulator's statuses take half a second, as in life.
-    fn read_message(&self) -> Value {
-        for _ in 0..200 {
-            let messages = self.json(&["messages", "list"]);
-            if messages[0]["state"] == "read" {
-                return messages[0].clone();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("no message was read within ten seconds: {}", self.prints(&["messages", "list"]));
-    }
-
-    fn stop(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-        assert!(
-            !self.folder.path().join(".switchboard/connection.json").exists(),
-            "nothing stale is left behind"
-        );
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn binary() -> PathBuf {
-    env!("CARGO_BIN_EXE_switchboard").into()
-}
+use super::support::dev::{Dev, binary};
 
 /// The 15-line program of the library's documentation, as a user would build it.
 fn greeter() -> PathBuf {

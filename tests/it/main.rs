@@ -5,6 +5,7 @@
 
 mod architecture;
 mod contract;
+mod export;
 mod five_minutes;
 mod fixtures;
 mod front_door;

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod database;
 pub mod depot;
 pub mod desk;
+pub mod dev;
 pub mod process;
 pub mod raw;
 pub mod store;
