@@ -35,6 +35,7 @@ pub mod healthcheck;
 pub mod http;
 pub mod jobs;
 pub mod list;
+pub mod listen;
 pub mod messages;
 pub mod migrate;
 pub mod moment;
@@ -127,6 +128,9 @@ pub enum Command {
     Routes(routes::Args),
     /// Sends signed events to a running server, as Connectly would
     Simulate(simulate::Args),
+    /// Sends live events to a program on your desk, signed as Connectly signs
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(listen::Args),
     /// Prints the signature that Connectly would send with a body
     #[command(after_help = sign::EXAMPLES)]
     Sign(sign::Args),
@@ -258,6 +262,7 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,
         Command::Routes(args) => routes::run(args, &admin()?, terminal).await,
         Command::Simulate(args) => simulate::run(args, surroundings, terminal).await,
+        Command::Listen(args) => listen::run(args, file, surroundings, &admin()?, terminal).await,
         Command::Sign(args) => sign::run(&args, file, surroundings, terminal),
         Command::Verify(args) => verify::run(&args, file, surroundings, terminal),
         Command::Healthcheck(args) => {

@@ -1,4 +1,4 @@
-//! What `sign` and `verify` have in common: a body's own bytes, and the secrets of an account.
+//! What `sign`, `verify` and `listen` have in common: a body's own bytes, and the secrets of an account.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -36,21 +36,31 @@ impl Signing {
 
     /// The keys made of the secrets, the current one first; there is at least one.
     pub fn keys(&self, file: Option<&Path>, surroundings: &Surroundings) -> anyhow::Result<Vec<Key>> {
-        if let Some(path) = &self.secret_file {
-            return Ok(vec![Key::new(&secret_in(path)?)]);
-        }
-        let loaded =
-            Config::load(file, &surroundings.environment).map_err(|problems| Usage::of(&problems))?;
-        let account = loaded.config.accounts.get(&self.account);
-        let configured: Vec<Key> =
-            account.map(|account| account.webhook_secrets.iter().map(Key::new).collect()).unwrap_or_default();
-        if !configured.is_empty() {
-            return Ok(configured);
-        }
-        let left = if self.account == DEFAULT_ACCOUNT { surroundings.connection()? } else { None };
-        let left = left.ok_or_else(|| Usage(advice(&self.account)))?;
-        Ok(vec![Key::new(&left.webhook_secret)])
+        keys(self.secret_file.as_deref(), &self.account, file, surroundings)
     }
+}
+
+/// The keys made of an account's secrets, the current one first; there is at least one. They come from the file with the
+/// secret, or else from the environment or the configuration, or else from what `dev` left.
+pub fn keys(
+    secret_file: Option<&Path>,
+    account: &str,
+    file: Option<&Path>,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Vec<Key>> {
+    if let Some(path) = secret_file {
+        return Ok(vec![Key::new(&secret_in(path)?)]);
+    }
+    let loaded = Config::load(file, &surroundings.environment).map_err(|problems| Usage::of(&problems))?;
+    let settings = loaded.config.accounts.get(account);
+    let configured: Vec<Key> =
+        settings.map(|account| account.webhook_secrets.iter().map(Key::new).collect()).unwrap_or_default();
+    if !configured.is_empty() {
+        return Ok(configured);
+    }
+    let left = if account == DEFAULT_ACCOUNT { surroundings.connection()? } else { None };
+    let left = left.ok_or_else(|| Usage(advice(account)))?;
+    Ok(vec![Key::new(&left.webhook_secret)])
 }
 
 fn advice(account: &str) -> String {

@@ -11,6 +11,7 @@ mod fixtures;
 mod front_door;
 mod instances;
 mod lifecycle;
+mod listen;
 mod model;
 mod packaging;
 mod promises;
