@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 use switchboard::model::message::Message;
+use switchboard::store::Store;
+use switchboard::store::arrival::Arrival;
 
 use crate::support::Backend;
 use crate::support::arrivals::{Post, status};
@@ -93,6 +95,37 @@ async fn p7_statuses_in_one_group(#[values(Backend::Sqlite, Backend::Postgres)] 
         told.sort_unstable();
         assert_eq!(seen, told);
     }
+}
+
+/// Each instance is told everything, one in this order and one backwards, in groups of two and of three.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p7_statuses_stored_by_two_instances_at_once(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let other = depot.store.second_instance().await;
+    for order in orders() {
+        let id = depot.clock.ulid().to_string();
+        let posts = posts(&depot, &id, &order);
+        let backwards: Vec<Arrival> =
+            posts.iter().rev().map(|post| post.again(&depot.clock).into()).collect();
+        let forwards: Vec<Arrival> = posts.into_iter().map(Into::into).collect();
+        let commit = async |store: &dyn Store, arrivals: &[Arrival], size: usize| {
+            let mut fresh = 0;
+            for group in arrivals.chunks(size) {
+                let receipts = store.commit(group).await.unwrap();
+                fresh += receipts.iter().filter(|receipt| !receipt.duplicate).count();
+            }
+            fresh
+        };
+        let (one, two) =
+            tokio::join!(commit(depot.store.as_ref(), &forwards, 2), commit(other.as_ref(), &backwards, 3));
+        assert_eq!(one + two, order.len(), "each status is one event, whoever stores it: {order:?}");
+        let (message, _) = depot.store.message(&id).await.unwrap().unwrap();
+        check(&order, &message);
+    }
+    assert_eq!(depot.messages().await.len(), orders().len());
 }
 
 #[rstest]
