@@ -4,8 +4,6 @@
 //! as a long export; it holds no lock meanwhile, and when it has waited long enough it is left half done and finished
 //! another time. The ledger's partitions stay, emptied: keys of any time must find theirs.
 
-use std::time::Duration;
-
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection};
 
 use super::PostgresStore;
@@ -17,13 +15,14 @@ use crate::store::{Result, StoreError};
 /// The advisory lock under which months go: "SWBDDROP" in ASCII.
 const LOCK: i64 = 0x5357_4244_4452_4f50;
 /// How long to wait for those who read from a month.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: &str = "10s";
 /// How long to wait for a lock that others would have to wait behind.
 const LOCK_PATIENCE: &str = "500ms";
 
 /// Drops what is older than is kept. One instance at a time; the others find it done.
 pub(super) async fn drop_before(store: &PostgresStore, keep: &Keep) -> Result<Purged> {
     let mut connection = PgConnection::connect_with(&store.pool.connect_options()).await?;
+    set(&mut connection, "statement_timeout", "0").await?;
     let dropped = drop_on(&mut connection, keep).await;
     // With the session its lock ends too, whatever became of the rest.
     connection.close().await?;
@@ -31,38 +30,38 @@ pub(super) async fn drop_before(store: &PostgresStore, keep: &Keep) -> Result<Pu
 }
 
 async fn drop_on(connection: &mut PgConnection, keep: &Keep) -> Result<Purged> {
-    let mut purged = Purged::default();
     // store::purge (one at a time)
     let alone: bool =
         sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut *connection).await?;
     if !alone {
-        return Ok(purged);
+        return Ok(Purged::default());
     }
-    let patience =
-        format!("SET statement_timeout = {}; SET lock_timeout = '{LOCK_PATIENCE}'", PATIENCE.as_millis());
-    sqlx::raw_sql(AssertSqlSafe(patience)).execute(&mut *connection).await?;
-    let bodies_end = Month::of(keep.bodies_since);
-    let events_end = Month::of(keep.events_since);
+    set(connection, "lock_timeout", LOCK_PATIENCE).await?;
     for partition in partitions(connection).await? {
-        let end = if partition.parent == "bodies" { bodies_end } else { events_end };
-        if Month::of_name(&partition.name).is_none_or(|month| month >= end) {
+        if !is_over(&partition.name, keep) {
             continue;
         }
-        let gone = if BY_ID.contains(&partition.parent.as_str()) {
-            detach_and_drop(connection, &partition).await
+        let left = if BY_ID.contains(&partition.parent.as_str()) {
+            detach(connection, &partition).await
         } else {
-            empty(connection, &partition.name, keep).await.map(|()| 0)
+            empty(connection, &partition.name, keep).await
         };
-        match gone {
-            Ok(rows) if partition.parent == "bodies" => purged.bodies += rows,
-            Ok(rows) if partition.parent == "events" => purged.events += rows,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::info!(partition = partition.name, error = %error, "a month is still in use; it goes later");
-            }
+        if let Err(error) = left {
+            tracing::info!(partition = partition.name, error = %error, "a month is still being read; it goes later");
         }
     }
-    Ok(purged)
+    drop_detached(connection, keep).await
+}
+
+/// Whether nothing in this month of a table is kept any more.
+fn is_over(name: &str, keep: &Keep) -> bool {
+    let since = if name.starts_with("bodies") { keep.bodies_since } else { keep.events_since };
+    Month::of_name(name).is_some_and(|month| month < Month::of(since))
+}
+
+async fn set(connection: &mut PgConnection, setting: &str, value: &str) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(format!("SET {setting} = '{value}'"))).execute(connection).await?;
+    Ok(())
 }
 
 #[derive(FromRow)]
@@ -87,21 +86,46 @@ async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>> {
     Ok(partitions.fetch_all(connection).await?)
 }
 
-/// Answers how many rows went. A failure on the way leaves it standing, or pending.
-async fn detach_and_drop(connection: &mut PgConnection, partition: &Partition) -> Result<u64> {
+/// Makes a month a table of its own. A failure on the way leaves it where it was, or pending.
+async fn detach(connection: &mut PgConnection, partition: &Partition) -> Result<()> {
     let Partition { parent, name, pending } = partition;
-    // store::purge (count)
-    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {name}")))
-        .fetch_one(&mut *connection)
-        .await?;
     let how = if *pending { "FINALIZE" } else { "CONCURRENTLY" };
-    for statement in
-        [format!("ALTER TABLE {parent} DETACH PARTITION {name} {how}"), format!("DROP TABLE {name}")]
-    {
-        // store::purge (month)
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    set(connection, "statement_timeout", PATIENCE).await?;
+    // store::purge (month)
+    let detached =
+        sqlx::raw_sql(AssertSqlSafe(format!("ALTER TABLE {parent} DETACH PARTITION {name} {how}")))
+            .execute(&mut *connection)
+            .await;
+    set(connection, "statement_timeout", "0").await?;
+    detached?;
+    Ok(())
+}
+
+/// Drops what was detached, now or at an earlier time, and counts it.
+async fn drop_detached(connection: &mut PgConnection, keep: &Keep) -> Result<Purged> {
+    // store::purge (detached)
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class
+         WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
+           AND relname ~ '^(events|bodies|outcomes|callback_keys)_[0-9]{4}_[0-9]{2}$'",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut purged = Purged::default();
+    for table in tables.iter().filter(|table| is_over(table, keep)) {
+        // store::purge (count)
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&mut *connection)
+            .await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {table}"))).execute(&mut *connection).await?;
+        let rows = rows.unsigned_abs();
+        if table.starts_with("bodies") {
+            purged.bodies += rows;
+        } else if table.starts_with("events") {
+            purged.events += rows;
+        }
     }
-    Ok(u64::try_from(rows).unwrap_or_default())
+    Ok(purged)
 }
 
 /// Empties a month of the ledger, unless an event that is kept named a time in it.

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::{PostgresStore, months};
+use super::PostgresStore;
 use crate::model::id::{ConversationId, CustomerId, EventId, MessageId};
 use crate::model::retention::{Keep, Purged};
 use crate::store::Result;
@@ -11,8 +11,9 @@ use crate::store::plan::retention::{
 };
 use crate::store::rows::millis;
 
-pub(super) async fn purge(store: &PostgresStore, keep: &Keep) -> Result<Purged> {
-    let mut purged = months::drop_before(store, keep).await?;
+/// Everything but whole months.
+pub(super) async fn by_row(store: &PostgresStore, keep: &Keep) -> Result<Purged> {
+    let mut purged = Purged::default();
     let full = BATCH.unsigned_abs();
     for step in &BY_ROW {
         // store::purge (by row)
