@@ -4,16 +4,30 @@ use std::any::Any;
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use serde_json::json;
+use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json;
 use super::problem::Problem;
 
-/// The router with `/livez`, and with problem documents for unknown paths and methods.
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `live` or `ready`, as was asked.
+    pub(super) status: &'static str,
+}
+
+/// The router with problem documents for unknown paths and methods.
 pub(super) fn framed(router: Router) -> Router {
-    router.route("/livez", get(livez)).method_not_allowed_fallback(method_not_allowed).fallback(not_found)
+    router.method_not_allowed_fallback(method_not_allowed).fallback(not_found)
+}
+
+/// `/livez`.
+pub(super) fn alive<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
+    OpenApiRouter::default().routes(routes!(livez))
 }
 
 /// A panic becomes a 500 without its message, which may quote anything (P11). Goes around everything else.
@@ -31,9 +45,18 @@ pub(super) async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed()
 }
 
-/// Whether the process runs and answers; it says nothing of the store, which a restart would not bring back.
+/// Whether the process runs and answers.
+///
+/// It says nothing of the store, which a restart would not bring back.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "livez",
+    tag = "health",
+    responses((status = 200, description = "The process answers.", body = Health)),
+)]
 async fn livez() -> Response {
-    json::answer(&json!({ "status": "live" }))
+    json::answer(&Health { status: "live" })
 }
 
 fn panicked(_message: Box<dyn Any + Send>) -> Response {
@@ -43,6 +66,8 @@ fn panicked(_message: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+
     use super::*;
     use crate::http::testing::{call, get as get_request, header, read_text};
 

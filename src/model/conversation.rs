@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::event::{BusinessNumber, Customer};
 use super::id::ConversationId;
@@ -38,11 +39,13 @@ pub struct Window {
 }
 
 /// A window as the API shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Window)]
 pub struct WindowView {
     /// Whether a send would leave now, the safety margin included.
     pub open: bool,
     /// Last inbound and 24 hours, or the time of a refusal; null when the customer never wrote.
+    #[schema(required)]
     pub closes_at: Option<Timestamp>,
 }
 

@@ -4,19 +4,22 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::id::CustomerId;
 
 /// Who somebody is to one account.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CustomerProfile {
     /// Our id.
     pub id: CustomerId,
     /// The account.
     pub account: String,
     /// The phone number in force, null when not known.
+    #[schema(required)]
     pub phone: Option<String>,
     /// The business-scoped user id in force, null when not known.
+    #[schema(required)]
     pub user_id: Option<String>,
     /// The newest name, when the customer showed one.
     #[serde(skip_serializing_if = "Option::is_none")]

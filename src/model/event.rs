@@ -1,10 +1,13 @@
 //! An event: one stored webhook delivery, in the one shape that handlers, the API and brokers see.
 
+mod schema;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use utoipa::ToSchema;
 
 use super::id::{ConversationId, CustomerId, EventId, MessageId};
 use super::json::JsonText;
@@ -143,7 +146,7 @@ pub struct Event {
 }
 
 /// A number of the business.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BusinessNumber {
     /// The number as `+` and digits.
     pub id: String,
@@ -159,14 +162,16 @@ impl fmt::Debug for BusinessNumber {
 }
 
 /// A customer as an event shows them.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Customer {
     /// Our id; absent only before the event is stored, in a route's `when`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<CustomerId>,
     /// The phone number, null when not known.
+    #[schema(required)]
     pub phone: Option<String>,
     /// The business-scoped user id, null when not known.
+    #[schema(required)]
     pub user_id: Option<String>,
     /// The name, when the customer shows one.
     #[serde(skip_serializing_if = "Option::is_none")]

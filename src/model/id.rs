@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The id of one kind of thing. It sorts by the time it was made and prints as a ULID.
 pub struct Id<Of> {
@@ -111,6 +113,19 @@ impl<Of> Serialize for Id<Of> {
         serializer.collect_str(self)
     }
 }
+
+impl<Of> PartialSchema for Id<Of> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
+            .description(Some("A ULID. Ids of one kind sort by the time they were made."))
+            .examples(["01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z"])
+            .into()
+    }
+}
+
+impl<Of> ToSchema for Id<Of> {}
 
 impl<'de, Of> Deserialize<'de> for Id<Of> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

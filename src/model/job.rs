@@ -6,12 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use super::id::{ConversationId, EventId, JobId, MessageId};
 
 /// The two kinds of work. They share one table, so leases, backoff, parking and views exist once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(description = "Deliver an event to a route, or send a message.")]
 pub enum JobKind {
     /// Deliver an event to a route.
     Deliver,
@@ -35,7 +37,7 @@ impl JobKind {
 }
 
 /// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waiting: for its turn, its time, or a free slot.
@@ -102,7 +104,7 @@ pub struct Lease {
 }
 
 /// One try, as it is logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// Counted from 1.
     pub number: i64,
@@ -118,7 +120,7 @@ pub struct Attempt {
 }
 
 /// A job as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Job {
     /// Our id.
     pub id: JobId,

@@ -8,14 +8,16 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use super::id::{ConversationId, EventId, MessageId};
 use super::json::JsonText;
-use crate::connectly::error::ErrorDetail;
+use crate::connectly::error::{ErrorDetail, ShownError};
 use crate::connectly::event::status::Status;
 
 /// Where a message came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A handler answered an event.
@@ -86,7 +88,7 @@ pub const STATES: [&str; 9] =
     ["queued", "accepted", "unconfirmed", "sent", "delivered", "read", "failed", "expired", "suppressed"];
 
 /// Whether a send carries free-form content or a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SendKind {
     /// Free-form, within the window.
@@ -191,7 +193,7 @@ pub fn derive(own: OwnState, newest: &Statuses) -> &'static str {
 }
 
 /// A message as handlers and the API see it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Message {
     /// Our id.
     pub id: MessageId,
@@ -214,9 +216,11 @@ pub struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// The derived state.
+    #[schema(schema_with = state)]
     pub state: String,
     /// Connectly's `message` object; absent on an observed message known by status only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub content: Option<Value>,
     /// What the caller set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +230,7 @@ pub struct Message {
     pub campaign: Option<String>,
     /// Why it failed; shown with what we make of its code.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    #[schema(value_type = Option<ShownError>)]
     pub error: Option<ErrorDetail>,
     /// When it was queued, or first seen.
     pub created_at: Timestamp,
@@ -239,15 +244,22 @@ impl std::fmt::Debug for Message {
     }
 }
 
+/// The schema of a message's state.
+pub fn state() -> Object {
+    let state = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(STATES));
+    state.description(Some("How far the message got.")).build()
+}
+
 #[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
 fn shown<S: Serializer>(error: &Option<ErrorDetail>, serializer: S) -> Result<S::Ok, S::Error> {
     error.as_ref().map(ErrorDetail::shown).serialize(serializer)
 }
 
 /// One line of a message's timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TimelineEntry {
     /// The state that was reached.
+    #[schema(schema_with = state)]
     pub state: String,
     /// When.
     pub at: Timestamp,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How long an answer to a request that may be repeated is kept.
 const REQUESTS: Duration = Duration::from_hours(24);
@@ -29,7 +30,7 @@ pub struct Keep {
 }
 
 /// How much retention took away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Purged {
     /// Bytes of events.
     pub bodies: u64,
@@ -49,7 +50,7 @@ pub struct Purged {
 }
 
 /// How much of one customer was erased.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Erased {
     /// Events; also such as were not understood and hold the customer's number or user id.
     pub events: u64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
@@ -37,7 +38,7 @@ pub struct Failures {
 }
 
 /// How long a step took, in milliseconds: half of the messages at most this long, and 95 of 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Lag {
     /// The median.
     pub p50_ms: i64,
@@ -46,7 +47,7 @@ pub struct Lag {
 }
 
 /// How far messages came: each is counted at every step that it has behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Funnel {
     /// All.
     pub messages: u64,

@@ -10,6 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 pub use answer::{Doubt, SendAnswer, Unreached};
 pub use codes::{advice, meaning, retryable};
@@ -18,8 +19,9 @@ pub use codes::{advice, meaning, retryable};
 ///
 /// It reads any JSON and never fails: Connectly's own spelling, the stored one, a gateway's (numeric `code`, `details`
 /// as an array), or a bare string. Texts from outside can hold phone numbers, so `Debug` output has none of them.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(from = "Value")]
+#[schema(description = "Connectly's account of an error.")]
 pub struct ErrorDetail {
     /// The code, as in `ERROR_CODE_MESSAGE_TEXT_EMPTY`; an open set, and a number when a gateway made the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +38,21 @@ pub struct ErrorDetail {
     /// A heading meant for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+}
+
+/// An error with what we make of its code.
+#[derive(Serialize, ToSchema)]
+pub struct ShownError<'a> {
+    #[serde(flatten)]
+    detail: &'a ErrorDetail,
+    /// Whether the same message may well succeed later with nobody changing anything.
+    retryable: bool,
+    /// What the code means; absent when it is not a known one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meaning: Option<&'static str>,
+    /// What to do about it; absent when the code is not a known one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
 }
 
 /// Characters kept of one text: enough for a sentence or two, small enough to store with every failure.
@@ -74,18 +91,13 @@ impl ErrorDetail {
 
     /// The error as events show it: with what we make of its code, which is not stored, so that old errors gain from what
     /// is learned later.
-    pub fn shown(&self) -> impl Serialize {
-        #[derive(Serialize)]
-        struct Shown<'a> {
-            #[serde(flatten)]
-            detail: &'a ErrorDetail,
-            retryable: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            meaning: Option<&'static str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            advice: Option<&'static str>,
+    pub fn shown(&self) -> ShownError<'_> {
+        ShownError {
+            detail: self,
+            retryable: self.retryable(),
+            meaning: self.meaning(),
+            advice: self.advice(),
         }
-        Shown { detail: self, retryable: self.retryable(), meaning: self.meaning(), advice: self.advice() }
     }
 
     /// Whether it says that the 24-hour window is closed.

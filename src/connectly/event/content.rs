@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// What kind of message it is, by what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentKind {
     /// Plain text, quoted or not.
@@ -30,7 +31,7 @@ pub enum ContentKind {
 }
 
 /// The content as our JSON shows it: the kind, what is common, and what came beside it as it came.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct Content {
     /// The kind.
     pub kind: ContentKind,
@@ -64,7 +65,7 @@ impl std::fmt::Debug for Content {
 }
 
 /// A place. Its numbers come as numbers or as texts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Location {
     /// Degrees north.
     pub latitude: f64,

@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::json::Object;
 use super::timestamp;
 use crate::connectly::text::bounded;
 
 /// A finished run of a report. The webhook prints snake case, the reports endpoint camel case; both are read.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(description = "A finished run of a report.")]
 pub struct Report {
     /// The report's id.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
-use super::page;
+use super::document::parameters::{one_of, party, text};
+use super::document::refusals::{BadQuery, NotFound, Unavailable};
+use super::page::{self, List, Paging};
 use super::path::PathId;
 use super::query::Query;
 use crate::connectly::event::content::Content;
@@ -21,23 +25,30 @@ use crate::http::problem::Problem;
 use crate::model::conversation::{Conversation, WindowView};
 use crate::model::event::{BusinessNumber, Customer};
 use crate::model::id::{ConversationId, ConversationTag, EventId, MessageId};
+use crate::model::message;
 use crate::store::query::{ConversationFilter, ConversationOrder, ConversationPlace};
 use crate::store::talk::{Said, talk};
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/conversations", get(list)).route("/api/v1/conversations/{id}", get(one))
+type Conversations = List<Shown>;
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one))
 }
 
 /// A conversation as it is now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conversation)]
 pub(super) struct Shown {
     id: ConversationId,
+    /// The account it belongs to.
     account: String,
     business: BusinessNumber,
     customer: Customer,
     window: WindowView,
+    /// When the customer last wrote; absent when they never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_inbound_at: Option<Timestamp>,
+    /// Since when the customer wants no messages; absent while they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     opted_out_at: Option<Timestamp>,
 }
@@ -57,26 +68,41 @@ impl Shown {
 }
 
 /// One conversation with a page of what was said, in the order of time; `next` leads to what was said before.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConversationDetails)]
 struct Detailed {
     #[serde(flatten)]
     conversation: Shown,
+    /// What was said, the oldest first.
     timeline: Vec<Entry>,
+    /// What `cursor` takes to get what was said before; null when this is the beginning.
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// One thing that was said.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Said)]
 struct Entry {
+    /// When it was said.
     at: Timestamp,
+    /// `in` from the customer, `out` to them.
+    #[schema(pattern = "^(in|out)$")]
     direction: &'static str,
+    /// The event that brought it, when it came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<EventId>,
+    /// The message that took it, when it went out.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<MessageId>,
+    /// What was said: of the customer as events have it, of the business as Connectly's `message` object. Absent when it is
+    /// not known any more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     content: Option<Words>,
+    /// How far it got, when it went out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = message::state)]
     state: Option<String>,
 }
 
@@ -116,6 +142,21 @@ impl From<Said> for Entry {
     }
 }
 
+impl IntoParams for ConversationFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let order = "`newest` (unless said otherwise): the newest conversation first. `closing`: the open window that closes \
+            soonest first.";
+        let open = "Whether the window is open. Beside `order=closing` it can only be true.";
+        vec![
+            one_of("order", &["newest", "closing"], order),
+            one_of("open", &["true", "false"], open),
+            text("account", "The account that conversations belong to."),
+            party("customer", "The customer: a phone number, a user id, or our id."),
+            party("business", "The number of the business."),
+        ]
+    }
+}
+
 fn filter(query: &mut Query) -> Result<ConversationFilter, Problem> {
     let order = query.one_of("order", &["newest", "closing"], |name| match name {
         "newest" => Some(ConversationOrder::Newest),
@@ -139,6 +180,15 @@ fn filter(query: &mut Query) -> Result<ConversationFilter, Problem> {
     })
 }
 
+/// Conversations with their windows, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations",
+    operation_id = "list_conversations",
+    tag = "conversations",
+    params(ConversationFilter, Paging),
+    responses((status = 200, description = "A page of conversations.", body = Conversations), BadQuery, Unavailable),
+)]
 async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let filter = filter(&mut query)?;
@@ -163,6 +213,22 @@ async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     Ok(page::answer(shown, place))
 }
 
+/// One conversation with a page of what was said.
+///
+/// Without `cursor` it is the newest page; `next` leads to what was said before.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations/{id}",
+    operation_id = "get_conversation",
+    tag = "conversations",
+    params(("id" = ConversationId, Path, description = "The conversation's id."), Paging),
+    responses(
+        (status = 200, description = "The conversation.", body = Detailed),
+        BadQuery,
+        NotFound,
+        Unavailable,
+    ),
+)]
 async fn one(
     State(state): State<AdminState>,
     PathId(id): PathId<ConversationTag>,

@@ -3,42 +3,54 @@
 //! One is named by our id, a phone number or a user id. A number may be known to several accounts, each of which has a
 //! customer of its own: then `account` says which is meant.
 
-use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::conversations::Shown;
+use super::document::parameters;
+use super::document::refusals::{BadQuery, NotFound, Unavailable};
 use super::path::PathParty;
 use super::query::Query;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::customer::CustomerProfile;
+use crate::model::retention::Erased;
 use crate::store::query::{ConversationFilter, PageRequest};
 
 /// A customer has one conversation with each number of the business.
 const MOST_CONVERSATIONS: u32 = 200;
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/api/v1/customers/{id}", get(one).delete(erase))
-        .route("/api/v1/customers/{id}/opt-out", post(opt_out))
-        .route("/api/v1/customers/{id}/opt-in", post(opt_in))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(one, erase)).routes(routes!(opt_out)).routes(routes!(opt_in))
 }
 
 /// A customer with the conversations they have.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CustomerDetails)]
 struct Detailed {
     #[serde(flatten)]
     customer: CustomerProfile,
+    /// The newest first, 200 at most.
     conversations: Vec<Shown>,
 }
 
 /// The customer that a request is about.
 pub(super) struct Named(pub(super) CustomerProfile);
+
+impl IntoParams for Named {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = "The customer: our id, a phone number in any spelling, or a user id.";
+        let account = "Which account's customer is meant; needed where several accounts know the number.";
+        vec![parameters::name_in_path("id", id), parameters::text("account", account)]
+    }
+}
 
 impl FromRequestParts<AdminState> for Named {
     type Rejection = Problem;
@@ -61,6 +73,15 @@ impl FromRequestParts<AdminState> for Named {
     }
 }
 
+/// One customer with their conversations.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customers/{id}",
+    operation_id = "get_customer",
+    tag = "customers",
+    params(Named),
+    responses((status = 200, description = "The customer.", body = Detailed), BadQuery, NotFound, Unavailable),
+)]
 async fn one(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
     let theirs =
         ConversationFilter { customer: Some(customer.id.to_string()), ..ConversationFilter::default() };
@@ -72,10 +93,30 @@ async fn one(State(state): State<AdminState>, Named(customer): Named) -> Result<
     Ok(json::answer(&Detailed { customer, conversations }))
 }
 
+/// Notes that a customer wants no messages.
+///
+/// Nothing is sent to them until they opt in; who opted out already stays so.
+#[utoipa::path(
+    post,
+    path = "/api/v1/customers/{id}/opt-out",
+    operation_id = "opt_out_customer",
+    tag = "customers",
+    params(Named),
+    responses((status = 200, description = "The customer as they are now.", body = CustomerProfile), BadQuery, NotFound, Unavailable),
+)]
 async fn opt_out(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
     opt(&state, &customer, true).await
 }
 
+/// Notes that a customer wants messages again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/customers/{id}/opt-in",
+    operation_id = "opt_in_customer",
+    tag = "customers",
+    params(Named),
+    responses((status = 200, description = "The customer as they are now.", body = CustomerProfile), BadQuery, NotFound, Unavailable),
+)]
 async fn opt_in(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
     opt(&state, &customer, false).await
 }
@@ -86,7 +127,17 @@ async fn opt(state: &AdminState, customer: &CustomerProfile, out: bool) -> Resul
     Ok(json::answer(&customer))
 }
 
-/// Answers how much of the customer there was.
+/// Erases a customer: who they are, and everything that was said.
+///
+/// It cannot be undone.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/customers/{id}",
+    operation_id = "erase_customer",
+    tag = "customers",
+    params(Named),
+    responses((status = 200, description = "How much of the customer there was.", body = Erased), BadQuery, NotFound, Unavailable),
+)]
 async fn erase(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
     let erased = state.store.erase(customer.id).await?.ok_or_else(Problem::not_found)?;
     tracing::info!(customer.id = %customer.id, events = erased.events, messages = erased.messages, "a customer was erased");

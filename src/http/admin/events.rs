@@ -1,28 +1,51 @@
 //! Stored events: lists, one event, its bytes.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
-use super::page;
+use super::document::parameters::{callback_data, one_of, party, provider_message_id, text, time};
+use super::document::refusals::{BadQuery, BodyPurged, NotFound, Unavailable};
+use super::page::{self, List, Paging};
 use super::path::PathId;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::connectly::event::status::Status;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::model::event::EventType;
-use crate::model::id::EventTag;
+use crate::model::event::{Event, EventType};
+use crate::model::id::{EventId, EventTag};
 use crate::store::query::{EventFilter, StoredBody};
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/api/v1/events", get(list))
-        .route("/api/v1/events/{id}", get(one))
-        .route("/api/v1/events/{id}/body", get(body))
+type Events = List<Event>;
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one)).routes(routes!(body))
+}
+
+impl IntoParams for EventFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            text("account", "The account that events were delivered to."),
+            one_of("type", &EventType::ALL.map(EventType::as_str), "The type of event."),
+            party("customer", "The customer: a phone number, a user id, or our id."),
+            party("business", "The number of the business."),
+            provider_message_id(
+                "Connectly's id: of the message that a status is about, else of what arrived.",
+            ),
+            one_of("status", &Status::ALL.map(Status::as_str), "The status that events report."),
+            text("error_code", "The code of the failure that events report."),
+            text("campaign", "The campaign's name."),
+            callback_data(),
+            time("since", "Received at this time or later."),
+            time("until", "Received before this time."),
+        ]
+    }
 }
 
 /// Which events a query asks for.
@@ -45,6 +68,15 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, Problem> {
     })
 }
 
+/// Events, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "list_events",
+    tag = "events",
+    params(EventFilter, Paging),
+    responses((status = 200, description = "A page of events.", body = Events), BadQuery, Unavailable),
+)]
 async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let filter = filter(&mut query)?;
@@ -54,13 +86,50 @@ async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     Ok(page::answer(events, |event| event.id))
 }
 
-async fn one(State(state): State<AdminState>, PathId(id): PathId<EventTag>) -> Result<Response, Problem> {
+/// One event.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}",
+    operation_id = "get_event",
+    tag = "events",
+    params(("id" = EventId, Path, description = "The event's id.")),
+    responses((status = 200, description = "The event.", body = Event), BadQuery, NotFound, Unavailable),
+)]
+async fn one(
+    State(state): State<AdminState>,
+    PathId(id): PathId<EventTag>,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     let event = state.store.event(id).await?.ok_or_else(Problem::not_found)?;
     Ok(json::answer(&event))
 }
 
-/// The signed bytes, as a file: they came from outside, so no browser may take them for a page.
-async fn body(State(state): State<AdminState>, PathId(id): PathId<EventTag>) -> Result<Response, Problem> {
+/// The bytes of one event as they were signed, as a file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/body",
+    operation_id = "get_event_body",
+    tag = "events",
+    params(("id" = EventId, Path, description = "The event's id.")),
+    responses(
+        (
+            status = 200,
+            description = "The bytes; mostly JSON, but they came from outside.",
+            body = Value,
+            content_type = "application/octet-stream",
+            headers(("content-disposition" = String, description = "An attachment: no browser may take it for a page.")),
+        ),
+        BadQuery,
+        NotFound,
+        BodyPurged,
+        Unavailable,
+    ),
+)]
+async fn body(
+    State(state): State<AdminState>,
+    PathId(id): PathId<EventTag>,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     match state.store.event_body(id).await?.ok_or_else(Problem::not_found)? {
         StoredBody::Purged(_) => Err(Problem::body_purged()),
         StoredBody::Kept(bytes) => {

@@ -7,25 +7,27 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
+use super::document::refusals::{BadQuery, Unavailable};
 use super::events;
 use super::query::Query;
 use super::tail::{News, Tail};
 use crate::http::problem::Problem;
 use crate::model::event::Event;
 use crate::model::id::EventId;
+use crate::store::query::EventFilter;
 
 /// How often everything is looked for: other instances commit too, and events may be late.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,10 +38,29 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The header by which a reader says what it saw last.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/events/stream", get(stream))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(stream))
 }
 
+/// Events as they come, as server-sent events.
+///
+/// Each has the event's id as `id`, its type as `event`, and the event as `data`. A reader that falls too far behind gets one
+/// called `refetch`, and should fetch the list before it reads on. It is a view, not a delivery mechanism.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/stream",
+    operation_id = "stream_events",
+    tag = "events",
+    params(
+        EventFilter,
+        ("Last-Event-ID" = Option<EventId>, Header, description = "The last event that was seen: the stream goes on behind it."),
+    ),
+    responses(
+        (status = 200, description = "A stream that does not end.", body = String, content_type = "text/event-stream"),
+        BadQuery,
+        Unavailable,
+    ),
+)]
 async fn stream(State(state): State<AdminState>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let filter = events::filter(&mut query)?;

@@ -6,9 +6,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{Html, Response};
 use axum::routing::get;
-use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
+use super::document::refusals::NotReady;
+use crate::http::frame::Health;
 use crate::http::json;
 use crate::http::problem::Problem;
 
@@ -22,25 +25,35 @@ const FRONT_PAGE: &str = "<!doctype html>
 <h1>Switchboard</h1>
 <p>This is the admin listener. Data and actions are under <code>/api/v1</code> and need the admin token:</p>
 <pre>curl -H 'Authorization: Bearer ...' http://127.0.0.1:8081/api/v1/events</pre>
+<p>All of it is described in <a href=\"/docs\">/docs</a>, for programs in <a href=\"/openapi.json\">/openapi.json</a>.</p>
 <p><a href=\"/livez\">/livez</a> and <a href=\"/readyz\">/readyz</a> tell how the service is.</p>
 </html>
 ";
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/", get(front_page)).route("/readyz", get(readyz))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::from(Router::new().route("/", get(front_page))).routes(routes!(readyz))
 }
 
 async fn front_page() -> Html<&'static str> {
     Html(FRONT_PAGE)
 }
 
-/// Whether work can be done: started, not stopping, and the store can be written to.
+/// Whether work can be done.
+///
+/// The service has started, is not stopping, and its store can be written to.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "health",
+    responses((status = 200, description = "Work can be done.", body = Health), NotReady),
+)]
 async fn readyz(State(state): State<AdminState>) -> Result<Response, Problem> {
     if !*state.ready.borrow() {
         return Err(Problem::not_ready());
     }
     match tokio::time::timeout(STORE_PATIENCE, state.store.ping()).await {
-        Ok(Ok(())) => Ok(json::answer(&json!({ "status": "ready" }))),
+        Ok(Ok(())) => Ok(json::answer(&Health { status: "ready" })),
         // A probe asks every few seconds, so an outage is not logged here.
         Ok(Err(_)) | Err(_) => Err(Problem::not_ready()),
     }

@@ -1,40 +1,70 @@
 //! Jobs: lists, one with its log, and what a person can do about one.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::{get, post};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
-use super::page;
+use super::document::parameters::{one_of, text, time};
+use super::document::refusals::{BadQuery, Conflict, NotFound, Unavailable};
+use super::page::{self, List, Paging};
 use super::path::PathId;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::model::id::JobTag;
+use crate::model::id::{JobId, JobTag};
 use crate::model::job::{Job, JobKind, JobState};
 use crate::store::query::JobFilter;
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/api/v1/jobs", get(list))
-        .route("/api/v1/jobs/{id}", get(one))
-        .route("/api/v1/jobs/{id}/retry", post(retry))
-        .route("/api/v1/jobs/{id}/discard", post(discard))
+/// The kinds of jobs.
+pub(super) const KINDS: [&str; 2] = [JobKind::Deliver.as_str(), JobKind::Send.as_str()];
+
+type Jobs = List<Job>;
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(retry))
+        .routes(routes!(discard))
+}
+
+impl IntoParams for JobFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let state = "Where jobs stand. Without it, those that are not finished; `done` and `discarded` list finished ones.";
+        vec![
+            one_of("state", &JobState::ALL.map(JobState::as_str), state),
+            one_of("kind", &KINDS, "Deliveries of events to routes, or sends of messages."),
+            text("route", "The route's name."),
+            time("since", "Made at this time or later."),
+            time("until", "Made before this time."),
+        ]
+    }
 }
 
 fn filter(query: &mut Query) -> Result<JobFilter, Problem> {
-    let kinds = [JobKind::Deliver, JobKind::Send].map(JobKind::as_str);
     Ok(JobFilter {
         state: query.one_of("state", &JobState::ALL.map(JobState::as_str), JobState::parse)?,
-        kind: query.one_of("kind", &kinds, JobKind::parse)?,
+        kind: query.one_of("kind", &KINDS, JobKind::parse)?,
         route: query.text("route")?,
         since: query.time("since")?,
         until: query.time("until")?,
     })
 }
 
+/// Jobs, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs",
+    operation_id = "list_jobs",
+    tag = "jobs",
+    params(JobFilter, Paging),
+    responses((status = 200, description = "A page of jobs.", body = Jobs), BadQuery, Unavailable),
+)]
 async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let filter = filter(&mut query)?;
@@ -44,15 +74,54 @@ async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     Ok(page::answer(jobs, |job| job.id))
 }
 
-async fn one(State(state): State<AdminState>, PathId(id): PathId<JobTag>) -> Result<Response, Problem> {
+/// One job with the log of its tries.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{id}",
+    operation_id = "get_job",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job's id.")),
+    responses((status = 200, description = "The job.", body = Job), BadQuery, NotFound, Unavailable),
+)]
+async fn one(
+    State(state): State<AdminState>,
+    PathId(id): PathId<JobTag>,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     found(state.store.job(id).await?)
 }
 
-async fn retry(State(state): State<AdminState>, PathId(id): PathId<JobTag>) -> Result<Response, Problem> {
+/// Makes a parked job ready again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{id}/retry",
+    operation_id = "retry_job",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job's id.")),
+    responses((status = 200, description = "The job as it is now.", body = Job), BadQuery, NotFound, Conflict, Unavailable),
+)]
+async fn retry(
+    State(state): State<AdminState>,
+    PathId(id): PathId<JobTag>,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     found(state.store.retry_job(id).await?)
 }
 
-async fn discard(State(state): State<AdminState>, PathId(id): PathId<JobTag>) -> Result<Response, Problem> {
+/// Gives a parked job up.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{id}/discard",
+    operation_id = "discard_job",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job's id.")),
+    responses((status = 200, description = "The job as it is now.", body = Job), BadQuery, NotFound, Conflict, Unavailable),
+)]
+async fn discard(
+    State(state): State<AdminState>,
+    PathId(id): PathId<JobTag>,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     found(state.store.discard_job(id).await?)
 }
 

@@ -1,17 +1,21 @@
 //! Messages: lists, one with its timeline, and settling what nobody knows.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::body::{Fields, JsonBody, RequestBody};
-use super::page;
+use super::document::parameters::{self, callback_data, one_of, party, provider_message_id, text, time};
+use super::document::refusals::{BadBody, BadQuery, Conflict, NotFound, Unavailable};
+use super::page::{self, List, Paging};
 use super::path::PathMessageId;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::message::{Message, Origin, STATES, TimelineEntry};
@@ -19,15 +23,20 @@ use crate::store::query::MessageFilter;
 use crate::store::work::Resolution;
 
 /// One message with what became of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageDetails)]
 struct Detailed {
     #[serde(flatten)]
     message: Message,
+    /// What became of it, step by step.
     timeline: Vec<TimelineEntry>,
 }
 
 /// What a person found out about a message.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Resolve {
+    /// Whether it was sent.
     sent: bool,
 }
 
@@ -39,15 +48,44 @@ impl RequestBody for Resolve {
     }
 }
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/api/v1/messages", get(list))
-        .route("/api/v1/messages/{id}", get(one))
-        .route("/api/v1/messages/{id}/resolve", post(resolve))
+/// Where messages come from.
+const ORIGINS: [&str; 3] = [Origin::Reply.as_str(), Origin::Api.as_str(), Origin::Observed.as_str()];
+
+/// The message that a request is about.
+struct Named;
+
+type Messages = List<Message>;
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one)).routes(routes!(resolve))
+}
+
+impl IntoParams for Named {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = "The message's id, ours or Connectly's in either spelling, ULID or UUID.";
+        vec![parameters::name_in_path("id", id)]
+    }
+}
+
+impl IntoParams for MessageFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            text("account", "The account that messages belong to."),
+            party("customer", "The customer: a phone number, a user id, or our id."),
+            party("business", "The number of the business."),
+            text("error_code", "The code of the failure."),
+            text("campaign", "The campaign's name."),
+            callback_data(),
+            provider_message_id("Connectly's id of any of the message's sends."),
+            one_of("state", &STATES, "How far messages got."),
+            one_of("origin", &ORIGINS, "Where messages come from."),
+            time("since", "Made at this time or later."),
+            time("until", "Made before this time."),
+        ]
+    }
 }
 
 fn filter(query: &mut Query) -> Result<MessageFilter, Problem> {
-    let origins = [Origin::Reply, Origin::Api, Origin::Observed].map(Origin::as_str);
     let among = |names: &[&str], value: &str| names.contains(&value).then(|| value.to_owned());
     Ok(MessageFilter {
         account: query.text("account")?,
@@ -59,12 +97,21 @@ fn filter(query: &mut Query) -> Result<MessageFilter, Problem> {
         callback_data: query.callback_data()?,
         provider_message_id: query.provider_message_id("provider_message_id")?,
         state: query.one_of("state", &STATES, |value| among(&STATES, value))?,
-        origin: query.one_of("origin", &origins, |value| among(&origins, value))?,
+        origin: query.one_of("origin", &ORIGINS, |value| among(&ORIGINS, value))?,
         since: query.time("since")?,
         until: query.time("until")?,
     })
 }
 
+/// Messages, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages",
+    operation_id = "list_messages",
+    tag = "messages",
+    params(MessageFilter, Paging),
+    responses((status = 200, description = "A page of messages.", body = Messages), BadQuery, Unavailable),
+)]
 async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let filter = filter(&mut query)?;
@@ -74,15 +121,46 @@ async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     Ok(page::answer(messages, |message| message.id))
 }
 
-async fn one(State(state): State<AdminState>, PathMessageId(id): PathMessageId) -> Result<Response, Problem> {
+/// One message with what became of it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages/{id}",
+    operation_id = "get_message",
+    tag = "messages",
+    params(Named),
+    responses((status = 200, description = "The message.", body = Detailed), BadQuery, NotFound, Unavailable),
+)]
+async fn one(
+    State(state): State<AdminState>,
+    PathMessageId(id): PathMessageId,
+    NoQuery: NoQuery,
+) -> Result<Response, Problem> {
     let (message, timeline) = state.store.message(&id).await?.ok_or_else(Problem::not_found)?;
     Ok(json::answer(&Detailed { message, timeline }))
 }
 
-/// The message as it is afterwards; 409 unless it was `unconfirmed`.
+/// Settles whether an unconfirmed message was sent.
+///
+/// It is for a person who has looked: Switchboard never sends such a message again of its own accord.
+#[utoipa::path(
+    post,
+    path = "/api/v1/messages/{id}/resolve",
+    operation_id = "resolve_message",
+    tag = "messages",
+    params(Named),
+    request_body = Resolve,
+    responses(
+        (status = 200, description = "The message as it is now.", body = Message),
+        BadBody,
+        NotFound,
+        Conflict,
+        Unavailable,
+    ),
+)]
 async fn resolve(
     State(state): State<AdminState>,
     PathMessageId(id): PathMessageId,
+    NoQuery: NoQuery,
     JsonBody(Resolve { sent }): JsonBody<Resolve>,
 ) -> Result<Response, Problem> {
     let (message, _timeline) = state.store.message(&id).await?.ok_or_else(Problem::not_found)?;

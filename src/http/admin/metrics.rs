@@ -1,10 +1,10 @@
 //! `/metrics`: what Prometheus scrapes.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::health::STORE_PATIENCE;
@@ -12,10 +12,25 @@ use crate::http::problem::Problem;
 use crate::store::query::JobCount;
 use crate::telemetry::metrics::{self, JobGauge};
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/metrics", get(scrape))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(scrape))
 }
 
+/// Metrics, for Prometheus.
+///
+/// Without a store the gauges of jobs are missing, and the counters are there.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "health",
+    responses((
+        status = 200,
+        description = "The metrics as OpenMetrics text.",
+        body = String,
+        content_type = "application/openmetrics-text",
+    )),
+)]
 async fn scrape(State(state): State<AdminState>) -> Result<Response, Problem> {
     let counts = job_counts(&state).await;
     let gauges: Vec<_> = counts.iter().map(gauge).collect();

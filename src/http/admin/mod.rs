@@ -2,12 +2,14 @@
 //!
 //! Every request passes `gate`: its Host header must name this machine or be listed, and everything but health and the
 //! front page needs the token. One file per family of endpoints; each turns a query into a filter, asks the store, and
-//! answers. Nothing here decides anything about a message or a job: that is the store's and the model's.
+//! answers. Nothing here decides anything about a message or a job: that is the store's and the model's. What can be asked
+//! is described beside each handler and served as a `document`.
 
 mod body;
 mod conversations;
 pub mod cursor;
 mod customers;
+mod document;
 mod events;
 mod events_stream;
 mod gate;
@@ -34,6 +36,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use self::gate::Token;
 pub use self::routes::RouteInfo;
@@ -76,17 +79,21 @@ pub struct AdminState {
 /// Health and the front page for everybody on this machine, the rest behind the token.
 pub fn router(state: AdminState) -> Router {
     let hosts = Arc::clone(&state.hosts);
-    let open = health::router().with_state(state.clone());
-    let router = frame::framed(open.merge(behind_token(state)))
+    let open = Router::from(open()).merge(document::page::router()).with_state(state.clone());
+    let router = frame::framed(open.merge(guarded(state)))
         .layer(from_fn_with_state(hosts, gate::check_host))
         .layer(from_fn(gate::set_headers));
     frame::guarded(router)
 }
 
-/// Unknown paths of the API are behind the token too, so that only who may ask learns what exists.
-fn behind_token(state: AdminState) -> Router {
-    let token = state.token.clone();
-    Router::new()
+/// What everybody on this machine may ask.
+fn open() -> OpenApiRouter<AdminState> {
+    health::router().merge(frame::alive()).merge(document::router())
+}
+
+/// What the token is needed for.
+fn behind_token() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default()
         .merge(events::router())
         .merge(events_stream::router())
         .merge(messages::router())
@@ -100,6 +107,12 @@ fn behind_token(state: AdminState) -> Router {
         .merge(pauses::router())
         .merge(purge::router())
         .merge(metrics::router())
+}
+
+/// Unknown paths of the API are behind the token too, so that only who may ask learns what exists.
+fn guarded(state: AdminState) -> Router {
+    let token = state.token.clone();
+    Router::from(behind_token())
         .route("/api/v1", any(frame::not_found))
         .route("/api/v1/", any(frame::not_found))
         .route("/api/v1/{*path}", any(frame::not_found))

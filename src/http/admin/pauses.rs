@@ -1,14 +1,14 @@
 //! Pauses: what waits until a person says otherwise. Instances ask with every claim, so they obey at once.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::body::{Fields, JsonBody, RequestBody};
-use super::query::Query;
+use super::document::refusals::{BadBody, BadQuery, Unavailable};
+use super::query::NoQuery;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::pauses::Pauses;
@@ -25,18 +25,37 @@ impl RequestBody for Pauses {
     }
 }
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/pauses", get(show).put(replace))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(show, replace))
 }
 
-async fn show(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
-    Query::read(&uri)?.finish()?;
+/// What is paused.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pauses",
+    operation_id = "get_pauses",
+    tag = "operations",
+    responses((status = 200, description = "What is paused.", body = Pauses), BadQuery, Unavailable),
+)]
+async fn show(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Response, Problem> {
     Ok(json::answer(&state.store.pauses().await?))
 }
 
-/// Replaces everything that is paused; both fields have to be there, so that nothing is resumed by leaving it out.
+/// Replaces everything that is paused.
+///
+/// Both fields have to be there, so that nothing is resumed by leaving it out. `routes` takes names of configured routes, and of
+/// such as are paused already.
+#[utoipa::path(
+    put,
+    path = "/api/v1/pauses",
+    operation_id = "put_pauses",
+    tag = "operations",
+    request_body = Pauses,
+    responses((status = 200, description = "What is paused now.", body = Pauses), BadBody, Unavailable),
+)]
 async fn replace(
     State(state): State<AdminState>,
+    NoQuery: NoQuery,
     JsonBody(pauses): JsonBody<Pauses>,
 ) -> Result<Response, Problem> {
     // A route that was paused and then left the configuration may stay paused, or nothing else could be changed.

@@ -1,24 +1,33 @@
 //! Retention now, instead of within the hour.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::post;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
-use super::query::Query;
+use super::document::refusals::{BadQuery, Unavailable};
+use super::query::NoQuery;
 use crate::http::json;
 use crate::http::problem::Problem;
+use crate::model::retention::Purged;
 use crate::store::retention;
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/purge", post(purge))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(purge))
 }
 
-/// Answers with what went, once everything has.
-async fn purge(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
-    Query::read(&uri)?.finish()?;
+/// Takes away now what is older than retention keeps.
+///
+/// It happens by itself within the hour. The answer comes once everything has gone.
+#[utoipa::path(
+    post,
+    path = "/api/v1/purge",
+    operation_id = "purge",
+    tag = "operations",
+    responses((status = 200, description = "How much went.", body = Purged), BadQuery, Unavailable),
+)]
+async fn purge(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Response, Problem> {
     let keep = state.retention.keep(state.clock.now());
     Ok(json::answer(&retention::purge(state.store.as_ref(), &keep).await?))
 }

@@ -1,6 +1,8 @@
 //! Reading a query: every parameter is known, stands once and has a value it takes, or the answer says which does not.
 
+use axum::extract::FromRequestParts;
 use axum::http::Uri;
+use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -31,6 +33,19 @@ pub(super) struct Query {
     given: Vec<(String, String)>,
     asked: Vec<&'static str>,
     source: Source,
+}
+
+/// The query of a path that takes no parameters.
+#[derive(Debug)]
+pub(super) struct NoQuery;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Query::read(&parts.uri)?.finish()?;
+        Ok(Self)
+    }
 }
 
 /// Where parameters came from: it decides how they are refused.

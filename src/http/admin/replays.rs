@@ -1,20 +1,26 @@
 //! Replays: events that are delivered once more, by id or by what finds them in a list.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::openapi::schema::{AdditionalProperties, Object, OneOfBuilder, SchemaType};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::body::{Fields, JsonBody, RequestBody};
+use super::document::parameters;
+use super::document::refusals::{BadBody, NotFound, Unavailable};
 use super::events;
-use super::query::Query;
+use super::query::{NoQuery, Query};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::ingest::replay::{Events, Replay};
 use crate::model::id::EventId;
+use crate::store::query::EventFilter;
 
 /// What has to be replayed at least.
 const NOTHING_NAMED: &str =
@@ -45,13 +51,58 @@ impl RequestBody for Replay {
     }
 }
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/replays", post(replay))
+/// One event by its id, or all that filters find.
+impl PartialSchema for Replay {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new().item(one_event()).item(many_events()).into()
+    }
 }
 
-/// How many jobs were made, or would be.
-#[derive(Serialize)]
+impl ToSchema for Replay {}
+
+fn one_event() -> Object {
+    options("One event.")
+        .property("event_id", Ref::from_schema_name(EventId::name()))
+        .required("event_id")
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .build()
+}
+
+/// OpenAPI has no words for fields whose name is partly the caller's, but for what all names of fields look like.
+fn many_events() -> Object {
+    let filters = EventFilter::into_params(|| None);
+    let known: Vec<&str> = filters.iter().map(|filter| filter.name.as_str()).collect();
+    let names = format!("^(route|dry_run|{}|callback_data\\..+)$", known.join("|"));
+    let about = "All events that the filters of the list of events find; one at least has to be there. As there, values in \
+        callback data are asked for by path, as in `\"callback_data.order_id\": \"12345\"`.";
+    parameters::as_fields(options(about), filters)
+        .property_names(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(names))))
+        .additional_properties(Some(ObjectBuilder::new().schema_type(parameters::plain())))
+        .min_properties(Some(1))
+        .build()
+}
+
+fn options(about: &str) -> ObjectBuilder {
+    let route = "To this route only, if it matches; without it, to all that match.";
+    let dry_run = "Only count the jobs.";
+    let field = |kind: Type, about: &str| {
+        ObjectBuilder::new().schema_type(SchemaType::Type(kind)).description(Some(about)).build()
+    };
+    ObjectBuilder::new()
+        .description(Some(about))
+        .property("route", field(Type::String, route))
+        .property("dry_run", field(Type::Boolean, dry_run))
+}
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(replay))
+}
+
+/// What came of a replay.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replayed)]
 struct Answer {
+    /// How many jobs were made, or would be.
     jobs: u64,
     /// How many events could not be replayed, since their bytes are no longer kept.
     #[serde(skip_serializing_if = "is_zero")]
@@ -63,9 +114,20 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Delivers events once more, to the routes that match them today.
+///
 /// It goes on when the caller hangs up: half a replay is worse than a whole one.
+#[utoipa::path(
+    post,
+    path = "/api/v1/replays",
+    operation_id = "replay_events",
+    tag = "events",
+    request_body = Replay,
+    responses((status = 200, description = "What came of it.", body = Answer), BadBody, NotFound, Unavailable),
+)]
 async fn replay(
     State(state): State<AdminState>,
+    NoQuery: NoQuery,
     JsonBody(replay): JsonBody<Replay>,
 ) -> Result<Response, Problem> {
     if let Some(route) =

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
 use serde::Serialize;
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
 use super::body::{Fields, JsonBody, RequestBody};
-use super::query::Query;
+use super::document::parameters;
+use super::document::refusals::{BadBody, Unavailable};
+use super::jobs::KINDS;
+use super::query::{NoQuery, Query};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::id::JobId;
@@ -32,10 +38,9 @@ impl RequestBody for Parked {
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let mut query = Query::of_fields(fields.rest())?;
-        let kinds = [JobKind::Deliver, JobKind::Send].map(JobKind::as_str);
         let filter = JobFilter {
             state: Some(JobState::Parked),
-            kind: query.one_of("kind", &kinds, JobKind::parse)?,
+            kind: query.one_of("kind", &KINDS, JobKind::parse)?,
             route: query.text("route")?,
             since: query.time("since")?,
             until: query.time("until")?,
@@ -49,19 +54,46 @@ impl RequestBody for Parked {
     }
 }
 
+/// The filters of the list of jobs, without `state`.
+impl PartialSchema for Parked {
+    fn schema() -> RefOr<Schema> {
+        let mut filters = JobFilter::into_params(|| None);
+        filters.retain(|filter| filter.name != "state");
+        let about = "Which parked jobs: all that every given field fits.";
+        parameters::as_fields(ObjectBuilder::new().description(Some(about)), filters)
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .min_properties(Some(1))
+            .into()
+    }
+}
+
+impl ToSchema for Parked {}
+
 /// How many jobs are ready again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Retried)]
 struct Answer {
     jobs: u64,
 }
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/jobs/retry", post(retry))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(retry))
 }
 
-/// It goes on when the caller hangs up.
+/// Makes parked jobs ready again, by what they have in common.
+///
+/// Each goes to the end of its lane, the oldest first. It goes on when the caller hangs up.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/retry",
+    operation_id = "retry_jobs",
+    tag = "jobs",
+    request_body = Parked,
+    responses((status = 200, description = "How many jobs are ready again.", body = Answer), BadBody, Unavailable),
+)]
 async fn retry(
     State(state): State<AdminState>,
+    NoQuery: NoQuery,
     JsonBody(parked): JsonBody<Parked>,
 ) -> Result<Response, Problem> {
     let running = tokio::spawn(async move { retry_all(&state.store, &parked.0).await });

@@ -1,21 +1,22 @@
 //! The effective routes, with how much each has to do.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::get;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
-use super::page;
-use super::query::Query;
+use super::document::refusals::{BadQuery, Unavailable};
+use super::page::{self, List};
+use super::query::NoQuery;
 use crate::http::problem::Problem;
 use crate::model::job::{JobKind, JobState};
 use crate::store::query::JobCount;
 
 /// A route as the API shows it, in the words of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RouteInfo {
     /// Its name.
     pub name: String,
@@ -31,21 +32,36 @@ pub struct RouteInfo {
 }
 
 /// A route and its jobs.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Route)]
 struct Counted<'a> {
     #[serde(flatten)]
     route: &'a RouteInfo,
+    /// Deliveries that wait.
     ready: i64,
+    /// Deliveries that a handler is at.
     running: i64,
+    /// Deliveries that need a person.
     parked: i64,
 }
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/routes", get(list))
+type CountedRoutes = List<Counted<'static>>;
+
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(list))
 }
 
-async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
-    Query::read(&uri)?.finish()?;
+/// The effective routes, with how much each has to do.
+///
+/// They come in the order of the configuration, all on one page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/routes",
+    operation_id = "list_routes",
+    tag = "routes",
+    responses((status = 200, description = "The routes.", body = CountedRoutes), BadQuery, Unavailable),
+)]
+async fn list(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Response, Problem> {
     let counts = state.store.job_counts().await?;
     Ok(page::whole(state.routes.iter().map(|route| counted(route, &counts)).collect()))
 }

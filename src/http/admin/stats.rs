@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AdminState;
+use super::document::parameters::{party, text, time};
+use super::document::refusals::{BadQuery, Unavailable};
 use super::query::Query;
 use crate::connectly::error::codes;
 use crate::http::json;
@@ -22,22 +26,43 @@ use crate::store::query::{JobCount, MessageFilter};
 /// How far back to look unless the question says.
 const SPAN: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn router() -> Router<AdminState> {
-    Router::new().route("/api/v1/stats", get(show))
+pub(super) fn router() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default().routes(routes!(show))
 }
 
-#[derive(Serialize)]
+/// The messages that figures are about.
+struct Asked;
+
+impl IntoParams for Asked {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            text("account", "The account that messages belong to."),
+            party("business", "The number of the business."),
+            text("campaign", "The campaign's name."),
+            time("since", "Made at this time or later; without it, within the 24 hours before `until`."),
+            time("until", "Made before this time; without it, until now."),
+        ]
+    }
+}
+
+/// How messages fared, and how much waits.
+#[derive(Serialize, ToSchema)]
 struct Stats {
+    /// From when on messages were counted.
     since: Timestamp,
+    /// Up to when messages were counted.
     until: Timestamp,
     funnel: Funnel,
+    /// Messages by their state.
     states: BTreeMap<String, u64>,
+    /// How long the steps took, each by its name.
     lag: BTreeMap<&'static str, Lag>,
     failures: Failures,
     queue: Queue,
 }
 
-#[derive(Serialize)]
+/// Messages that failed, from four sides.
+#[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names of the answer")]
 struct Failures {
     by_code: Vec<OfCode>,
@@ -47,8 +72,10 @@ struct Failures {
 }
 
 /// What failed for one reason, and what to do about it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OfCode {
+    /// Null for failures without a code.
+    #[schema(required)]
     error_code: Option<String>,
     messages: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,34 +84,52 @@ struct OfCode {
     advice: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+/// What failed of one campaign.
+#[derive(Serialize, ToSchema)]
 struct OfCampaign {
+    /// Null for messages without a campaign.
+    #[schema(required)]
     campaign: Option<String>,
     messages: u64,
 }
 
-#[derive(Serialize)]
+/// What failed from one number of the business.
+#[derive(Serialize, ToSchema)]
 struct OfBusiness {
+    /// Null where the number is not known.
+    #[schema(required)]
     business: Option<String>,
     messages: u64,
 }
 
-#[derive(Serialize)]
+/// What failed of the messages that were made in one hour.
+#[derive(Serialize, ToSchema)]
 struct OfHour {
+    /// The beginning of the hour.
     hour: Timestamp,
     messages: u64,
 }
 
 /// All unfinished and parked jobs, whatever the question is about.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Queue {
     ready: i64,
     running: i64,
     parked: i64,
     /// When the job that has waited longest for somebody to take it fell due.
+    #[schema(required)]
     oldest_due_at: Option<Timestamp>,
 }
 
+/// How messages fared lately, and how much waits.
+#[utoipa::path(
+    get,
+    path = "/api/v1/stats",
+    operation_id = "get_stats",
+    tag = "operations",
+    params(Asked),
+    responses((status = 200, description = "The figures.", body = Stats), BadQuery, Unavailable),
+)]
 async fn show(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
     let mut query = Query::read(&uri)?;
     let account = query.text("account")?;

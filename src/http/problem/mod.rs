@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::kind::Kind;
 use crate::store::StoreError;
@@ -32,13 +33,21 @@ pub struct Problem {
     parameter: Option<String>,
 }
 
-/// What stands in the document, in this order.
-#[derive(Serialize)]
-struct Document<'a> {
+/// Why a request was not answered with what it asked for, as RFC 9457 has it. An unknown path is answered with one too (404),
+/// and so is a method that a path does not have (405, with the methods that it has in `Allow`).
+#[derive(Serialize, ToSchema)]
+pub(super) struct Document<'a> {
+    /// What kind of problem it is. It is stable: programs should look at this.
+    #[schema(pattern = "^/problems/[a-z-]+$")]
     r#type: &'a str,
+    /// The kind, for people.
     title: &'a str,
+    /// The status code.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong this time, for people.
     detail: &'a str,
+    /// The parameter, or the field of the body, that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
 }
@@ -168,6 +177,22 @@ impl Problem {
         self.kind.status
     }
 
+    /// What stands in the answer, in this order.
+    pub(super) fn document(&self) -> Document<'_> {
+        Document {
+            r#type: self.kind.name,
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: &self.detail,
+            parameter: self.parameter.as_deref(),
+        }
+    }
+
+    /// A header that goes with the answer.
+    pub(super) const fn header(&self) -> Option<(&'static str, &'static str)> {
+        self.kind.header
+    }
+
     const fn of(kind: &'static Kind) -> Self {
         Self { kind, detail: Cow::Borrowed(kind.detail), parameter: None }
     }
@@ -201,17 +226,10 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: self.kind.name,
-            title: self.kind.title,
-            status: self.kind.status.as_u16(),
-            detail: &self.detail,
-            parameter: self.parameter.as_deref(),
-        };
         // A struct of texts and a number always serializes; an empty body would still carry the status.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let body = serde_json::to_vec(&self.document()).unwrap_or_default();
         let mut response = (self.kind.status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
-        if let Some((name, value)) = self.kind.header {
+        if let Some((name, value)) = self.header() {
             let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
             response.headers_mut().insert(name, value);
         }

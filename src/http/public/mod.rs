@@ -41,5 +41,5 @@ pub struct PublicState {
 /// The webhook and a liveness path; everything else is 404 or 405.
 pub fn router(state: PublicState) -> Router {
     let door = webhook::Door { intake: Intake::new(state.limits), state };
-    frame::guarded(frame::framed(webhook::router(door)))
+    frame::guarded(frame::framed(webhook::router(door).merge(frame::alive())))
 }
