@@ -5,8 +5,8 @@
 //! no handler and no provider: accepting and working meet in what was committed. Whatever goes wrong is answered as a
 //! [`problem`], without anything internal in it.
 //!
-//! To add an endpoint: a function in its family's file under `admin/`, its line in that file's `router`, and its tests. A
-//! kind of refusal that is not there yet is one constructor in [`problem`].
+//! To add an endpoint: a function in its family's file under `admin/` with its description, its line in that file's `router`,
+//! and its tests. A kind of refusal that is not there yet is one constructor in [`problem`].
 
 pub mod admin;
 mod frame;

@@ -62,6 +62,20 @@ fn the_emulator_shares_only_the_signature() {
 }
 
 #[test]
+fn every_endpoint_of_the_admin_listener_is_described() {
+    // `routes!` takes a handler together with its description; `route` would take one without. Pages for people need none.
+    let pages = Path::new("src/http/admin/document/page.rs");
+    for file in rust_files(Path::new("src/http/admin")).iter().filter(|file| *file != pages) {
+        let text = fs::read_to_string(file).unwrap();
+        for line in text.lines().filter(|line| line.contains(".route(")) {
+            let is_described_enough =
+                line.contains("any(frame::not_found)") || line.contains("get(front_page)");
+            assert!(is_described_enough, "{}: {line}", file.display());
+        }
+    }
+}
+
+#[test]
 fn both_stores_have_the_same_migrations() {
     let names = |folder: &str| -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap();

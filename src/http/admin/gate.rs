@@ -67,7 +67,8 @@ pub(super) async fn check_host(
     }
 }
 
-/// What browsers must know of every answer: it is what its type says, is kept nowhere, and loads nothing.
+/// What browsers must know of every answer: it is what its type says, is kept nowhere, and loads nothing unless it has said
+/// itself what it may.
 pub(super) async fn set_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -19,7 +19,7 @@ const CALLBACK_TAKES: &str = "a path of at most 256 bytes in its name, and a val
 /// The longest path, in bytes.
 const LONGEST_PATH: usize = 256;
 /// The longest value, in bytes: Connectly's limit for the whole of it.
-const LONGEST_VALUE: usize = 1024;
+pub(super) const LONGEST_VALUE: usize = 1024;
 
 /// The path that a parameter's name ends with, if it is one that looks into callback data.
 fn callback_path(name: &str) -> Option<&str> {

@@ -73,6 +73,7 @@ impl ToSchema for Parked {}
 #[derive(Serialize, ToSchema)]
 #[schema(as = Retried)]
 struct Answer {
+    /// Those that were retried or discarded meanwhile are not counted.
     jobs: u64,
 }
 

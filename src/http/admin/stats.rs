@@ -78,8 +78,10 @@ struct OfCode {
     #[schema(required)]
     error_code: Option<String>,
     messages: u64,
+    /// What the code means; absent when it is not a known one.
     #[serde(skip_serializing_if = "Option::is_none")]
     meaning: Option<&'static str>,
+    /// What to do about it; absent when the code is not a known one.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
 }

@@ -68,8 +68,8 @@ fn document() -> Value {
             } },
         },
     });
-    add(&mut document, super::open().into_openapi(), None);
-    add(&mut document, super::behind_token().into_openapi(), Some(refusals::WITHOUT_TOKEN));
+    add(&mut document, super::open().get_openapi(), None);
+    add(&mut document, super::behind_token().get_openapi(), Some(refusals::WITHOUT_TOKEN));
     tidy::tidy(&mut document);
     document
 }
@@ -89,7 +89,7 @@ fn tags() -> Value {
 }
 
 /// Adds endpoints, with what the layers around them answer.
-fn add(document: &mut Value, described: OpenApi, without_token: Option<(&str, &str)>) {
+fn add(document: &mut Value, described: &OpenApi, without_token: Option<(&str, &str)>) {
     let described = json!(described);
     for (name, schema) in members(&described["components"]["schemas"]) {
         document["components"]["schemas"][name] = schema.clone();

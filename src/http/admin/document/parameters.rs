@@ -1,12 +1,11 @@
-//! Parameters of queries and paths, described the way [`Query`](super::super::query::Query) checks them.
+//! Parameters of queries and paths, described the way `query` checks them.
 
 use serde_json::json;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, RefOr, Required, Schema, SchemaFormat, Type};
 
-/// The longest plain value in callback data that is looked for.
-const LONGEST_VALUE: usize = 1024;
+use super::super::query::LONGEST_VALUE;
 
 /// A text that is not empty.
 pub(in crate::http::admin) fn text(name: &str, description: &str) -> Parameter {

@@ -10,7 +10,7 @@ pub(super) fn tidy(value: &mut Value) {
             for (name, member) in members {
                 match member {
                     Value::String(text) if name == "description" || name == "summary" => {
-                        *text = unwrapped(text)
+                        *text = unwrapped(text);
                     }
                     _ => tidy(member),
                 }
