@@ -62,12 +62,11 @@ mod tests {
         let loaded: Vec<&str> =
             page.split(['"']).filter(|text| text.starts_with('/') || text.contains("//")).collect();
         assert_eq!(loaded, ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"]);
-        for path in loaded {
+        for (path, kind) in loaded.into_iter().zip(["text/css", "text/javascript", "text/javascript"]) {
             let mut request = get(path);
             request.headers_mut().remove("authorization");
             let file = call(&admin.router, request).await;
             assert_eq!(file.status(), 200, "{path}");
-            let kind = if path.ends_with(".css") { "text/css" } else { "text/javascript" };
             assert_eq!(header(&file, "content-type"), kind, "{path}");
             assert_eq!(
                 header(&file, "content-security-policy"),
