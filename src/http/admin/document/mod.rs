@@ -28,8 +28,8 @@ use crate::http::problem;
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 
 const ABOUT: &str = "The admin API of Switchboard, the webhook receiver for Connectly: what was received and sent, and what \
-    may be done about it. Every time is RFC 3339 in UTC, every list comes newest first in pages, and every refusal is a \
-    problem document of RFC 9457.";
+    may be done about it. Every time is RFC 3339 in UTC, every list comes in pages, and every refusal is a problem document \
+    of RFC 9457.";
 
 pub(super) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::default().routes(routes!(serve))
