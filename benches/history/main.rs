@@ -1,5 +1,7 @@
 //! How long questions take when much is stored: millions of events of thirty days, asked after through HTTP while 500 more
 //! come in every second. `scripts/bench-history` runs it and prints the tables of `docs/performance.md`.
+//!
+//! With `SWITCHBOARD_BENCH_STORED_SINCE`, the number that an earlier run printed, what that one stored is asked after again.
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -38,13 +40,11 @@ async fn main() {
 }
 
 async fn measure(name: &str, url: &str, events: u64) {
-    let history = History::until_now(events);
-    let begun = Instant::now();
-    fill::fill(url, &history).await;
-    let took = begun.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
-    let rate = events as f64 / took;
-    println!("{name}, {events} events, stored in {took:.0} s ({rate:.0}/s)\n");
+    let stored = std::env::var("SWITCHBOARD_BENCH_STORED_SINCE").ok();
+    let history = match stored.map(|begin| begin.parse().unwrap()) {
+        Some(begin) => History { events, begin },
+        None => store(name, url, events).await,
+    };
     let server = start(url);
     for (under, rate) in [("nothing else going on", 0), ("500 events/s coming in", RATE)] {
         let traffic = Traffic::begin(server.public, rate);
@@ -56,6 +56,18 @@ async fn measure(name: &str, url: &str, events: u64) {
         }
         println!("\n{} deliveries came in meanwhile\n", traffic.end().await);
     }
+}
+
+async fn store(name: &str, url: &str, events: u64) -> History {
+    let history = History::until_now(events);
+    let begun = Instant::now();
+    fill::fill(url, &history).await;
+    let took = begun.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
+    let rate = events as f64 / took;
+    let begin = history.begin;
+    println!("{name}, {events} events since {begin}, stored in {took:.0} s ({rate:.0}/s)\n");
+    history
 }
 
 fn start(url: &str) -> Server {

@@ -51,9 +51,10 @@ pub fn all(history: &History) -> Vec<Question> {
         question("events of a day by error code", move |turn| {
             format!("events?error_code={}&{}&limit=50", code(turn), day(turn))
         }),
-        question("failures of a day by code, funnel and lags (stats)", move |turn| {
-            format!("stats?{}", day(turn))
+        question("failures of a day by code, campaign, number and hour", move |turn| {
+            format!("stats?parts=failures&{}", day(turn))
         }),
+        question("all figures of a day", move |turn| format!("stats?{}", day(turn))),
         question("a page of events of a type, a number and a day", move |turn| {
             format!(
                 "events?type=message.failed&business=%2B1555010000{}&{}&limit=50",

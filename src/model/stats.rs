@@ -9,7 +9,35 @@ use utoipa::ToSchema;
 /// The milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
-/// What a store counts: everything else follows from it.
+/// Which figures are asked for: counting everything of a busy day takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them may be asked for")]
+pub struct Parts {
+    /// Messages by their state, and how far they came.
+    pub funnel: bool,
+    /// How long the steps took.
+    pub lag: bool,
+    /// Failed messages from four sides.
+    pub failures: bool,
+    /// What waits.
+    pub queue: bool,
+}
+
+impl Parts {
+    /// The names, in the order of the answer.
+    pub const NAMES: [&str; 4] = ["funnel", "lag", "failures", "queue"];
+    /// Everything.
+    pub const ALL: Self = Self { funnel: true, lag: true, failures: true, queue: true };
+
+    /// Reads names that are separated by commas; nothing when one of them is not known.
+    pub fn parse(text: &str) -> Option<Self> {
+        let names: Vec<&str> = text.split(',').collect();
+        let [funnel, lag, failures, queue] = Self::NAMES.map(|name| names.contains(&name));
+        names.iter().all(|name| Self::NAMES.contains(name)).then_some(Self { funnel, lag, failures, queue })
+    }
+}
+
+/// What a store counts: everything else follows from it. Parts that were not asked for are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Figures {
     /// Messages by their state.
@@ -124,6 +152,14 @@ mod tests {
     fn failures(code: &str, campaign: Option<&str>, hour: i64, count: u64) -> Failures {
         let (code, campaign) = (Some(code.to_owned()), campaign.map(ToOwned::to_owned));
         Failures { code, campaign, business: None, hour, count }
+    }
+
+    #[test]
+    fn parts_are_read_by_their_names() {
+        assert_eq!(Parts::parse("funnel,lag,failures,queue"), Some(Parts::ALL));
+        let failures = Parts { funnel: false, lag: false, failures: true, queue: false };
+        assert_eq!(Parts::parse("failures"), Some(failures));
+        assert_eq!((Parts::parse(""), Parts::parse("failures,all")), (None, None));
     }
 
     #[test]

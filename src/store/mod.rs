@@ -53,7 +53,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
-use crate::model::stats::Figures;
+use crate::model::stats::{Figures, Parts};
 
 /// The result of every verb.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -223,7 +223,7 @@ pub trait Store: Send + Sync + 'static {
     async fn job_counts(&self) -> Result<Vec<JobCount>>;
 
     /// How the messages that a filter selects fared, and for how long work has been waiting.
-    async fn stats(&self, filter: &MessageFilter) -> Result<Figures>;
+    async fn stats(&self, filter: &MessageFilter, parts: Parts) -> Result<Figures>;
 }
 
 /// Opens the store a URL names, `postgres://` or `sqlite:`, applies migrations if asked, and makes it ready.

@@ -16,7 +16,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
-use crate::model::stats::Figures;
+use crate::model::stats::{Figures, Parts};
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
@@ -53,6 +53,7 @@ pub(crate) struct FakeStore {
     pub(crate) counts: Option<Vec<JobCount>>,
     /// `None` fails.
     pub(crate) figures: Option<Figures>,
+    pub(crate) parts: Mutex<Option<Parts>>,
     pub(crate) ping: Ping,
     /// Why questions about events fail.
     pub(crate) fails: Option<fn() -> StoreError>,
@@ -318,8 +319,9 @@ impl Store for FakeStore {
         self.counts.clone().map_or_else(unused, Ok)
     }
 
-    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
+    async fn stats(&self, filter: &MessageFilter, parts: Parts) -> Result<Figures> {
         *self.message_filter.lock().unwrap() = Some(filter.clone());
+        *self.parts.lock().unwrap() = Some(parts);
         self.figures.clone().map_or_else(unused, Ok)
     }
 }

@@ -20,8 +20,11 @@ use crate::connectly::error::codes;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::job::JobState;
-use crate::model::stats::{Figures, Funnel, Lag, Share};
+use crate::model::stats::{Figures, Funnel, Lag, Parts, Share};
 use crate::store::query::{JobCount, MessageFilter};
+
+/// What `parts` takes.
+const PARTS: &str = "names of `funnel`, `lag`, `failures` and `queue`, separated by commas";
 
 /// How far back to look unless the question says.
 const SPAN: SignedDuration = SignedDuration::from_hours(24);
@@ -41,6 +44,10 @@ impl IntoParams for Asked {
             text("campaign", "The campaign's name."),
             time("since", "Made at this time or later; without it, within the 24 hours before `until`."),
             time("until", "Made before this time; without it, until now."),
+            text(
+                "parts",
+                "Which figures, of `funnel`, `lag`, `failures` and `queue`, separated by commas; without it, all.",
+            ),
         ]
     }
 }
@@ -52,13 +59,18 @@ struct Stats {
     since: Timestamp,
     /// Up to when messages were counted.
     until: Timestamp,
-    funnel: Funnel,
-    /// Messages by their state.
-    states: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    funnel: Option<Funnel>,
+    /// Messages by their state; a part of `funnel`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states: Option<BTreeMap<String, u64>>,
     /// How long the steps took, each by its name.
-    lag: BTreeMap<&'static str, Lag>,
-    failures: Failures,
-    queue: Queue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<BTreeMap<&'static str, Lag>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failures: Option<Failures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Queue>,
 }
 
 /// Messages that failed, from four sides.
@@ -138,6 +150,8 @@ async fn show(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     let business = query.party("business")?;
     let campaign = query.text("campaign")?;
     let (since, until) = (query.time("since")?, query.time("until")?);
+    let parts = query.text("parts")?.map_or(Some(Parts::ALL), |text| Parts::parse(&text));
+    let parts = parts.ok_or_else(|| Problem::parameter("parts", PARTS))?;
     query.finish()?;
     let until = until.unwrap_or_else(|| state.clock.now());
     let since = since.unwrap_or_else(|| until.saturating_sub(SPAN).unwrap_or(Timestamp::MIN));
@@ -149,22 +163,31 @@ async fn show(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
         until: Some(until),
         ..MessageFilter::default()
     };
-    let figures = state.store.stats(&filter).await?;
-    let jobs = state.store.job_counts().await?;
-    Ok(json::answer(&Stats::of(figures, &jobs, since, until)))
+    let figures = state.store.stats(&filter, parts).await?;
+    let jobs = if parts.queue { state.store.job_counts().await? } else { Vec::new() };
+    let queue = parts.queue.then(|| Queue::of(&jobs, figures.oldest_due_at));
+    let failures = parts.failures.then(|| Failures::of(&figures));
+    let funnel = parts.funnel.then(|| figures.funnel());
+    let (states, lag) = (parts.funnel.then_some(figures.states), parts.lag.then_some(figures.lags));
+    Ok(json::answer(&Stats { since, until, funnel, states, lag, failures, queue }))
 }
 
-impl Stats {
-    fn of(figures: Figures, jobs: &[JobCount], since: Timestamp, until: Timestamp) -> Self {
-        let breakdown = figures.breakdown();
+impl Queue {
+    fn of(jobs: &[JobCount], oldest_due_at: Option<Timestamp>) -> Self {
         let waiting = |state| jobs.iter().filter(|jobs| jobs.state == state).map(|jobs| jobs.count).sum();
-        let queue = Queue {
+        Self {
             ready: waiting(JobState::Ready),
             running: waiting(JobState::Running),
             parked: waiting(JobState::Parked),
-            oldest_due_at: figures.oldest_due_at,
-        };
-        let failures = Failures {
+            oldest_due_at,
+        }
+    }
+}
+
+impl Failures {
+    fn of(figures: &Figures) -> Self {
+        let breakdown = figures.breakdown();
+        Self {
             by_code: all(breakdown.codes, |(error_code, messages)| OfCode {
                 meaning: error_code.as_deref().and_then(codes::meaning),
                 advice: error_code.as_deref().and_then(codes::advice),
@@ -174,9 +197,7 @@ impl Stats {
             by_campaign: all(breakdown.campaigns, |(campaign, messages)| OfCampaign { campaign, messages }),
             by_business: all(breakdown.businesses, |(business, messages)| OfBusiness { business, messages }),
             by_hour: all(breakdown.hours, |(hour, messages)| OfHour { hour, messages }),
-        };
-        let funnel = figures.funnel();
-        Self { since, until, funnel, states: figures.states, lag: figures.lags, failures, queue }
+        }
     }
 }
 
@@ -229,11 +250,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_parts_that_are_asked_for_are_counted_and_shown() {
+        let admin = admin(|store| store.figures = Some(figures()));
+        let shown = read_json(call(&admin.router, get("/api/v1/stats?parts=failures,lag")).await).await;
+        let asked = admin.store.parts.lock().unwrap().unwrap();
+        assert_eq!(asked, Parts { funnel: false, lag: true, failures: true, queue: false });
+        let names: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["failures", "lag", "since", "until"]);
+    }
+
+    #[tokio::test]
     async fn a_filter_that_stats_do_not_take_is_named() {
         let admin = admin(|store| store.figures = Some(figures()));
-        for (query, parameter) in
-            [("state=read", "state"), ("since=yesterday", "since"), ("limit=5", "limit")]
-        {
+        for (query, parameter) in [
+            ("state=read", "state"),
+            ("since=yesterday", "since"),
+            ("limit=5", "limit"),
+            ("parts=all", "parts"),
+        ] {
             let refused = call(&admin.router, get(&format!("/api/v1/stats?{query}"))).await;
             assert_eq!(assert_refused(refused, 400).await["parameter"], parameter);
         }

@@ -56,7 +56,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
-use crate::model::stats::Figures;
+use crate::model::stats::{Figures, Parts};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -321,7 +321,7 @@ impl Store for PostgresStore {
         in_time(jobs::counts(self)).await
     }
 
-    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
-        in_time(stats::stats(self, filter)).await
+    async fn stats(&self, filter: &MessageFilter, parts: Parts) -> Result<Figures> {
+        in_time(stats::stats(self, filter, parts)).await
     }
 }

@@ -67,7 +67,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
-use crate::model::stats::Figures;
+use crate::model::stats::{Figures, Parts};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -367,7 +367,7 @@ impl Store for SqliteStore {
         jobs::counts(self).await
     }
 
-    async fn stats(&self, filter: &MessageFilter) -> Result<Figures> {
-        stats::stats(self, filter).await
+    async fn stats(&self, filter: &MessageFilter, parts: Parts) -> Result<Figures> {
+        stats::stats(self, filter, parts).await
     }
 }

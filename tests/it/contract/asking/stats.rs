@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::ToSpan as _;
 use rstest::rstest;
-use switchboard::model::stats::{Figures, Lag};
+use switchboard::model::stats::{Figures, Lag, Parts};
 use switchboard::store::query::MessageFilter;
 
 use crate::support::Backend;
@@ -23,7 +23,7 @@ async fn message(depot: &Depot, number: &str, digit: u8, statuses: &[(&str, i64)
 }
 
 async fn stats(depot: &Depot, filter: &MessageFilter) -> Figures {
-    depot.store.stats(filter).await.unwrap()
+    depot.store.stats(filter, Parts::ALL).await.unwrap()
 }
 
 fn states(figures: &Figures) -> Vec<(&str, u64)> {
