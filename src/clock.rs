@@ -24,6 +24,13 @@ impl Clock {
         Self::default()
     }
 
+    /// A clock that shows this time now, and runs on: for history that is told after it happened.
+    pub fn starting_at(at: Timestamp) -> Self {
+        let clock = Self::system();
+        clock.offset_ms.store(at.as_millisecond() - clock.now().as_millisecond(), Ordering::Relaxed);
+        clock
+    }
+
     /// The time now, in whole milliseconds: what both databases can hold exactly.
     pub fn now(&self) -> Timestamp {
         let since_epoch = system_now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -34,6 +41,11 @@ impl Clock {
     /// How far this clock is ahead of the system's, in milliseconds.
     pub fn offset_ms(&self) -> i64 {
         self.offset_ms.load(Ordering::Relaxed)
+    }
+
+    /// Moves this clock, and all its clones, ahead to a time, unless it is later already.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.advance(Duration::try_from(at.duration_since(self.now())).unwrap_or_default());
     }
 
     /// Moves this clock, and all its clones, ahead.
@@ -100,6 +112,17 @@ mod tests {
         clock.advance(Duration::from_hours(25));
         assert!(clone.now().duration_since(before) >= jiff::SignedDuration::from_hours(25));
         assert_eq!(clone.offset_ms(), 25 * 60 * 60 * 1000);
+    }
+
+    #[test]
+    fn a_clock_that_starts_in_the_past_catches_up_and_never_goes_back() {
+        let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let clock = Clock::starting_at(begin);
+        let later = begin.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+        assert!(clock.now() >= begin && clock.now() < later);
+        clock.advance_to(later);
+        clock.advance_to(begin);
+        assert!(clock.now() >= later);
     }
 
     #[test]

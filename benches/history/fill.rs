@@ -3,6 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection};
 use switchboard::clock::Clock;
 use switchboard::model::id::EventId;
@@ -54,8 +55,7 @@ impl History {
     fn arrival(&self, event: u64) -> Arrival {
         let at = self.at(event);
         let id = EventId::new(Ulid::from_parts(at, u128::from(mixed(event)) << 16));
-        let received = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap()).unwrap();
-        Arrival::read(id, "default".to_owned(), received, self.body(event, at / 1000).into())
+        Arrival::read(id, "default".to_owned(), timestamp(at), self.body(event, at / 1000).into())
     }
 
     fn body(&self, event: u64, second: u64) -> String {
@@ -91,6 +91,10 @@ impl History {
     }
 }
 
+pub fn timestamp(millis: u64) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(millis).unwrap()).unwrap()
+}
+
 pub fn phone(customer: u64) -> String {
     format!("+1555{customer:07}")
 }
@@ -103,11 +107,14 @@ pub fn mixed(number: u64) -> u64 {
 
 /// Stores it as deliveries are stored, and lets the database look at it as it would in time.
 pub async fn fill(url: &str, history: &History) {
-    let store = open(url, &OpenOptions { migrate: true, connections: 2 }, Clock::system()).await.unwrap();
+    let clock = Clock::starting_at(timestamp(history.begin));
+    let store = open(url, &OpenOptions { migrate: true, connections: 2 }, clock.clone()).await.unwrap();
     let mut next = 0;
     while next < history.events {
         let end = history.events.min(next + GROUP);
         let group: Vec<Arrival> = (next..end).map(|event| history.arrival(event)).collect();
+        // Messages are made when their events are committed, so the time moves on with them.
+        clock.advance_to(timestamp(history.at(end)));
         store.commit(&group).await.unwrap();
         next = end;
         if next.is_multiple_of(GROUP * 500) {

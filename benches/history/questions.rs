@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::fill::{CODES, CUSTOMERS, History, mixed, phone};
+use crate::fill::{CODES, CUSTOMERS, History, mixed, phone, timestamp};
 use crate::process::TOKEN;
 
 /// How often each is asked, each time about something else.
-const TIMES: u64 = 400;
+const TIMES: u64 = 300;
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 pub struct Question {
     pub name: &'static str,
+    times: u64,
     path: Box<dyn Fn(u64) -> String>,
 }
 
@@ -27,9 +28,7 @@ pub fn all(history: &History) -> Vec<Question> {
     let customer = |turn: u64| phone(mixed(turn + 11) % CUSTOMERS).replace('+', "%2B");
     let day = move |turn: u64| {
         let begin = history.begin + mixed(turn + 13) % 29 * DAY_MS;
-        let text =
-            |at: u64| jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap()).unwrap().to_string();
-        format!("since={}&until={}", text(begin), text(begin + DAY_MS))
+        format!("since={}&until={}", timestamp(begin), timestamp(begin + DAY_MS))
     };
     let code = |turn: u64| CODES[usize::try_from(turn % 3).unwrap()];
     vec![
@@ -54,7 +53,11 @@ pub fn all(history: &History) -> Vec<Question> {
         question("failures of a day by code, campaign, number and hour", move |turn| {
             format!("stats?parts=failures&{}", day(turn))
         }),
-        question("all figures of a day", move |turn| format!("stats?{}", day(turn))),
+        Question {
+            // It takes its time.
+            times: 30,
+            ..question("all figures of a day", move |turn| format!("stats?{}", day(turn)))
+        },
         question("a page of events of a type, a number and a day", move |turn| {
             format!(
                 "events?type=message.failed&business=%2B1555010000{}&{}&limit=50",
@@ -75,14 +78,14 @@ pub fn all(history: &History) -> Vec<Question> {
 }
 
 fn question(name: &'static str, path: impl Fn(u64) -> String + 'static) -> Question {
-    Question { name, path: Box::new(path) }
+    Question { name, times: TIMES, path: Box::new(path) }
 }
 
 /// One after the other, over one connection.
 pub async fn ask(admin: SocketAddr, question: &Question) -> Times {
     let http = client();
     let mut times = Vec::new();
-    for turn in 0..TIMES {
+    for turn in 0..question.times {
         let url = format!("http://{admin}/api/v1/{}", (question.path)(turn));
         let begun = Instant::now();
         let answer = http.get(&url).bearer_auth(TOKEN).send().await.unwrap();

@@ -17,7 +17,7 @@ use crate::store::query::{EventFilter, PageRequest};
 use crate::store::{OpenOptions, StoreError, open};
 
 /// Deliveries that are committed together.
-const GROUP: usize = 200;
+const GROUP: usize = 20;
 /// The day, in seconds.
 const DAY: i64 = 24 * 3600;
 /// Everybody's day is the same one.
@@ -64,12 +64,16 @@ const FAILURES: [&str; 3] = [
 /// Puts the day before now into a store that is still empty; answers how many events it has then, or nothing when there
 /// were some already.
 pub(super) async fn fill(url: &str, clock: &Clock) -> Result<Option<usize>, StoreError> {
-    let store = open(url, &OpenOptions { migrate: true, connections: 1 }, clock.clone()).await?;
+    let day = Day::until(clock.now());
+    // Messages are made when their events are committed, so the time moves on with them.
+    let then = Clock::starting_at(day.begin);
+    let store = open(url, &OpenOptions { migrate: true, connections: 1 }, then.clone()).await?;
     let stored = store.events(&EventFilter::default(), PageRequest { limit: 1, before: None }).await?;
     let is_empty = stored.data.is_empty();
     let mut committed = 0;
     if is_empty {
-        for group in Day::until(clock.now()).arrivals().chunks(GROUP) {
+        for group in day.arrivals().chunks(GROUP) {
+            then.advance_to(group[0].received_at);
             committed += store.commit(group).await?.len();
         }
     }

@@ -1,7 +1,6 @@
 //! Questions about messages.
 
 use super::SqliteStore;
-use crate::connectly::ids::ProviderMessageId;
 use crate::model::id::MessageId;
 use crate::model::message::{Message, TimelineEntry};
 use crate::store::plan::timeline::{self, StatusSeen};
@@ -10,18 +9,13 @@ use crate::store::rows::{MessageRow, SendRow};
 use crate::store::{Result, question};
 
 pub(super) async fn message(store: &SqliteStore, id: &str) -> Result<Option<(Message, Vec<TimelineEntry>)>> {
-    let provider_id = ProviderMessageId::parse(id).map(|id| id.to_string()).unwrap_or_default();
+    let mut named = question::messages::named(id);
+    let id: Option<MessageId> = named.build_query_scalar().fetch_optional(&store.readers).await?;
     // store::message
-    let row: Option<MessageRow> = sqlx::query_as(
-        "SELECT * FROM message_view
-         WHERE id = $1 OR id IN (SELECT s.message_id FROM sends s WHERE s.provider_message_id = $2)
-         -- Ours first, should Connectly ever use the same 128 bits.
-         ORDER BY (id = $1) DESC NULLS LAST LIMIT 1",
-    )
-    .bind(MessageId::parse(id))
-    .bind(provider_id)
-    .fetch_optional(&store.readers)
-    .await?;
+    let row: Option<MessageRow> = sqlx::query_as("SELECT * FROM message_view WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&store.readers)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let own_since = row.updated_at;
     let message = row.into_message();
