@@ -5,6 +5,7 @@ use sqlx::QueryBuilder;
 use super::{Dialect, Parameter, narrow};
 use crate::model::id::{ConversationId, CustomerId, MessageId};
 use crate::store::query::MessageFilter;
+use crate::store::rows::millis;
 
 /// A step of a message on its way, from one time of its newest send to another.
 pub struct Step {
@@ -55,7 +56,18 @@ where
          SELECT m.error_code AS code, m.campaign, m.business, m.created_at / 3600000 AS hour, count(*) AS count
          FROM messages m WHERE true",
     );
-    narrow::messages(&mut query, &MessageFilter { state: Some("failed".to_owned()), ..filter.clone() });
+    let failed = Some("failed".to_owned());
+    narrow::messages(
+        &mut query,
+        &MessageFilter { state: failed, since: None, until: None, ..filter.clone() },
+    );
+    // By the time alone, which has its index: ids would only tell where to begin.
+    if let Some(since) = filter.since {
+        query.push(" AND m.created_at >= ").push_bind(millis(since));
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND m.created_at < ").push_bind(millis(until));
+    }
     query.push(" GROUP BY m.error_code, m.campaign, m.business, m.created_at / 3600000");
     query
 }
