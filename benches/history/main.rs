@@ -1,7 +1,7 @@
 //! How long questions take when much is stored: millions of events of thirty days, asked after through HTTP while 500 more
 //! come in every second. `scripts/bench-history` runs it and prints the tables of `docs/performance.md`.
 //!
-//! With `SWITCHBOARD_BENCH_STORED_SINCE`, the number that an earlier run printed, what that one stored is asked after again.
+//! With `SWITCHBOARD_BENCH_POSTGRES_STORED_SINCE`, the number that an earlier run printed, what that one stored is asked after again.
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -40,8 +40,8 @@ async fn main() {
 }
 
 async fn measure(name: &str, url: &str, events: u64) {
-    let stored = std::env::var("SWITCHBOARD_BENCH_STORED_SINCE").ok();
-    let history = match stored.map(|begin| begin.parse().unwrap()) {
+    let stored = std::env::var("SWITCHBOARD_BENCH_POSTGRES_STORED_SINCE").ok();
+    let history = match stored.filter(|_| url.starts_with("postgres")).map(|begin| begin.parse().unwrap()) {
         Some(begin) => History { events, begin },
         None => store(name, url, events).await,
     };
