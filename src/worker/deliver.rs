@@ -13,7 +13,7 @@ use super::settle::Settler;
 use super::{Shared, WorkRoute};
 use crate::clock::Stopwatch;
 use crate::handler::{reply, state};
-use crate::model::job::Attempt;
+use crate::model::job::{Attempt, Lease};
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
 use crate::store::work::{ClaimDeliveries, Delivery, Settled, Settlement};
 
@@ -87,6 +87,11 @@ impl Deliverer {
             // at work.
             Ok(claimed) if !claimed.is_empty() && watch.elapsed() >= claim.lease / 2 => {
                 tracing::warn!(jobs = claimed.len(), "a claim was answered too late to begin what it leased");
+                // Never begun, so no attempt: or a slow store would use them up.
+                let leases: Vec<Lease> = claimed.iter().map(|delivery| delivery.lease).collect();
+                if let Err(error) = self.shared.store.release(&leases).await {
+                    tracing::warn!(error = %error, "what was not begun could not be given back; its leases end");
+                }
                 0
             }
             Ok(claimed) => {
