@@ -130,6 +130,7 @@ impl Worker {
         tasks.spawn(Sender::new(Arc::clone(&shared), accounts, tasks.clone()).run());
         tasks.spawn(held::renew(Arc::clone(&shared)));
         tasks.spawn(held::expire(Arc::clone(&shared)));
+        tasks.spawn(upkeep::keep(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), names, senders));
         Self { shared, tasks }
     }

@@ -9,24 +9,30 @@ use crate::store::work::RouteKnowledge;
 
 /// How long a job waits for somebody who knows its route or account, before a person has to look.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// Sweeps between two rounds of upkeep.
-const SWEEPS_PER_UPKEEP: u32 = 3600;
+/// Between two rounds of upkeep.
+const ROUND: Duration = Duration::from_hours(1);
 
 /// Sweeps once per poll until stopped.
 pub(super) async fn run(shared: Arc<Shared>, routes: Vec<String>, accounts: Vec<String>) {
     let known = RouteKnowledge { routes, accounts, patience: PATIENCE };
-    let mut round: u32 = 0;
     loop {
         tokio::select! {
             () = tokio::time::sleep(shared.settings.poll) => {}
             () = shared.shutdown.cancelled() => return,
         }
         sweep(&shared, &known).await;
-        round += 1;
-        if round.is_multiple_of(SWEEPS_PER_UPKEEP) {
-            shared.shutdown.run_until_cancelled(keep_house(&shared)).await;
-        }
     }
+}
+
+/// Upkeep and retention, once an hour until stopped. Beside the sweep, which does not wait for what may take minutes.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let rounds = async {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            keep_house(&shared).await;
+        }
+    };
+    shared.shutdown.run_until_cancelled(rounds).await;
 }
 
 async fn keep_house(shared: &Shared) {
