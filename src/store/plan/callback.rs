@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use ulid::Ulid;
 
 use crate::model::callback::CallbackKey;
-use crate::model::id::Id;
+use crate::model::id::{EventId, Id};
 
 /// A key, and the event or message whose callback data has it.
 pub type KeyOf = (CallbackKey, Ulid);
@@ -16,6 +16,16 @@ pub struct Carrier<Id> {
     pub id: Id,
     /// The data, as JSON text.
     pub callback_data: Option<String>,
+}
+
+/// An event that nobody understood.
+#[derive(FromRow)]
+pub struct Misunderstood {
+    /// Its id and callback data.
+    #[sqlx(flatten)]
+    pub carrier: Carrier<EventId>,
+    /// Its bytes.
+    pub body: Vec<u8>,
 }
 
 impl<Of> Carrier<Id<Of>> {

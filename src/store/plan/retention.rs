@@ -144,14 +144,12 @@ pub const OLD_MESSAGES: &str = "SELECT m.id, m.callback_data FROM messages m
     WHERE m.id < $1 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.message_id = m.id)
     ORDER BY m.id LIMIT $2";
 
-/// Conversations of which nothing is left, at most `$2`, with the bound as `$1`.
-pub const EMPTY_CONVERSATIONS: &str = "SELECT c.id FROM conversations c
-    WHERE c.last_event_at < $1 AND c.created_at < $1
-      AND NOT EXISTS (SELECT 1 FROM events e WHERE e.conversation_id = c.id)
-      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
-      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.conversation_id = c.id)
-      AND NOT EXISTS (SELECT 1 FROM conversations s WHERE s.merged_into = c.id)
-    ORDER BY c.id LIMIT $2";
+/// Whether nothing is left of a conversation `c`, with the bound as `$1`.
+pub const IS_EMPTY: &str = "c.last_event_at < $1 AND c.created_at < $1
+    AND NOT EXISTS (SELECT 1 FROM events e WHERE e.conversation_id = c.id)
+    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.conversation_id = c.id)
+    AND NOT EXISTS (SELECT 1 FROM conversations s WHERE s.merged_into = c.id)";
 
 /// Customers without a conversation who did not opt out, at most `$2`, with the bound as `$1`.
 pub const IDLE_CUSTOMERS: &str = "SELECT c.id FROM customers c
@@ -159,8 +157,37 @@ pub const IDLE_CUSTOMERS: &str = "SELECT c.id FROM customers c
       AND NOT EXISTS (SELECT 1 FROM conversations o WHERE o.customer_id = c.id)
     ORDER BY c.id LIMIT $2";
 
-/// What a customer's number or user id looks like in bytes that nobody understood.
-pub fn trace(value: &str) -> &[u8] {
-    // Written with or without its plus.
-    value.strip_prefix('+').unwrap_or(value).as_bytes()
+/// What a customer's number or user id looks like in bytes that nobody understood: with or without its plus.
+pub fn trace(name: &str) -> &[u8] {
+    name.strip_prefix('+').unwrap_or(name).as_bytes()
+}
+
+/// Whether bytes that nobody understood hold one of these names, and not as a part of a longer one: that is somebody else's.
+pub fn holds_trace(body: &[u8], names: &[String]) -> bool {
+    names.iter().map(|name| trace(name)).filter(|trace| !trace.is_empty()).any(|trace| {
+        let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let alone = |at: &usize| {
+            let before = at.checked_sub(1).and_then(|before| body.get(before));
+            !is_part(before) && !is_part(body.get(at + trace.len()))
+        };
+        let places = body.windows(trace.len()).enumerate().filter(|(_, part)| *part == trace);
+        places.map(|(at, _)| at).any(|at| alone(&at))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_alone_and_not_as_a_part_of_another() {
+        let names = ["+15550100001".to_owned(), "US.77".to_owned()];
+        for body in [r#"{"who":"+15550100001"}"#, "15550100001", "to US.77, and", "155501000019 15550100001"]
+        {
+            assert!(holds_trace(body.as_bytes(), &names), "{body}");
+        }
+        for body in ["", "155501000019", "0015550100001", "US.770", "AUS.77", "1555010000"] {
+            assert!(!holds_trace(body.as_bytes(), &names), "{body}");
+        }
+    }
 }

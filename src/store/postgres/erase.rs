@@ -7,8 +7,8 @@ use super::{PostgresStore, callback};
 use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::Erased;
 use crate::store::Result;
-use crate::store::plan::callback::{Carrier, keys};
-use crate::store::plan::retention::{ERASED, Of, trace};
+use crate::store::plan::callback::{Carrier, Misunderstood, keys};
+use crate::store::plan::retention::{ERASED, Of, holds_trace, trace};
 
 pub(super) async fn erase(store: &PostgresStore, customer: CustomerId) -> Result<Option<Erased>> {
     let mut tx = store.pool.begin().await?;
@@ -85,11 +85,14 @@ where
 async fn misunderstood(connection: &mut PgConnection, names: &[String]) -> Result<Vec<Carrier<EventId>>> {
     // store::erase (what was not understood)
     let events = sqlx::query_as(
-        "SELECT e.id, e.callback_data FROM events e JOIN bodies b ON b.event_id = e.id
+        "SELECT e.id, e.callback_data, b.body FROM events e JOIN bodies b ON b.event_id = e.id
          WHERE e.conversation_id IS NULL
            AND EXISTS (SELECT FROM unnest($1::bytea[]) AS n (name) WHERE position(n.name IN b.body) > 0)",
     );
-    Ok(events.bind(names.iter().map(|name| trace(name)).collect::<Vec<_>>()).fetch_all(connection).await?)
+    let traces: Vec<&[u8]> = names.iter().map(|name| trace(name)).collect();
+    let mut events: Vec<Misunderstood> = events.bind(traces).fetch_all(connection).await?;
+    events.retain(|event| holds_trace(&event.body, names));
+    Ok(events.into_iter().map(|event| event.carrier).collect())
 }
 
 fn uuids<Of>(ids: impl IntoIterator<Item = Id<Of>>) -> Vec<Uuid> {

@@ -6,9 +6,7 @@ use super::PostgresStore;
 use crate::model::id::{ConversationId, CustomerId, EventId, MessageId};
 use crate::model::retention::{Keep, Purged};
 use crate::store::Result;
-use crate::store::plan::retention::{
-    BATCH, BY_ROW, Before, EMPTY_CONVERSATIONS, IDLE_CUSTOMERS, OLD_MESSAGES,
-};
+use crate::store::plan::retention::{BATCH, BY_ROW, Before, IDLE_CUSTOMERS, IS_EMPTY, OLD_MESSAGES};
 use crate::store::rows::millis;
 
 /// Everything but whole months.
@@ -57,31 +55,32 @@ async fn ledger(pool: &PgPool, keep: &Keep) -> Result<u64> {
 /// Locked first and looked at again then: nothing can be added to a locked one.
 async fn conversations(pool: &PgPool, keep: &Keep) -> Result<u64> {
     let mut tx = pool.begin().await?;
-    let candidates = format!("{EMPTY_CONVERSATIONS} FOR UPDATE OF c SKIP LOCKED");
+    let candidates = format!(
+        "SELECT c.id FROM conversations c WHERE {IS_EMPTY} ORDER BY c.id LIMIT $2 FOR UPDATE SKIP LOCKED"
+    );
     // store::purge (empty conversations)
     let empty: Vec<ConversationId> = sqlx::query_scalar(AssertSqlSafe(candidates))
         .bind(millis(keep.events_since))
         .bind(BATCH)
         .fetch_all(&mut *tx)
         .await?;
-    if empty.is_empty() {
-        return Ok(0);
-    }
-    let statements = [
+    let delete = format!("DELETE FROM conversations c WHERE c.id = ANY($2) AND {IS_EMPTY} RETURNING c.id");
+    // store::purge (conversations)
+    let gone: Vec<ConversationId> = sqlx::query_scalar(AssertSqlSafe(delete))
+        .bind(millis(keep.events_since))
+        .bind(&empty)
+        .fetch_all(&mut *tx)
+        .await?;
+    // Only of those that surely are gone.
+    for statement in [
         "DELETE FROM handler_state WHERE conversation_id = ANY($1)",
         "DELETE FROM rule_uses WHERE conversation_id = ANY($1)",
-        "DELETE FROM conversations c WHERE c.id = ANY($1)
-             AND NOT EXISTS (SELECT FROM events e WHERE e.conversation_id = c.id)
-             AND NOT EXISTS (SELECT FROM messages m WHERE m.conversation_id = c.id)
-             AND NOT EXISTS (SELECT FROM jobs j WHERE j.conversation_id = c.id)",
-    ];
-    let mut gone = 0;
-    for statement in statements {
-        // store::purge (conversations)
-        gone = sqlx::query(statement).bind(&empty).execute(&mut *tx).await?.rows_affected();
+    ] {
+        // store::purge (what they held)
+        sqlx::query(statement).bind(&gone).execute(&mut *tx).await?;
     }
     tx.commit().await?;
-    Ok(gone)
+    Ok(gone.len() as u64)
 }
 
 /// A transaction that still takes one of them for a customer fails on its foreign key and is repeated.

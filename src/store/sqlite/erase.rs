@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::{SqliteStore, callback, hex, json};
 use crate::model::id::{ConversationId, CustomerId, EventId, MessageId};
 use crate::model::retention::Erased;
-use crate::store::Result;
-use crate::store::plan::callback::{Carrier, keys};
-use crate::store::plan::retention::{ERASED, Of, trace};
+use crate::store::plan::callback::{Carrier, Misunderstood, keys};
+use crate::store::plan::retention::{ERASED, Of, holds_trace, trace};
+use crate::store::{Result, StoreError};
 
 /// How often to try to empty the log: a question that is being answered still reads from it.
 const TRIES: u32 = 50;
@@ -52,7 +52,10 @@ pub(super) async fn erase(store: &SqliteStore, customer: CustomerId) -> Result<O
         (holding.count)(&mut erased, gone.rows_affected());
     }
     tx.commit().await?;
-    empty_log(store).await?;
+    // Erased it is, whatever becomes of the log; the next checkpoints overwrite that.
+    if let Err(error) = empty_log(store).await {
+        tracing::warn!(%error, "the write-ahead log was not emptied: what was erased stays in it for a while");
+    }
     Ok(Some(erased))
 }
 
@@ -99,28 +102,33 @@ async fn said(
 
 /// Events of no conversation whose bytes hold one of these names.
 async fn misunderstood(connection: &mut SqliteConnection, names: &[String]) -> Result<Vec<Carrier<EventId>>> {
-    let names: Vec<String> = names.iter().map(|name| hex(trace(name))).collect();
+    let traces: Vec<String> = names.iter().map(|name| hex(trace(name))).collect();
     // store::erase (what was not understood)
     let events = sqlx::query_as(
-        "SELECT e.id, e.callback_data FROM events e JOIN bodies b ON b.event_id = e.id
+        "SELECT e.id, e.callback_data, b.body FROM events e JOIN bodies b ON b.event_id = e.id
          WHERE e.conversation_id IS NULL
            AND EXISTS (SELECT 1 FROM json_each($1) AS n WHERE instr(b.body, unhex(n.value)) > 0)",
     );
-    Ok(events.bind(json(&names)?).fetch_all(connection).await?)
+    let mut events: Vec<Misunderstood> = events.bind(json(&traces)?).fetch_all(connection).await?;
+    events.retain(|event| holds_trace(&event.body, names));
+    Ok(events.into_iter().map(|event| event.carrier).collect())
 }
 
-/// Moves the log into the database and cuts it to nothing.
+/// Moves the log into the database and cuts it to nothing, over a connection of its own that waits for nobody: whoever reads
+/// for long must not keep ingest waiting.
 async fn empty_log(store: &SqliteStore) -> Result<()> {
+    if store.file.is_none() {
+        return Ok(());
+    }
+    let options = (*store.writer.connect_options()).clone().busy_timeout(Duration::ZERO);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
     for _ in 0..TRIES {
         // store::erase (log)
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&store.writer).await?;
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
         if row.try_get::<i64, _>("busy")? == 0 {
-            return Ok(());
+            return Ok(connection.close().await?);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    tracing::warn!(
-        "the write-ahead log is still being read: what was erased stays in it until the next checkpoint"
-    );
-    Ok(())
+    Err(StoreError::Contention("somebody reads from it all the time".to_owned()))
 }

@@ -7,9 +7,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::{Keep, Purged};
 use crate::store::Result;
 use crate::store::plan::callback::{Carrier, keys};
-use crate::store::plan::retention::{
-    BATCH, BY_ROW, Before, EMPTY_CONVERSATIONS, IDLE_CUSTOMERS, OLD_MESSAGES,
-};
+use crate::store::plan::retention::{BATCH, BY_ROW, Before, IDLE_CUSTOMERS, IS_EMPTY, OLD_MESSAGES};
 use crate::store::rows::millis;
 
 pub(super) async fn purge(store: &SqliteStore, keep: &Keep) -> Result<Purged> {
@@ -111,8 +109,9 @@ async fn delete<Of>(
 
 async fn conversations(store: &SqliteStore, keep: &Keep) -> Result<u64> {
     let mut tx = store.write().await?;
+    let candidates = format!("SELECT c.id FROM conversations c WHERE {IS_EMPTY} ORDER BY c.id LIMIT $2");
     // store::purge (empty conversations)
-    let empty: Vec<ConversationId> = sqlx::query_scalar(EMPTY_CONVERSATIONS)
+    let empty: Vec<ConversationId> = sqlx::query_scalar(AssertSqlSafe(candidates))
         .bind(millis(keep.events_since))
         .bind(BATCH)
         .fetch_all(&mut *tx)

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use rstest::rstest;
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
+use switchboard::model::id::EventId;
 use switchboard::model::job::Job;
+use switchboard::model::outcome::StateChange;
 use switchboard::model::retention::{Keep, Purged, Retention};
 use switchboard::store::query::StoredBody;
 use switchboard::store::retention;
@@ -12,7 +15,7 @@ use switchboard::store::work::Settled;
 
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, inbound, raw, status};
-use crate::support::depot::{Depot, ROUTE};
+use crate::support::depot::{Depot, ROUTE, done_with_state};
 
 const MONTH: Duration = Duration::from_hours(31 * 24);
 
@@ -140,6 +143,52 @@ async fn two_instances_may_purge_at_once_beside_ingest(
     assert_eq!(one.unwrap().events + two.unwrap().events, 1);
     let kept = committed.unwrap()[0].id;
     assert_eq!(depot.event(kept).await.customer.unwrap().phone.as_deref(), Some("+15550100001"));
+}
+
+/// Something happens in a conversation just when it is taken for empty: it and its state stay or go together.
+#[tokio::test]
+async fn a_conversation_that_comes_to_life_keeps_its_state() {
+    let depot = Depot::open(Backend::Postgres).await;
+    depot.ana_writes().await;
+    let delivery = depot.claim_one().await;
+    assert!(depot.settle(&delivery, done_with_state(StateChange::Set(json!({ "step": 2 })))).await);
+    let conversation = depot.event(delivery.event.id).await.conversation_id.unwrap();
+    months_pass(&depot, 6).await;
+    let mut other = PgConnection::connect(&depot.store.url).await.unwrap();
+    let mut tx = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE handler_state IN ACCESS EXCLUSIVE MODE").execute(&mut *tx).await.unwrap();
+    let keep = keep(&depot);
+    let comes_to_life = async {
+        // The months go first, and then the purge stands at the state.
+        while !waits_for_the_state(&depot).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        sqlx::query("INSERT INTO events (id, account, type, conversation_id, received_at) VALUES ($1, 'default', 'unknown', $2, 0)")
+            .bind(EventId::new(depot.clock.ulid()))
+            .bind(conversation)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    let (purged, ()) = tokio::join!(depot.store.purge(&keep), comes_to_life);
+    purged.unwrap();
+    let left: (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM conversations), (SELECT count(*) FROM handler_state)")
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+    assert_eq!(left.0, left.1);
+}
+
+async fn waits_for_the_state(depot: &Depot) -> bool {
+    let mut looking = PgConnection::connect(&depot.store.url).await.unwrap();
+    let waiting = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'handler_state'::regclass)",
+    );
+    let waits = waiting.fetch_one(&mut looking).await.unwrap();
+    looking.close().await.unwrap();
+    waits
 }
 
 /// A long export reads a month that is to go: nobody waits for it, and the month goes afterwards.
