@@ -66,6 +66,12 @@ pub(crate) struct FakeStore {
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
     pub(crate) paused: Mutex<Pauses>,
     pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
+    /// What every claim of deliveries is answered with, and how long that takes; without, there is nothing to claim.
+    pub(crate) late_claim: Option<(Duration, Delivery)>,
+    /// What was given back.
+    pub(crate) released: Mutex<Vec<Lease>>,
+    /// What was settled.
+    pub(crate) settled: Mutex<Vec<Lease>>,
     /// What each round of a purge was to keep; the third is the last.
     pub(crate) purges: Mutex<Vec<Keep>>,
     /// What becomes of each group that is committed; `None` fails.
@@ -126,20 +132,26 @@ impl Store for FakeStore {
         self.commits.as_ref().map_or_else(unused, |commit| commit(group))
     }
 
-    async fn claim_deliveries(&self, _claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-        unused()
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
+        let Some((after, delivery)) = self.late_claim.as_ref().filter(|_| !claim.reclaim) else {
+            return Ok(Vec::new());
+        };
+        tokio::time::sleep(*after).await;
+        Ok(vec![delivery.clone()])
     }
 
-    async fn settle(&self, _settlements: &[Settlement]) -> Result<Vec<bool>> {
-        unused()
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        self.settled.lock().unwrap().extend(settlements.iter().map(|settlement| settlement.lease));
+        Ok(settlements.iter().map(|_| true).collect())
     }
 
     async fn renew(&self, _leases: &[Lease], _lease: Duration) -> Result<Vec<Lease>> {
         unused()
     }
 
-    async fn release(&self, _leases: &[Lease]) -> Result<()> {
-        unused()
+    async fn release(&self, leases: &[Lease]) -> Result<()> {
+        self.released.lock().unwrap().extend(leases);
+        Ok(())
     }
 
     async fn claim_sends(&self, _claim: &ClaimSends) -> Result<Vec<Sending>> {

@@ -9,6 +9,8 @@ mod held;
 mod pulse;
 mod send;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::collections::HashMap;
