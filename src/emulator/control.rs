@@ -18,6 +18,7 @@ use super::delivery::Webhook;
 use super::desk::{Desk, InboundAnswer};
 use super::faults::Fault;
 use super::inbound::{Inbound, InboundError};
+use super::templates::TEMPLATES;
 
 /// What the first page says.
 const PAGE: &str = include_str!("page.txt");
@@ -32,6 +33,7 @@ pub(super) fn router() -> Router<Arc<Desk>> {
         .route("/_emulator/release", post(release))
         .route("/_emulator/messages", get(messages))
         .route("/_emulator/webhooks", get(webhooks))
+        .route("/_emulator/templates", get(async || Json(json!({"templates": TEMPLATES}))))
         .route("/_emulator/clock", get(clock).put(move_clock))
         .route("/_emulator/chat", get(conversations))
 }

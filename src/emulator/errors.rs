@@ -65,6 +65,12 @@ pub(super) enum Refusal {
     /// callbackData over the limit.
     #[error("callbackData exceeds 1024 bytes")]
     CallbackData,
+    /// No approved template has this name and language.
+    #[error("no approved template has this name and language")]
+    TemplateNotFound,
+    /// Parameters that are not the template's.
+    #[error("the parameters of the template are invalid: {0}")]
+    TemplateInput(&'static str),
     /// The customer has not written within 24 hours.
     #[error("the message is outside of the customer's 24-hour window")]
     Window,
@@ -89,6 +95,8 @@ impl Refusal {
             Self::AttachmentsNumber => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENTS_NUMBER_INVALID"),
             Self::AttachmentEmpty => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENT_EMPTY"),
             Self::AttachmentInvalid => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENT_INVALID"),
+            Self::TemplateNotFound => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND"),
+            Self::TemplateInput(_) => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_TEMPLATE_INPUT_INVALID"),
             Self::Window => (FAILED_PRECONDITION, "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"),
         }
     }

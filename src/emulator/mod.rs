@@ -1,6 +1,6 @@
 //! A Connectly on your desk: an HTTP server that stands in for Connectly, for people without an account and for tests.
 //!
-//! It accepts session messages as Connectly documents them, applies the 24-hour rule on a clock of its own, and delivers
+//! It accepts session messages and templates as Connectly documents them, applies the 24-hour rule on a clock of its own, and delivers
 //! signed webhooks: a message's statuses, and what customers say. What goes wrong in production can be made to go wrong
 //! here, by name ([`Fault`]).
 //!
@@ -8,7 +8,7 @@
 //! wire structs are its own. The state (`world`) is pure; the endpoints (`send`, `control`) only carry to it and
 //! from it, and `webhooks` delivers.
 //!
-//! To add an endpoint of Connectly's: a request in `wire`, its checks and meaning beside `outbound.rs` and in `world.rs`,
+//! To add an endpoint of Connectly's: a request in `wire`, its checks and meaning beside `outbound` and in `world.rs`,
 //! a handler beside `send.rs`, a line in `page.txt`.
 
 mod chat;
@@ -28,6 +28,7 @@ mod send;
 mod settings;
 mod speech;
 mod status;
+mod templates;
 mod time;
 mod webhooks;
 mod wire;
@@ -173,7 +174,8 @@ impl Emulator {
 
 fn router(desk: &Arc<Desk>) -> Router {
     Router::new()
-        .route("/v1/businesses/{business_id}/send/messages", post(send::send))
+        .route("/v1/businesses/{business_id}/send/messages", post(send::session))
+        .route("/v1/businesses/{business_id}/send/whatsapp_templated_messages", post(send::template))
         .merge(control::router())
         .fallback(errors::not_found)
         .layer(middleware::from_fn_with_state(desk.clone(), host::guard))

@@ -1,4 +1,5 @@
-//! `POST /v1/businesses/{businessId}/send/messages`, the endpoint for session messages.
+//! The two endpoints that send, under `/v1/businesses/{businessId}/send`: `messages` for session messages and
+//! `whatsapp_templated_messages` for templates. They share the key, the rate limit and the faults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,14 +25,21 @@ use super::world::Arrival;
 const HEADERS_OF_INTEREST: [&str; 6] =
     ["user-agent", "content-type", "accept", "idempotency-key", "x-request-id", "traceparent"];
 
-/// Accepts a message or refuses it as Connectly would, unless a fault has it otherwise.
-pub(super) async fn send(
-    State(desk): State<Arc<Desk>>,
-    Path(business): Path<String>,
-    ConnectInfo(connection): ConnectInfo<Connection>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+/// A request to send, taken apart.
+type Call = (State<Arc<Desk>>, Path<String>, ConnectInfo<Connection>, HeaderMap, Bytes);
+
+/// Accepts a session message or refuses it as Connectly would, unless a fault has it otherwise.
+pub(super) async fn session(call: Call) -> Response {
+    answer(call, |_, body| Outbound::session(body)).await
+}
+
+/// The same for a template.
+pub(super) async fn template(call: Call) -> Response {
+    answer(call, |desk, body| Outbound::template(body, desk.settings.any_template)).await
+}
+
+async fn answer(call: Call, read: fn(&Desk, &[u8]) -> Result<Outbound, Refusal>) -> Response {
+    let (State(desk), Path(business), ConnectInfo(connection), headers, body) = call;
     if !authenticated(&desk, &business, &headers) {
         return Refusal::Key.into_response();
     }
@@ -41,7 +49,8 @@ pub(super) async fn send(
     if let Some(early) = before_accepting(&desk, fault.as_ref()).await {
         return early;
     }
-    match accept(&desk, &headers, &body, fault.as_ref()) {
+    let read = read(&desk, &body);
+    match read.and_then(|outbound| accept(&desk, outbound, &headers, &body, fault.as_ref())) {
         Ok(accepted) => after_accepting(fault.as_ref(), accepted, &connection),
         Err(refusal) => {
             tracing::info!(send.refusal = ?refusal, "refused a send");
@@ -77,11 +86,11 @@ async fn before_accepting(desk: &Desk, fault: Option<&SendFault>) -> Option<Resp
 
 fn accept(
     desk: &Desk,
+    outbound: Outbound,
     headers: &HeaderMap,
     body: &[u8],
     fault: Option<&SendFault>,
 ) -> Result<Response, Refusal> {
-    let outbound = Outbound::read(body)?;
     let arrival = Arrival { body: serde_json::from_slice(body)?, headers: of_interest(headers) };
     let id = desk.accept(outbound, arrival, fault)?;
     tracing::info!(message.id = %id, "accepted a send");

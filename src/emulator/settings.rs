@@ -34,6 +34,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Whether customers read what they get: without, `delivered` is the last status.
     pub read_receipts: bool,
+    /// Whether a template that nobody approved is accepted as long as its name could be one.
+    pub any_template: bool,
     /// How many sends are let through.
     pub rate: Rate,
     /// The pause before each status of a message.
@@ -55,6 +57,7 @@ impl Settings {
             business_name: "Shop".to_owned(),
             hosts: Vec::new(),
             read_receipts: true,
+            any_template: true,
             rate: Rate::default(),
             status_lag: DEFAULT_STATUS_LAG,
             retry: Retry::default(),

@@ -11,7 +11,7 @@ use super::Settings;
 use super::errors::Refusal;
 use super::faults::{Faults, SendFault};
 use super::message::{EmittedStatus, SentMessage};
-use super::outbound::Outbound;
+use super::outbound::{Kind, Outbound};
 use super::rate::Bucket;
 use super::status;
 use super::time::ulid_at;
@@ -193,10 +193,11 @@ impl World {
             return Err(Refusal::ToSelf);
         }
         let refused = fault == Some(&SendFault::WindowRefused);
-        if refused || !self.window_is_open(&from, &outbound.recipient, now) {
-            return Err(Refusal::Window);
-        }
-        Ok(from)
+        let may_leave = match outbound.kind {
+            Kind::Session => self.window_is_open(&from, &outbound.recipient, now),
+            Kind::Template => true,
+        };
+        (may_leave && !refused).then_some(from).ok_or(Refusal::Window)
     }
 
     /// The number asked for; without one the customer's last-used, else the business's own.

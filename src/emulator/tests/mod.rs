@@ -3,7 +3,9 @@
 mod control;
 mod deliveries;
 mod receiver;
+mod requests;
 mod sends;
+mod templates;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +23,9 @@ const SHOP: &str = "+15550100002";
 const ANA: &str = "+15550100001";
 const API_KEY: &str = "key-1";
 const WEBHOOK_SECRET: &str = "secret-1";
+/// What the paths of the two endpoints end with.
+const SESSION: &str = "messages";
+const TEMPLATE: &str = "whatsapp_templated_messages";
 
 fn settings() -> Settings {
     Settings {
@@ -58,15 +63,20 @@ impl Bench {
     }
 
     async fn try_send(&self, body: &Value) -> reqwest::Result<Response> {
-        let url = format!("{}/v1/businesses/business-1/send/messages", self.emulator.url());
-        self.client.post(url).header("x-api-key", API_KEY).json(body).send().await
+        self.post(SESSION, body).await
     }
 
     async fn send(&self, body: &Value) -> (StatusCode, Value) {
-        let response = self.try_send(body).await.unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        read(self.post(SESSION, body).await.unwrap()).await
+    }
+
+    async fn send_template(&self, body: &Value) -> (StatusCode, Value) {
+        read(self.post(TEMPLATE, body).await.unwrap()).await
+    }
+
+    async fn post(&self, endpoint: &str, body: &Value) -> reqwest::Result<Response> {
+        let url = format!("{}/v1/businesses/business-1/send/{endpoint}", self.emulator.url());
+        self.client.post(url).header("x-api-key", API_KEY).json(body).send().await
     }
 
     async fn control(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -75,10 +85,7 @@ impl Bench {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        read(request.send().await.unwrap()).await
     }
 
     /// The statuses delivered since the last look, once nothing waits any more.
@@ -92,6 +99,17 @@ impl Bench {
     }
 }
 
+async fn read(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
 fn hello() -> Value {
     json!({"recipient": {"id": ANA, "channelType": "whatsapp"}, "message": {"text": "Hello"}})
+}
+
+fn order_update() -> Value {
+    let parameters = json!([{"name": "body_1", "value": "Ana"}, {"name": "body_2", "value": "12345"}]);
+    json!({"number": ANA, "templateName": "order_update", "language": "en", "parameters": parameters})
 }

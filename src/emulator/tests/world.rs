@@ -44,7 +44,7 @@ fn send_with(
     seconds: i64,
 ) -> Result<Accepted, Refusal> {
     let arrival = Arrival { body: body.clone(), headers: std::collections::BTreeMap::new() };
-    world.accept(Outbound::read(body.to_string().as_bytes())?, arrival, fault, at(seconds))
+    world.accept(Outbound::session(body.to_string().as_bytes())?, arrival, fault, at(seconds))
 }
 
 fn from(sender: &str) -> Value {

@@ -4,10 +4,12 @@
 //! either shows as a disagreement between the two.
 
 mod request;
+mod template;
 mod webhook;
 
 pub use request::{Attachment, Location};
 pub(super) use request::{Content, Endpoint, SendRequest};
+pub(super) use template::{Parameter, TemplateRequest};
 pub(super) use webhook::{
     ButtonResponse, InboundMessage, InboundWebhook, Party, Quoted, StatusUpdate, StatusWebhook,
 };

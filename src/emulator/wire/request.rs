@@ -94,7 +94,7 @@ pub(in crate::emulator) struct ReplyButtonMessage {
 }
 
 /// Tells a null from an absent field, which an `Option` alone does not.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 

@@ -1,49 +1,26 @@
-//! A send that was checked: required fields, one kind of content, limits. Pure; the window and the business's numbers
-//! are the world's to check.
+//! The checks of the endpoint for session messages.
 
-use serde_json::value::RawValue;
+use super::{Kind, Outbound, callback, is_reachable, looks_like_bsuid};
+use crate::emulator::errors::Refusal;
+use crate::emulator::wire::{Attachment, Content, Endpoint, SendRequest, WHATSAPP, is_e164};
 
-use super::errors::Refusal;
-use super::wire::{Attachment, Content, Endpoint, SendRequest, WHATSAPP, is_e164};
-
-/// The most callbackData that Connectly takes, in bytes of compact JSON.
-const CALLBACK_DATA_BYTES: usize = 1_024;
 /// The most quick-reply buttons on a message.
 const BUTTONS: usize = 3;
 /// The kinds of attachment that Connectly documents.
 const ATTACHMENT_TYPES: [&str; 4] = ["image", "video", "audio", "document"];
 
-/// A send in order: reading one is the only way to get it.
-pub(super) struct Outbound {
-    /// The number to send from, when the request names one.
-    pub(super) sender: Option<String>,
-    /// The customer's number.
-    pub(super) recipient: String,
-    /// The customer's name, when the request gives one.
-    pub(super) recipient_name: Option<String>,
-    /// The content in a few words, for the listing of conversations.
-    pub(super) summary: String,
-    /// Byte for byte as it came.
-    pub(super) callback_data: Option<Box<RawValue>>,
-    /// The campaign that the send is counted for.
-    pub(super) campaign_name: Option<String>,
-}
-
 impl Outbound {
-    /// Checks a request's body as Connectly documents it.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+    /// Checks a session message's body as Connectly documents it.
+    pub(in crate::emulator) fn session(body: &[u8]) -> Result<Self, Refusal> {
         let request: SendRequest = serde_json::from_slice(body)?;
         let recipient = request.recipient.ok_or(Refusal::Missing("recipient"))?;
         let number = customer(&recipient)?;
         let sender = request.sender.map(|sender| business(&sender)).transpose()?;
         let content = request.message.ok_or(Refusal::Missing("message"))?;
         let summary = check(&content)?;
-        if let Some(data) = &request.callback_data
-            && compact_length(data.get()) > CALLBACK_DATA_BYTES
-        {
-            return Err(Refusal::CallbackData);
-        }
+        callback::check(request.callback_data.as_deref())?;
         Ok(Self {
+            kind: Kind::Session,
             sender,
             recipient: number,
             recipient_name: recipient.name,
@@ -90,12 +67,6 @@ fn whatsapp(endpoint: &Endpoint, field: &'static str) -> Result<(), Refusal> {
     }
 }
 
-/// Two capital letters and a dot, as in `US.1349...`.
-fn looks_like_bsuid(id: &str) -> bool {
-    let bytes = id.as_bytes();
-    bytes.len() > 3 && bytes[..2].iter().all(u8::is_ascii_uppercase) && bytes[2] == b'.'
-}
-
 /// Checks that there is exactly one kind of content, and answers it in a few words. A text is a kind of its own beside
 /// an attachment or a location, and the body of everything interactive.
 fn check(content: &Content) -> Result<String, Refusal> {
@@ -128,8 +99,7 @@ fn attachment(attachments: &[Attachment]) -> Result<&'static str, Refusal> {
     if attachment.url.trim().is_empty() {
         return Err(Refusal::AttachmentEmpty);
     }
-    let reachable = reqwest::Url::parse(&attachment.url).is_ok_and(|url| url.has_host());
-    if !reachable || !ATTACHMENT_TYPES.contains(&attachment.kind.as_str()) {
+    if !is_reachable(&attachment.url) || !ATTACHMENT_TYPES.contains(&attachment.kind.as_str()) {
         return Err(Refusal::AttachmentInvalid);
     }
     Ok("[attachment]")
@@ -158,23 +128,6 @@ fn interactive(content: &Content) -> Result<Vec<&'static str>, Refusal> {
     Ok(kinds)
 }
 
-/// The bytes of valid JSON without the white space between its tokens.
-fn compact_length(json: &str) -> usize {
-    let (mut length, mut in_string, mut escaped) = (0, false, false);
-    for byte in json.bytes() {
-        if in_string {
-            let quote = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            in_string = !quote;
-            length += 1;
-        } else if !byte.is_ascii_whitespace() {
-            in_string = byte == b'"';
-            length += 1;
-        }
-    }
-    length
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -182,7 +135,7 @@ mod tests {
     use super::*;
 
     fn to(recipient: &Value, message: &Value) -> Result<Outbound, Refusal> {
-        Outbound::read(json!({"recipient": recipient, "message": message}).to_string().as_bytes())
+        Outbound::session(json!({"recipient": recipient, "message": message}).to_string().as_bytes())
     }
 
     fn content(message: &Value) -> Result<String, Refusal> {
@@ -251,25 +204,11 @@ mod tests {
 
     #[test]
     fn required_fields_are_named_and_other_json_is_malformed() {
-        let refusal = |body: &str| Outbound::read(body.as_bytes()).err();
+        let refusal = |body: &str| Outbound::session(body.as_bytes()).err();
         assert_eq!(refusal("{}"), Some(Refusal::Missing("recipient")));
         let no_message = r#"{"recipient":{"id":"+15550100001","channelType":"whatsapp"}}"#;
         assert_eq!(refusal(no_message), Some(Refusal::Missing("message")));
         assert!(matches!(refusal("[1"), Some(Refusal::Malformed { .. })));
         assert!(matches!(refusal(r#"{"message":{"text":1}}"#), Some(Refusal::Malformed { .. })));
-    }
-
-    #[test]
-    fn callback_data_is_measured_without_white_space() {
-        let body = |data: &str| {
-            format!(
-                r#"{{"recipient":{{"id":"+15550100001","channelType":"whatsapp"}},"message":{{"text":"hi"}},"callbackData":{data}}}"#
-            )
-        };
-        let fits = format!("   \"{}\"\n", "x".repeat(1_022));
-        assert!(Outbound::read(body(&fits).as_bytes()).is_ok());
-        let exceeds = format!("\"{}\"", "x".repeat(1_023));
-        assert_eq!(Outbound::read(body(&exceeds).as_bytes()).err(), Some(Refusal::CallbackData));
-        assert_eq!(compact_length(r#"{ "a b" : "c\" d" }"#), r#"{"a b":"c\" d"}"#.len());
     }
 }
