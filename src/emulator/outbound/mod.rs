@@ -1,8 +1,15 @@
 //! A send that was checked: required fields, limits, the templates that there are. Pure; the window and the business's
 //! numbers are the world's to check.
+//!
+//! The limits are WhatsApp's. Where Connectly's own page and WhatsApp disagree, the page holds: a fake that refuses more
+//! than Connectly would hide what works.
 
 mod callback;
+mod content;
+mod field;
+mod interactive;
 mod parameters;
+mod product;
 mod session;
 mod template;
 

@@ -1,13 +1,11 @@
 //! The checks of the endpoint for session messages.
 
-use super::{Kind, Outbound, callback, is_reachable, looks_like_bsuid};
+use super::{Kind, Outbound, callback, content, looks_like_bsuid};
 use crate::emulator::errors::Refusal;
-use crate::emulator::wire::{Attachment, Content, Endpoint, SendRequest, WHATSAPP, is_e164};
+use crate::emulator::wire::{Endpoint, Order, SendRequest, WHATSAPP, is_e164};
 
-/// The most quick-reply buttons on a message.
-const BUTTONS: usize = 3;
-/// The kinds of attachment that Connectly documents.
-const ATTACHMENT_TYPES: [&str; 4] = ["image", "video", "audio", "document"];
+/// The strategies of dispatch: the default and the two that can be asked for.
+const STRATEGIES: [&str; 3] = ["strategy_unspecified", "independent", "short_circuit"];
 
 impl Outbound {
     /// Checks a session message's body as Connectly documents it.
@@ -17,7 +15,8 @@ impl Outbound {
         let number = customer(&recipient)?;
         let sender = request.sender.map(|sender| business(&sender)).transpose()?;
         let content = request.message.ok_or(Refusal::Missing("message"))?;
-        let summary = check(&content)?;
+        let summary = content::check(&content)?;
+        dispatch(request.order.as_ref())?;
         callback::check(request.callback_data.as_deref())?;
         Ok(Self {
             kind: Kind::Session,
@@ -38,6 +37,9 @@ fn customer(recipient: &Endpoint) -> Result<String, Refusal> {
         return Err(Refusal::Missing("recipient.id"));
     }
     whatsapp(recipient, "recipient.channelType")?;
+    if !user_id.is_empty() && !looks_like_bsuid(user_id) {
+        return Err(Refusal::Invalid("recipient.userId"));
+    }
     if is_e164(id) {
         Ok(id.to_owned())
     } else if id.is_empty() || looks_like_bsuid(id) {
@@ -67,65 +69,11 @@ fn whatsapp(endpoint: &Endpoint, field: &'static str) -> Result<(), Refusal> {
     }
 }
 
-/// Checks that there is exactly one kind of content, and answers it in a few words. A text is a kind of its own beside
-/// an attachment or a location, and the body of everything interactive.
-fn check(content: &Content) -> Result<String, Refusal> {
-    // In protobuf's JSON an empty list and an empty text are the same as none.
-    let attachments = content.attachments.as_deref().unwrap_or_default();
-    let text = content.text.as_deref().filter(|text| !text.is_empty());
-    let mut kinds = Vec::new();
-    if !attachments.is_empty() {
-        kinds.push(attachment(attachments)?);
-    }
-    if let Some(location) = &content.location {
-        let degrees = location.latitude.abs() <= 90.0 && location.longitude.abs() <= 180.0;
-        kinds.push(degrees.then_some("[location]").ok_or(Refusal::Invalid("message.location"))?);
-    }
-    let standalone = kinds.len();
-    kinds.extend(interactive(content)?);
-    match (kinds.as_slice(), text) {
-        ([], Some(text)) if !text.trim().is_empty() => Ok(text.to_owned()),
-        ([], _) => Err(Refusal::TextEmpty),
-        ([kind], None) => Ok((*kind).to_owned()),
-        ([kind], Some(text)) if standalone == 0 => Ok(format!("{text} {kind}")),
-        _ => Err(Refusal::Ambiguous),
-    }
-}
-
-fn attachment(attachments: &[Attachment]) -> Result<&'static str, Refusal> {
-    let [attachment] = attachments else {
-        return Err(Refusal::AttachmentsNumber);
-    };
-    if attachment.url.trim().is_empty() {
-        return Err(Refusal::AttachmentEmpty);
-    }
-    if !is_reachable(&attachment.url) || !ATTACHMENT_TYPES.contains(&attachment.kind.as_str()) {
-        return Err(Refusal::AttachmentInvalid);
-    }
-    Ok("[attachment]")
-}
-
-fn interactive(content: &Content) -> Result<Vec<&'static str>, Refusal> {
-    let mut kinds = Vec::new();
-    if let Some(list) = &content.list_message {
-        let filled = !list.sections.is_empty();
-        kinds.push(filled.then_some("[list]").ok_or(Refusal::Invalid("message.listMessage.sections"))?);
-    }
-    if let Some(message) = &content.reply_button_message {
-        let counted = (1..=BUTTONS).contains(&message.buttons.len());
-        let invalid = Refusal::Invalid("message.replyButtonMessage.buttons");
-        kinds.push(counted.then_some("[buttons]").ok_or(invalid)?);
-    }
-    if content.single_product_message.is_some() {
-        kinds.push("[product]");
-    }
-    if content.multi_product_message.is_some() {
-        if content.text.as_deref().unwrap_or_default().trim().is_empty() {
-            return Err(Refusal::TextEmpty);
-        }
-        kinds.push("[products]");
-    }
-    Ok(kinds)
+/// Checks the order of dispatch. What it does to a message is not documented, so here it does nothing.
+fn dispatch(order: Option<&Order>) -> Result<(), Refusal> {
+    let strategy = order.and_then(|order| order.strategy.as_deref());
+    let known = strategy.is_none_or(|strategy| STRATEGIES.contains(&strategy));
+    known.then_some(()).ok_or(Refusal::Invalid("order.strategy"))
 }
 
 #[cfg(test)]
@@ -138,53 +86,8 @@ mod tests {
         Outbound::session(json!({"recipient": recipient, "message": message}).to_string().as_bytes())
     }
 
-    fn content(message: &Value) -> Result<String, Refusal> {
-        let ana = json!({"id": "+15550100001", "channelType": "whatsapp"});
-        to(&ana, message).map(|outbound| outbound.summary)
-    }
-
     fn recipient(recipient: &Value) -> Result<String, Refusal> {
         to(recipient, &json!({"text": "hi"})).map(|outbound| outbound.recipient)
-    }
-
-    #[test]
-    fn each_kind_of_content_is_accepted_alone() {
-        let image = json!([{"type": "image", "url": "https://example.com/a.jpg"}]);
-        let pin = json!({"latitude": 37.7, "longitude": -122.4, "name": "HQ", "address": "Main St"});
-        assert_eq!(content(&json!({"text": "hi"})), Ok("hi".into()));
-        assert_eq!(content(&json!({"attachments": image})), Ok("[attachment]".into()));
-        assert_eq!(content(&json!({"location": pin, "attachments": []})), Ok("[location]".into()));
-        assert_eq!(content(&json!({"listMessage": {"sections": [{}]}})), Ok("[list]".into()));
-        assert_eq!(
-            content(&json!({"text": "Yes?", "replyButtonMessage": {"buttons": [{}]}})),
-            Ok("Yes? [buttons]".into())
-        );
-        assert_eq!(content(&json!({"singleProductMessage": {}})), Ok("[product]".into()));
-    }
-
-    #[test]
-    fn content_that_is_wrong_is_refused_by_its_code() {
-        let image = json!({"type": "image", "url": "https://example.com/a.jpg"});
-        let attachment = |kind: &str, url: &str| json!({"attachments": [{"type": kind, "url": url}]});
-        for (message, refusal) in [
-            (json!({}), Refusal::TextEmpty),
-            (json!({"text": "  "}), Refusal::TextEmpty),
-            (json!({"sticker": {}}), Refusal::TextEmpty),
-            (json!({"multiProductMessage": {}}), Refusal::TextEmpty),
-            (json!({"text": "hi", "attachments": [image]}), Refusal::Ambiguous),
-            (json!({"listMessage": {"sections": [1]}, "singleProductMessage": {}}), Refusal::Ambiguous),
-            (json!({"attachments": [image, image]}), Refusal::AttachmentsNumber),
-            (attachment("image", ""), Refusal::AttachmentEmpty),
-            (attachment("image", "nowhere"), Refusal::AttachmentInvalid),
-            (attachment("sticker", "https://example.com/a"), Refusal::AttachmentInvalid),
-            (json!({"listMessage": {}}), Refusal::Invalid("message.listMessage.sections")),
-            (
-                json!({"replyButtonMessage": {"buttons": [1, 2, 3, 4]}}),
-                Refusal::Invalid("message.replyButtonMessage.buttons"),
-            ),
-        ] {
-            assert_eq!(content(&message), Err(refusal), "{message}");
-        }
     }
 
     #[test]
@@ -197,6 +100,11 @@ mod tests {
             recipient(&json!({"userId": "US.1349", "channelType": "whatsapp"})),
             Err(Refusal::Phoneless)
         );
+        let both =
+            |user_id: &str| json!({"id": "+15550100001", "channelType": "whatsapp", "userId": user_id});
+        assert_eq!(recipient(&both("US.1349")), Ok("+15550100001".into()));
+        assert_eq!(recipient(&both("bsuid:US.1349")), Err(Refusal::Invalid("recipient.userId")));
+        assert_eq!(recipient(&whatsapp("bsuid:US.1349")), Err(Refusal::NumberFormat));
         assert_eq!(recipient(&whatsapp("")), Err(Refusal::Missing("recipient.id")));
         assert_eq!(recipient(&json!({"id": "+15550100001"})), Err(Refusal::Missing("recipient.channelType")));
         assert_eq!(recipient(&json!({"id": "+15550100001", "channelType": "sms"})), Err(Refusal::Channel));
@@ -210,5 +118,44 @@ mod tests {
         assert_eq!(refusal(no_message), Some(Refusal::Missing("message")));
         assert!(matches!(refusal("[1"), Some(Refusal::Malformed { .. })));
         assert!(matches!(refusal(r#"{"message":{"text":1}}"#), Some(Refusal::Malformed { .. })));
+    }
+
+    /// A text to Ana with one more field.
+    fn with(field: &str, value: &Value) -> Result<Outbound, Refusal> {
+        let ana = json!({"id": "+15550100001", "channelType": "whatsapp"});
+        let mut body = json!({"recipient": ana, "message": {"text": "hi"}});
+        body[field] = value.clone();
+        Outbound::session(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn the_sender_is_an_object_on_whatsapp() {
+        let sender = |value: Value| with("sender", &value).map(|outbound| outbound.sender);
+        let shop = "+15550100002";
+        assert_eq!(sender(json!({"id": shop})), Ok(Some(shop.into())));
+        assert_eq!(
+            sender(json!({"id": shop, "channelType": "whatsapp", "name": "Shop"})),
+            Ok(Some(shop.into()))
+        );
+        assert_eq!(sender(json!({"id": shop, "channelType": "sms"})), Err(Refusal::Channel));
+        assert_eq!(sender(json!({})), Err(Refusal::Sender));
+        assert!(matches!(sender(json!(shop)), Err(Refusal::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_order_names_a_known_strategy() {
+        let order = |value: &Value| with("order", value).err();
+        for strategy in ["independent", "short_circuit", "strategy_unspecified"] {
+            assert_eq!(order(&json!({"parentId": "01K", "strategy": strategy})), None);
+        }
+        assert_eq!(order(&json!({"parent_id": "01K"})), None);
+        assert_eq!(order(&json!({"strategy": "sometimes"})), Some(Refusal::Invalid("order.strategy")));
+        assert!(matches!(order(&json!({"parentId": 1})), Some(Refusal::Malformed { .. })));
+    }
+
+    #[test]
+    fn callback_data_has_a_limit() {
+        let data = |length: usize| with("callbackData", &json!("x".repeat(length - 2))).err();
+        assert_eq!((data(1_024), data(1_025)), (None, Some(Refusal::CallbackData)));
     }
 }

@@ -3,12 +3,16 @@
 //! These structs are the emulator's alone. The service reads and writes the same JSON with its own, so a mistake in
 //! either shows as a disagreement between the two.
 
+mod interactive;
 mod request;
 mod template;
 mod webhook;
 
+pub(super) use interactive::{
+    Header, ListMessage, MultiProductMessage, ProductItem, ReplyButtonMessage, SingleProductMessage, Words,
+};
 pub use request::{Attachment, Location};
-pub(super) use request::{Content, Endpoint, SendRequest};
+pub(super) use request::{Content, Endpoint, Order, SendRequest};
 pub(super) use template::{Parameter, TemplateRequest};
 pub(super) use webhook::{
     ButtonResponse, InboundMessage, InboundWebhook, Party, Quoted, StatusUpdate, StatusWebhook,

@@ -1,8 +1,9 @@
 //! The body of `POST /v1/businesses/{businessId}/send/messages`. Both spellings of protobuf's JSON are read.
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::interactive::{ListMessage, MultiProductMessage, ReplyButtonMessage, SingleProductMessage};
 
 /// A send as it came. Everything is optional here; what must be there is checked afterwards, with Connectly's codes.
 #[derive(Deserialize)]
@@ -16,6 +17,7 @@ pub(in crate::emulator) struct SendRequest {
     pub(in crate::emulator) callback_data: Option<Box<RawValue>>,
     #[serde(alias = "campaign_name")]
     pub(in crate::emulator) campaign_name: Option<String>,
+    pub(in crate::emulator) order: Option<Order>,
 }
 
 /// One end of a conversation, as a request names it.
@@ -30,10 +32,16 @@ pub(in crate::emulator) struct Endpoint {
     pub(in crate::emulator) user_id: Option<String>,
 }
 
-/// The message object: one kind of content, with a text beside the interactive kinds.
+/// The message object: one kind of content, with a text beside the interactive kinds. `referral`, which only Connectly
+/// sets, is not read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::emulator) struct Content {
+    #[expect(dead_code, reason = "read for its type alone: what it is for is not documented")]
+    pub(in crate::emulator) id: Option<String>,
+    #[expect(dead_code, reason = "read for its type alone")]
+    #[serde(alias = "is_echo")]
+    pub(in crate::emulator) is_echo: Option<bool>,
     pub(in crate::emulator) text: Option<String>,
     pub(in crate::emulator) attachments: Option<Vec<Attachment>>,
     pub(in crate::emulator) location: Option<Location>,
@@ -42,9 +50,9 @@ pub(in crate::emulator) struct Content {
     #[serde(alias = "reply_button_message")]
     pub(in crate::emulator) reply_button_message: Option<ReplyButtonMessage>,
     #[serde(alias = "single_product_message")]
-    pub(in crate::emulator) single_product_message: Option<Value>,
+    pub(in crate::emulator) single_product_message: Option<SingleProductMessage>,
     #[serde(alias = "multi_product_message")]
-    pub(in crate::emulator) multi_product_message: Option<Value>,
+    pub(in crate::emulator) multi_product_message: Option<MultiProductMessage>,
 }
 
 /// A file, inbound and outbound.
@@ -79,18 +87,14 @@ pub struct Location {
     pub address: Option<String>,
 }
 
-/// A menu; only what is counted is read.
+/// When the message is dispatched, relative to another one.
 #[derive(Deserialize)]
-pub(in crate::emulator) struct ListMessage {
-    #[serde(default)]
-    pub(in crate::emulator) sections: Vec<Value>,
-}
-
-/// Quick-reply buttons; only what is counted is read.
-#[derive(Deserialize)]
-pub(in crate::emulator) struct ReplyButtonMessage {
-    #[serde(default)]
-    pub(in crate::emulator) buttons: Vec<Value>,
+#[serde(rename_all = "camelCase")]
+pub(in crate::emulator) struct Order {
+    #[expect(dead_code, reason = "read for its type alone: what waits for what is not documented")]
+    #[serde(alias = "parent_id")]
+    pub(in crate::emulator) parent_id: Option<String>,
+    pub(in crate::emulator) strategy: Option<String>,
 }
 
 /// Tells a null from an absent field, which an `Option` alone does not.
@@ -119,11 +123,22 @@ mod tests {
 
     #[test]
     fn snake_case_is_read_too() {
-        let request: SendRequest = serde_json::from_str(
-            r#"{"recipient":{"id":"+1","channel_type":"whatsapp"},"message":{"list_message":{"sections":[1]}}}"#,
-        )
-        .unwrap();
-        assert_eq!(request.recipient.unwrap().channel_type.as_deref(), Some("whatsapp"));
-        assert_eq!(request.message.unwrap().list_message.unwrap().sections.len(), 1);
+        let message = r#"{
+            "list_message": {"sections": [{}]}, "reply_button_message": {}, "multi_product_message": {},
+            "single_product_message": {"catalog_id": "7", "product_item": {"product_retailer_id": "8"}}
+        }"#;
+        let body = format!(
+            r#"{{"recipient": {{"id": "+1", "channel_type": "whatsapp", "user_id": "US.1"}}, "message": {message}}}"#
+        );
+        let request: SendRequest = serde_json::from_str(&body).unwrap();
+        let recipient = request.recipient.unwrap();
+        assert_eq!(recipient.channel_type.as_deref(), Some("whatsapp"));
+        assert_eq!(recipient.user_id.as_deref(), Some("US.1"));
+        let message = request.message.unwrap();
+        assert_eq!(message.list_message.unwrap().sections.unwrap().len(), 1);
+        assert!(message.reply_button_message.is_some() && message.multi_product_message.is_some());
+        let product = message.single_product_message.unwrap();
+        assert_eq!(product.catalog_id.as_deref(), Some("7"));
+        assert_eq!(product.product_item.unwrap().product_retailer_id.as_deref(), Some("8"));
     }
 }
