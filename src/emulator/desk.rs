@@ -1,7 +1,6 @@
 //! The world behind its lock, with the courier beside it: what the HTTP endpoints and the handle both work on.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +74,7 @@ impl Desk {
         let mut world = self.world();
         let accepted = world.accept(outbound, arrival, fault, self.time.now())?;
         if let Some(batch) = accepted.statuses {
-            self.courier.enqueue(batch, self.settings.status_lag);
+            self.courier.enqueue(batch);
         }
         Ok(accepted.id)
     }
@@ -86,7 +85,7 @@ impl Desk {
             let mut world = self.world();
             let speech = Speech::read(inbound, &world.business.number)?;
             let heard = world.hear(&speech, self.time.now())?;
-            (heard.id, self.courier.enqueue(heard.batch, Duration::ZERO))
+            (heard.id, self.courier.enqueue(heard.batch))
         };
         // No answer comes when no address is set, and when the emulator stops.
         let webhook = self.stop.run_until_cancelled(answer).await.and_then(Result::ok);
@@ -105,8 +104,8 @@ impl Desk {
         let batches = self.world().release();
         let mut released = 0;
         for batch in batches {
-            released += batch.bodies.len();
-            self.courier.enqueue(batch, self.settings.status_lag);
+            released += batch.webhooks.len();
+            self.courier.enqueue(batch);
         }
         released
     }

@@ -71,6 +71,9 @@ pub(super) enum Refusal {
     /// Parameters that are not the template's.
     #[error("the parameters of the template are invalid: {0}")]
     TemplateInput(&'static str),
+    /// The customer wants no more messages.
+    #[error("the customer has opted out")]
+    OptedOut,
     /// The customer has not written within 24 hours.
     #[error("the message is outside of the customer's 24-hour window")]
     Window,
@@ -97,6 +100,7 @@ impl Refusal {
             Self::AttachmentInvalid => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_ATTACHMENT_INVALID"),
             Self::TemplateNotFound => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND"),
             Self::TemplateInput(_) => (INVALID_REQUEST, "ERROR_CODE_MESSAGE_TEMPLATE_INPUT_INVALID"),
+            Self::OptedOut => (FAILED_PRECONDITION, "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT"),
             Self::Window => (FAILED_PRECONDITION, "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"),
         }
     }
@@ -163,6 +167,11 @@ impl From<Refusal> for ErrorBody {
 /// a reader who takes it for a number notices.
 fn trace_id() -> String {
     (rand::random::<u64>() | 1 << 63).to_string()
+}
+
+/// 400 with this code, for a reason that the emulator does not know.
+pub(super) fn refused(code: &str, error_type: Option<&str>) -> Response {
+    (StatusCode::BAD_REQUEST, Json(ErrorBody::of_code(code, error_type))).into_response()
 }
 
 /// 429, in the words of the gateway, which knows nothing of Connectly's error object.

@@ -44,6 +44,21 @@ pub enum SendFault {
     WindowRefused,
     /// Accepted, and then failed with the window's error as a status.
     WindowRefusedLater,
+    /// Refused as if the customer had asked for no more.
+    OptedOut,
+    /// Accepted, and then failed with that error as a status.
+    OptedOutLater,
+    /// Refused with this error.
+    Refused {
+        /// Connectly's error code, such as `ERROR_CODE_BUSINESS_REACHED_LIMITS`.
+        code: String,
+        /// Connectly's error type; absent: `ERROR_TYPE_UNSPECIFIED`.
+        #[serde(default, rename = "type")]
+        error_type: Option<String>,
+    },
+    /// A send that names no sender leaves from a number of the business that the customer has not written to: a session
+    /// message is refused, since that number's window is closed.
+    WrongSender,
     /// Accepted, and then failed with this error as a status.
     Failed {
         /// Connectly's error code, such as `ERROR_CODE_MESSAGE_PHONE_NUMBER_INVALID`.
@@ -231,6 +246,13 @@ mod tests {
             SendFault::RateLimited { retry_after_seconds: Some(2) }.into()
         );
         assert_eq!(read(r#"{"kind":"server_error"}"#), SendFault::ServerError { status: 500 }.into());
+        assert_eq!(read(r#"{"kind":"opted_out_later"}"#), SendFault::OptedOutLater.into());
+        assert_eq!(read(r#"{"kind":"wrong_sender"}"#), SendFault::WrongSender.into());
+        let (code, error_type) = ("ERROR_CODE_X".to_owned(), None);
+        assert_eq!(
+            read(r#"{"kind":"refused","code":"ERROR_CODE_X"}"#),
+            SendFault::Refused { code, error_type }.into()
+        );
         assert_eq!(read(r#"{"kind":"duplicate","times":2}"#), WebhookFault::Duplicate { times: 2 }.into());
         assert_eq!(read(r#"{"kind":"withheld"}"#), WebhookFault::Withheld.into());
     }

@@ -5,12 +5,13 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::message::parse_id;
+use super::reply::{Button, ListPick};
 use super::wire::{Attachment, Location, is_e164};
 
 /// The customer who speaks when nobody is named: a number reserved for examples.
 const DEFAULT_CUSTOMER: &str = "+15550100001";
 
-/// Something for a customer to say: exactly one of `text`, `button`, `attachment` and `location`.
+/// Something for a customer to say: exactly one of `text`, `button`, `list`, `reaction`, `attachment` and `location`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inbound {
@@ -24,13 +25,18 @@ pub struct Inbound {
     pub text: Option<String>,
     /// The tap on a button.
     pub button: Option<Button>,
+    /// The pick of a row from a list.
+    pub list: Option<ListPick>,
+    /// A reaction to a message: an emoji, or nothing to take it back.
+    pub reaction: Option<String>,
     /// A file.
     pub attachment: Option<Attachment>,
     /// A pin on the map.
     pub location: Option<Location>,
-    /// The ad that the customer came from, as Connectly's `referral` object; not with a button.
+    /// The ad that the customer came from, as Connectly's `referral` object; not with a reply.
     pub referral: Option<Value>,
-    /// The id of the message that this one answers, as ULID or UUID.
+    /// The id of the message that this one answers, as ULID or UUID; absent: none, and for a button, a list or a reaction
+    /// the newest message to the customer.
     pub reply_to: Option<String>,
 }
 
@@ -48,39 +54,11 @@ impl Inbound {
     }
 }
 
-/// The tap on a button.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Button {
-    /// The button's label.
-    pub text: String,
-    /// The id that the business gave the button.
-    pub payload: Option<String>,
-    /// Which of the documented shapes the webhook has.
-    #[serde(default)]
-    pub shape: Shape,
-}
-
-/// The four shapes in which Connectly has documented a button reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shape {
-    /// `message.isButtonResponse`, no names, the business as bare digits; no id and no payload.
-    Flag,
-    /// The same flag with names and `context.replyToId`; no id and no payload.
-    Context,
-    /// `context.replyToId` and `buttonResponse`; no `message` and no id.
-    #[default]
-    Response,
-    /// `topic` and a `buttonResponse` with the id of this inbound message.
-    Topic,
-}
-
 /// Why a customer cannot say that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InboundError {
-    /// None or several of the kinds, or a referral with a button.
-    #[error("give exactly one of text, button, attachment, location")]
+    /// None or several of the kinds, or a referral with a reply.
+    #[error("give exactly one of text, button, list, reaction, attachment, location")]
     OneKind,
     /// A number that is not in E.164 form.
     #[error("{0} is not a phone number in E.164 form")]
@@ -116,6 +94,10 @@ pub(super) enum Content {
     },
     /// The tap on a button.
     Tap(Button),
+    /// The pick of a row.
+    Pick(ListPick),
+    /// An emoji on a message.
+    Reaction(String),
 }
 
 impl Speech {
@@ -126,23 +108,30 @@ impl Speech {
             Some(id) => Some(parse_id(id).ok_or(InboundError::ReplyTo)?),
             None => None,
         };
-        let content = match inbound.button {
-            Some(button) => Content::Tap(button),
-            None => Content::Message {
+        Ok(Self {
+            customer: number(inbound.from.clone(), DEFAULT_CUSTOMER, "from")?,
+            number: number(inbound.to.clone(), own_number, "to")?,
+            name: inbound.name.clone(),
+            words,
+            content: Content::of(inbound),
+            answers,
+        })
+    }
+}
+
+impl Content {
+    fn of(inbound: Inbound) -> Self {
+        match (inbound.button, inbound.list, inbound.reaction) {
+            (Some(button), ..) => Self::Tap(button),
+            (None, Some(pick), _) => Self::Pick(pick),
+            (None, None, Some(emoji)) => Self::Reaction(emoji),
+            (None, None, None) => Self::Message {
                 text: inbound.text.unwrap_or_default(),
                 attachment: inbound.attachment,
                 location: inbound.location,
                 referral: inbound.referral,
             },
-        };
-        Ok(Self {
-            customer: number(inbound.from, DEFAULT_CUSTOMER, "from")?,
-            number: number(inbound.to, own_number, "to")?,
-            name: inbound.name,
-            words,
-            content,
-            answers,
-        })
+        }
     }
 }
 
@@ -156,10 +145,13 @@ fn words(inbound: &Inbound) -> Option<String> {
     let said = [
         inbound.text.clone(),
         inbound.button.as_ref().map(|button| format!("[{}]", button.text)),
+        inbound.list.as_ref().map(|pick| format!("[{}]", pick.text)),
+        inbound.reaction.as_ref().map(|emoji| format!("[reaction {emoji}]")),
         inbound.attachment.as_ref().map(|file| format!("[{}]", file.kind)),
         inbound.location.as_ref().map(|_| "[location]".to_owned()),
     ];
-    if inbound.button.is_some() && inbound.referral.is_some() {
+    let is_reply = inbound.button.is_some() || inbound.list.is_some() || inbound.reaction.is_some();
+    if is_reply && inbound.referral.is_some() {
         return None;
     }
     let mut said = said.into_iter().flatten();
@@ -193,19 +185,13 @@ mod tests {
             (json!({}), InboundError::OneKind),
             (both, InboundError::OneKind),
             (ad_button, InboundError::OneKind),
+            (json!({"list": {"text": "Large"}, "reaction": "👍"}), InboundError::OneKind),
+            (json!({"reaction": "👍", "referral": {}}), InboundError::OneKind),
             (json!({"text": "hi", "from": "Ana"}), InboundError::Number("from")),
             (json!({"text": "hi", "to": "1"}), InboundError::Number("to")),
             (json!({"text": "hi", "reply_to": "x"}), InboundError::ReplyTo),
         ] {
             assert_eq!(read(inbound).err(), Some(error));
         }
-    }
-
-    #[test]
-    fn a_shape_is_written_in_one_word() {
-        let button: Button = serde_json::from_value(json!({"text": "Yes", "shape": "topic"})).unwrap();
-        assert_eq!(button.shape, Shape::Topic);
-        let button: Button = serde_json::from_value(json!({"text": "Yes"})).unwrap();
-        assert_eq!(button.shape, Shape::Response);
     }
 }

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::connection::Connection;
 use super::desk::{Admission, Desk};
-use super::errors::{Refusal, rate_limited, server_error};
+use super::errors::{Refusal, rate_limited, refused, server_error};
 use super::faults::SendFault;
 use super::outbound::Outbound;
 use super::world::Arrival;
@@ -71,6 +71,7 @@ async fn before_accepting(desk: &Desk, fault: Option<&SendFault>) -> Option<Resp
     match fault? {
         SendFault::RateLimited { retry_after_seconds } => Some(rate_limited(*retry_after_seconds)),
         SendFault::ServerError { status } => Some(server_error(*status)),
+        SendFault::Refused { code, error_type } => Some(refused(code, error_type.as_deref())),
         SendFault::Slow { milliseconds } => {
             let pause = tokio::time::sleep(Duration::from_millis(*milliseconds));
             desk.stop.run_until_cancelled(pause).await;
@@ -80,6 +81,9 @@ async fn before_accepting(desk: &Desk, fault: Option<&SendFault>) -> Option<Resp
         | SendFault::LostAnswer
         | SendFault::WindowRefused
         | SendFault::WindowRefusedLater
+        | SendFault::OptedOut
+        | SendFault::OptedOutLater
+        | SendFault::WrongSender
         | SendFault::Failed { .. } => None,
     }
 }
@@ -111,6 +115,10 @@ fn after_accepting(fault: Option<&SendFault>, accepted: Response, connection: &C
             | SendFault::Slow { .. }
             | SendFault::WindowRefused
             | SendFault::WindowRefusedLater
+            | SendFault::OptedOut
+            | SendFault::OptedOutLater
+            | SendFault::Refused { .. }
+            | SendFault::WrongSender
             | SendFault::Failed { .. },
         )
         | None => accepted,

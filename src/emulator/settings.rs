@@ -38,8 +38,12 @@ pub struct Settings {
     pub any_template: bool,
     /// How many sends are let through.
     pub rate: Rate,
-    /// The pause before each status of a message.
+    /// The pause before each status of a message that has none of its own here.
     pub status_lag: Duration,
+    /// The pause between `sent` and `delivered`: how long a telephone is out of reach.
+    pub delivered_lag: Option<Duration>,
+    /// The pause between `delivered` and `read`: how long nobody looks at it.
+    pub read_lag: Option<Duration>,
     /// How often a webhook is delivered when the answer is not 200.
     pub retry: Retry,
 }
@@ -60,6 +64,8 @@ impl Settings {
             any_template: true,
             rate: Rate::default(),
             status_lag: DEFAULT_STATUS_LAG,
+            delivered_lag: None,
+            read_lag: None,
             retry: Retry::default(),
         }
     }

@@ -1,15 +1,18 @@
 //! What happens when a customer speaks: the window opens, and the webhook that Connectly would send is made.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::inbound::{Button, Content, InboundError, Shape, Speech};
+use super::inbound::{Content, InboundError, Speech};
+use super::reply::{Button, ListPick, ListShape, Shape};
 use super::status::to_json;
 use super::time::{ulid_at, unix_seconds};
-use super::wire::{ButtonResponse, InboundMessage, InboundWebhook, Party, Quoted};
-use super::world::{Batch, Line, World};
+use super::wire::{InboundMessage, InboundWebhook, Party, Quoted, Reaction, TapResponse};
+use super::world::{Batch, Due, Line, World};
 
 /// An inbound message on its way out.
 pub(super) struct Heard {
@@ -45,7 +48,7 @@ impl World {
         let batch = Batch {
             customer: customer.clone(),
             copies: self.faults.for_inbound().copies,
-            bodies: vec![self.inbound_body(speech, id, now)],
+            webhooks: vec![Due { after: Duration::ZERO, body: self.inbound_body(speech, id, now) }],
         };
         let carried = carries_id(&speech.content).then_some(id);
         Ok(Heard { id: carried, batch })
@@ -63,6 +66,7 @@ impl World {
             context: reference.context,
             message: None,
             button_response: None,
+            list_response: None,
         };
         match &speech.content {
             Content::Message { text, attachment, location, referral } => {
@@ -72,9 +76,14 @@ impl World {
                     attachments: attachment.iter().cloned().collect(),
                     location: location.clone(),
                     referral: referral.clone(),
+                    reaction: None,
                 });
             }
             Content::Tap(button) => tap(&mut webhook, button, id),
+            Content::Pick(pick) => picked(&mut webhook, pick, id),
+            Content::Reaction(emoji) => {
+                webhook.message = Some(words(id, "", Some(Reaction { emoji: emoji.clone() })));
+            }
         }
         to_json(&webhook)
     }
@@ -89,22 +98,22 @@ impl World {
         (Party::named(&speech.customer, name), Party::named(&speech.number, Some(&self.business.name)))
     }
 
-    /// The message that was named; in the two shapes that always have a context, else the newest message to the customer.
-    /// Words that answer nothing refer to nothing: WhatsApp does not say what they are about.
+    /// The message that was named; for a tap, a pick and a reaction, which cannot be about nothing, else the newest message
+    /// to the customer. Words that answer nothing refer to nothing: WhatsApp does not say what they are about.
     fn reference(&self, speech: &Speech) -> Reference<'_> {
-        let newest = || match shape(&speech.content) {
-            Some(Shape::Context | Shape::Response) => {
-                let sent = self.newest_to(&speech.customer, &speech.number)?;
-                Some(sent.ulid)
-            }
-            Some(Shape::Flag | Shape::Topic) | None => None,
+        let (is_reply, has_context) = match &speech.content {
+            Content::Message { .. } => (false, true),
+            Content::Tap(button) => (true, matches!(button.shape, Shape::Context | Shape::Response)),
+            Content::Pick(_) | Content::Reaction(_) => (true, true),
         };
-        let Some(id) = speech.answers.or_else(newest) else {
+        let newest = || self.newest_to(&speech.customer, &speech.number).map(|sent| sent.ulid);
+        let Some(id) = speech.answers.or_else(|| if is_reply { newest() } else { None }) else {
             return Reference::default();
         };
-        let reply_to_id = Uuid::from_u128(id.0).to_string();
+        // The shapes without a context get one only when the message was named.
+        let is_shown = has_context || speech.answers.is_some();
         Reference {
-            context: Some(Quoted { reply_to_id }),
+            context: is_shown.then(|| Quoted { reply_to_id: Uuid::from_u128(id.0).to_string() }),
             callback_data: self.message(id).and_then(|sent| sent.callback_data.as_deref()),
         }
     }
@@ -112,7 +121,7 @@ impl World {
 
 fn shape(content: &Content) -> Option<Shape> {
     match content {
-        Content::Message { .. } => None,
+        Content::Message { .. } | Content::Pick(_) | Content::Reaction(_) => None,
         Content::Tap(button) => Some(button.shape),
     }
 }
@@ -121,6 +130,29 @@ fn carries_id(content: &Content) -> bool {
     match shape(content) {
         None | Some(Shape::Topic) => true,
         Some(Shape::Flag | Shape::Context | Shape::Response) => false,
+    }
+}
+
+/// A message with no more than words and perhaps a reaction, the empty keys of live traffic included.
+fn words(id: Ulid, text: &str, reaction: Option<Reaction>) -> InboundMessage {
+    InboundMessage::Live {
+        id: id.to_string(),
+        text: text.to_owned(),
+        attachments: Vec::new(),
+        location: None,
+        referral: None,
+        reaction,
+    }
+}
+
+/// Puts the pick of a row where its shape has it.
+fn picked(webhook: &mut InboundWebhook<'_>, pick: &ListPick, id: Ulid) {
+    let response =
+        TapResponse { id: Some(id.to_string()), text: pick.text.clone(), payload: pick.payload.clone() };
+    match pick.shape {
+        ListShape::Button => webhook.button_response = Some(response),
+        ListShape::List => webhook.list_response = Some(response),
+        ListShape::Text => webhook.message = Some(words(id, &pick.text, None)),
     }
 }
 
@@ -133,11 +165,11 @@ fn tap(webhook: &mut InboundWebhook<'_>, button: &Button, id: Ulid) {
             webhook.message = Some(InboundMessage::Button { text, is_button_response: true });
         }
         Shape::Response => {
-            webhook.button_response = Some(ButtonResponse { id: None, text, payload });
+            webhook.button_response = Some(TapResponse { id: None, text, payload });
         }
         Shape::Topic => {
             webhook.topic = Some("messages");
-            webhook.button_response = Some(ButtonResponse { id: Some(id.to_string()), text, payload });
+            webhook.button_response = Some(TapResponse { id: Some(id.to_string()), text, payload });
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What becomes of an accepted message, and the webhooks that tell of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::Settings;
 use super::errors::{ErrorBody, Refusal};
 use super::faults::SendFault;
 use super::message::SentMessage;
@@ -10,20 +13,68 @@ use super::time::unix_seconds;
 use super::wire::{Party, StatusUpdate, StatusWebhook};
 use super::world::World;
 
+/// What a status webhook can say of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Status {
+    /// Connectly's word for it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "delivery_failed",
+        }
+    }
+}
+
+/// The pauses before the statuses of a message.
+pub(super) struct Lags {
+    each: Duration,
+    delivered: Duration,
+    read: Duration,
+}
+
+impl Lags {
+    /// The pauses that were set.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let each = settings.status_lag;
+        Self {
+            each,
+            delivered: settings.delivered_lag.unwrap_or(each),
+            read: settings.read_lag.unwrap_or(each),
+        }
+    }
+
+    /// The pause between this status and what came before it.
+    pub(super) fn before(&self, status: Status) -> Duration {
+        match status {
+            Status::Sent | Status::Failed => self.each,
+            Status::Delivered => self.delivered,
+            Status::Read => self.read,
+        }
+    }
+}
+
 /// One step of a message on its way.
 pub(super) struct Step {
-    /// Connectly's word for it.
-    pub(super) status: &'static str,
+    pub(super) status: Status,
     error: Option<ErrorBody>,
 }
 
 impl Step {
-    fn reached(status: &'static str) -> Self {
+    fn reached(status: Status) -> Self {
         Self { status, error: None }
     }
 
     fn failed(error: ErrorBody) -> Self {
-        Self { status: "delivery_failed", error: Some(error) }
+        Self { status: Status::Failed, error: Some(error) }
     }
 }
 
@@ -31,6 +82,7 @@ impl Step {
 pub(super) fn steps(fault: Option<&SendFault>, read_receipts: bool) -> Vec<Step> {
     match fault {
         Some(SendFault::WindowRefusedLater) => vec![Step::failed(Refusal::Window.into())],
+        Some(SendFault::OptedOutLater) => vec![Step::failed(Refusal::OptedOut.into())],
         Some(SendFault::Failed { code, error_type }) => {
             vec![Step::failed(ErrorBody::of_code(code, error_type.as_deref()))]
         }
@@ -40,12 +92,15 @@ pub(super) fn steps(fault: Option<&SendFault>, read_receipts: bool) -> Vec<Step>
             | SendFault::ServerErrorAfterAccepting { .. }
             | SendFault::LostAnswer
             | SendFault::Slow { .. }
-            | SendFault::WindowRefused,
+            | SendFault::WindowRefused
+            | SendFault::OptedOut
+            | SendFault::Refused { .. }
+            | SendFault::WrongSender,
         )
         | None => {
-            let mut steps = vec![Step::reached("sent"), Step::reached("delivered")];
+            let mut steps = vec![Step::reached(Status::Sent), Step::reached(Status::Delivered)];
             if read_receipts {
-                steps.push(Step::reached("read"));
+                steps.push(Step::reached(Status::Read));
             }
             steps
         }
@@ -62,7 +117,7 @@ pub(super) fn body(message: &SentMessage, step: Step, at: Timestamp, world: &Wor
         callback_data: message.callback_data.as_deref(),
         status_update: StatusUpdate {
             id: message.id.clone(),
-            status: step.status,
+            status: step.status.as_str(),
             error: step.error,
             metadata: message.campaign_name.as_ref().map(|name| json!({"campaignName": name})),
         },

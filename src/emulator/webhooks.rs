@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -44,7 +43,6 @@ struct Board {
 /// One delivery that is due.
 struct Parcel {
     body: String,
-    lag: Duration,
     answer: Option<oneshot::Sender<Answer>>,
 }
 
@@ -75,25 +73,54 @@ impl Courier {
         self.board().address = Some(address);
     }
 
-    /// Queues a batch behind what its customer already waits for, each delivery `lag` after the one before. The answer
-    /// to the batch's first delivery can be waited for.
-    pub(super) fn enqueue(&self, batch: Batch, lag: Duration) -> oneshot::Receiver<Answer> {
+    /// Delivers a batch, each webhook when its time has come, behind what its customer waits for by then. The answer to
+    /// the batch's first delivery can be waited for.
+    pub(super) fn enqueue(&self, batch: Batch) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
-        let mut sender = Some(sender);
         let copies = usize::try_from(batch.copies).unwrap_or(usize::MAX);
-        let bodies = batch.bodies.iter().flat_map(|body| std::iter::repeat_n(body, copies));
-        let parcels: VecDeque<Parcel> =
-            bodies.map(|body| Parcel { body: body.clone(), lag, answer: sender.take() }).collect();
-        self.shared.waiting.send_modify(|waiting| *waiting += parcels.len());
-        let mut board = self.board();
-        if let Some(lane) = board.lanes.get_mut(&batch.customer) {
-            lane.extend(parcels);
+        self.shared.waiting.send_modify(|waiting| *waiting += batch.webhooks.len() * copies);
+        if batch.webhooks.iter().all(|webhook| webhook.after.is_zero()) {
+            // Here and now, so that what is handed over in order is queued in order.
+            let mut answer = Some(sender);
+            for webhook in batch.webhooks {
+                self.queue(&batch.customer, webhook.body, copies, answer.take());
+            }
         } else {
-            board.lanes.insert(batch.customer.clone(), parcels);
             let courier = self.clone();
-            tokio::spawn(async move { courier.work(batch.customer).await });
+            tokio::spawn(async move { courier.queue_in_time(batch, copies, sender).await });
         }
         receiver
+    }
+
+    async fn queue_in_time(&self, batch: Batch, copies: usize, answer: oneshot::Sender<Answer>) {
+        let mut answer = Some(answer);
+        let in_time = async {
+            for webhook in batch.webhooks {
+                tokio::time::sleep(webhook.after).await;
+                self.queue(&batch.customer, webhook.body, copies, answer.take());
+            }
+        };
+        self.shared.stop.run_until_cancelled(in_time).await;
+    }
+
+    /// Puts the copies of a webhook at the end of its customer's lane.
+    fn queue(
+        &self,
+        customer: &str,
+        body: String,
+        copies: usize,
+        mut answer: Option<oneshot::Sender<Answer>>,
+    ) {
+        let copies = std::iter::repeat_n(body, copies);
+        let parcels: VecDeque<Parcel> = copies.map(|body| Parcel { body, answer: answer.take() }).collect();
+        let mut board = self.board();
+        if let Some(lane) = board.lanes.get_mut(customer) {
+            lane.extend(parcels);
+        } else {
+            board.lanes.insert(customer.to_owned(), parcels);
+            let (courier, customer) = (self.clone(), customer.to_owned());
+            tokio::spawn(async move { courier.work(customer).await });
+        }
     }
 
     /// Waits until every queued webhook is delivered or given up, or the emulator stops.
@@ -130,9 +157,6 @@ impl Courier {
     }
 
     async fn deliver(&self, parcel: Parcel) {
-        if !parcel.lag.is_zero() {
-            tokio::time::sleep(parcel.lag).await;
-        }
         let at = self.shared.time.now();
         let address = self.board().address.clone();
         let attempts = match &address {

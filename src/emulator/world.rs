@@ -2,6 +2,7 @@
 //! passed in, and webhooks come out as bodies to deliver.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -13,11 +14,13 @@ use super::faults::{Faults, SendFault};
 use super::message::{EmittedStatus, SentMessage};
 use super::outbound::{Kind, Outbound};
 use super::rate::Bucket;
-use super::status;
+use super::status::{self, Lags};
 use super::time::ulid_at;
 
 /// How long a customer's message lets the business write freely: WhatsApp's customer service window.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// The number that is chosen by mistake when the business has no other.
+const SPARE_NUMBER: &str = "+15550100099";
 /// The messages and lines kept, so that a load test cannot fill the memory.
 pub(super) const KEPT: usize = 50_000;
 
@@ -39,7 +42,7 @@ pub(super) struct Business {
     pub(super) number: String,
     pub(super) numbers: BTreeSet<String>,
     read_receipts: bool,
-    status_lag: SignedDuration,
+    lags: Lags,
 }
 
 /// What is known of a customer.
@@ -70,9 +73,16 @@ pub(super) struct Arrival {
 /// Webhooks to one customer's lane, in the order of their delivery.
 pub(super) struct Batch {
     pub(super) customer: String,
-    pub(super) bodies: Vec<String>,
+    pub(super) webhooks: Vec<Due>,
     /// Deliveries of each.
     pub(super) copies: u32,
+}
+
+/// One webhook of a batch.
+pub(super) struct Due {
+    /// How long after the one before it.
+    pub(super) after: Duration,
+    pub(super) body: String,
 }
 
 /// A send that was accepted.
@@ -91,7 +101,7 @@ impl World {
                 number: settings.business_number.clone(),
                 numbers: BTreeSet::from([settings.business_number.clone()]),
                 read_receipts: settings.read_receipts,
-                status_lag: SignedDuration::try_from(settings.status_lag).unwrap_or(SignedDuration::MAX),
+                lags: Lags::of(settings),
             },
             customers: BTreeMap::new(),
             messages: VecDeque::new(),
@@ -112,7 +122,10 @@ impl World {
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
         let from = self.permit(&outbound, fault, now)?;
-        self.meet(&outbound.recipient, outbound.recipient_name, &from);
+        // A number chosen by mistake is not the one to use from now on.
+        if fault != Some(&SendFault::WrongSender) {
+            self.meet(&outbound.recipient, outbound.recipient_name, &from);
+        }
         let id = ulid_at(now);
         self.note(Line {
             at: now,
@@ -183,14 +196,17 @@ impl World {
 
     /// Whether the message may leave, and the number that it leaves from.
     fn permit(
-        &self,
+        &mut self,
         outbound: &Outbound,
         fault: Option<&SendFault>,
         now: Timestamp,
     ) -> Result<String, Refusal> {
-        let from = self.sender(outbound.sender.as_deref(), &outbound.recipient)?;
+        let from = self.sender(outbound, fault, now)?;
         if self.business.numbers.contains(&outbound.recipient) {
             return Err(Refusal::ToSelf);
+        }
+        if fault == Some(&SendFault::OptedOut) {
+            return Err(Refusal::OptedOut);
         }
         let refused = fault == Some(&SendFault::WindowRefused);
         let may_leave = match outbound.kind {
@@ -201,27 +217,49 @@ impl World {
     }
 
     /// The number asked for; without one the customer's last-used, else the business's own.
-    fn sender(&self, asked: Option<&str>, customer: &str) -> Result<String, Refusal> {
-        let used = || self.customers.get(customer)?.last_number.as_deref();
-        let number = asked.or_else(used).unwrap_or(&self.business.number);
-        let known = self.business.numbers.contains(number);
-        known.then(|| number.to_owned()).ok_or(Refusal::Sender)
+    fn sender(
+        &mut self,
+        outbound: &Outbound,
+        fault: Option<&SendFault>,
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
+        if let Some(asked) = &outbound.sender {
+            let known = self.business.numbers.contains(asked);
+            return known.then(|| asked.clone()).ok_or(Refusal::Sender);
+        }
+        let used = self.customers.get(&outbound.recipient).and_then(|known| known.last_number.clone());
+        let usual = used.unwrap_or_else(|| self.business.number.clone());
+        if fault == Some(&SendFault::WrongSender) {
+            return Ok(self.another_number(&usual, &outbound.recipient, now));
+        }
+        Ok(usual)
+    }
+
+    /// A number of the business that the customer has not written to within 24 hours; a business that has none gets one.
+    fn another_number(&mut self, usual: &str, customer: &str, now: Timestamp) -> String {
+        let is_closed = |number: &&String| !self.window_is_open(number, customer, now);
+        let others = self.business.numbers.iter().filter(|number| *number != usual);
+        let another = others.into_iter().find(is_closed).cloned().unwrap_or_else(|| SPARE_NUMBER.to_owned());
+        self.business.numbers.insert(another.clone());
+        another
     }
 
     fn emit(&mut self, mut message: SentMessage, fault: Option<&SendFault>) -> Option<Batch> {
-        let steps = status::steps(fault, self.business.read_receipts);
         let treatment = self.faults.for_statuses();
-        let mut bodies = Vec::with_capacity(steps.len());
         let mut at = message.at;
-        for step in steps {
-            at = at.checked_add(self.business.status_lag).unwrap_or(Timestamp::MAX);
-            message.statuses.push(EmittedStatus { status: step.status, at });
+        let (mut bodies, mut pauses) = (Vec::new(), Vec::new());
+        for step in status::steps(fault, self.business.read_receipts) {
+            let after = self.business.lags.before(step.status);
+            at = at.checked_add(after).unwrap_or(Timestamp::MAX);
+            message.statuses.push(EmittedStatus { status: step.status.as_str(), at });
             bodies.push(status::body(&message, step, at, self));
+            pauses.push(after);
         }
         if treatment.reversed {
             bodies.reverse();
         }
-        let batch = Batch { customer: message.to.clone(), bodies, copies: treatment.copies };
+        let webhooks = pauses.into_iter().zip(bodies).map(|(after, body)| Due { after, body }).collect();
+        let batch = Batch { customer: message.to.clone(), webhooks, copies: treatment.copies };
         push_bounded(&mut self.messages, message);
         if treatment.withheld {
             self.withheld.push(batch);

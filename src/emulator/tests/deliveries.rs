@@ -1,5 +1,7 @@
 //! How webhooks arrive.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -63,6 +65,28 @@ async fn withheld_statuses_wait_for_their_release() {
     assert_eq!(bench.emulator.release(), 3);
     assert_eq!(bench.statuses().await, ["sent", "delivered", "read"]);
     assert_eq!(bench.emulator.release(), 0);
+}
+
+#[tokio::test]
+async fn statuses_come_in_order_after_their_pauses() {
+    let status_lag = Duration::from_millis(1);
+    let bench = Bench::with(Settings { status_lag, ..settings() }).await;
+    bench.open_window().await;
+    bench.send(&hello()).await;
+    assert_eq!(bench.statuses().await, ["sent", "delivered", "read"]);
+}
+
+#[tokio::test]
+async fn a_customer_who_writes_is_not_held_up_by_statuses_to_come() {
+    let read_lag = Some(Duration::from_hours(1));
+    let bench = Bench::with(Settings { read_lag, ..settings() }).await;
+    bench.open_window().await;
+    bench.send(&hello()).await;
+    let answer = bench.emulator.inbound(Inbound::text("thanks")).await.unwrap();
+    assert!(answer.webhook.unwrap().is_accepted());
+    let webhooks = bench.receiver.take();
+    assert!(webhooks.iter().any(|webhook| webhook["message"]["text"] == "thanks"));
+    assert!(!webhooks.iter().any(|webhook| webhook["statusUpdate"]["status"] == "read"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod control;
 mod deliveries;
 mod receiver;
+mod replies;
 mod requests;
 mod sends;
 mod templates;

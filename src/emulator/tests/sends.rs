@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{API_KEY, Bench, hello, settings};
+use super::{API_KEY, Bench, SESSION, SHOP, TEMPLATE, hello, order_update, settings};
 use crate::emulator::{Rate, SendFault, Settings};
 
 #[tokio::test]
@@ -127,4 +127,84 @@ async fn other_faults_after_accepting_leave_the_message() {
     assert_eq!(bench.send(&hello()).await.0, StatusCode::OK);
     assert_eq!(bench.statuses().await, ["delivery_failed"]);
     assert_eq!(bench.emulator.messages().len(), 3);
+}
+
+#[tokio::test]
+async fn both_endpoints_refuse_with_the_error_that_was_asked_for() {
+    let bench = Bench::start().await;
+    bench.open_window().await;
+    let limits = "ERROR_CODE_BUSINESS_REACHED_LIMITS".to_owned();
+    let refused = SendFault::Refused { code: limits.clone(), error_type: Some("ERROR_TYPE_X".to_owned()) };
+    let opted_out = "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT".to_owned();
+    for (fault, code) in [(refused, limits), (SendFault::OptedOut, opted_out)] {
+        bench.emulator.inject(fault, 2);
+        for (status, error) in [bench.send(&hello()).await, bench.send_template(&order_update()).await] {
+            assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!(code)));
+        }
+    }
+    assert!(bench.emulator.messages().is_empty());
+}
+
+#[tokio::test]
+async fn every_fault_meets_both_endpoints_alike() {
+    let bench = Bench::start().await;
+    bench.open_window().await;
+    let (code, error_type) = ("ERROR_CODE_X".to_owned(), None);
+    for (fault, answer, statuses) in [
+        (SendFault::RateLimited { retry_after_seconds: None }, Some(429), &[][..]),
+        (SendFault::ServerError { status: 503 }, Some(503), &[]),
+        (SendFault::ServerErrorAfterAccepting { status: 502 }, Some(502), &["sent", "delivered", "read"]),
+        (SendFault::LostAnswer, None, &["sent", "delivered", "read"]),
+        (SendFault::Slow { milliseconds: 1 }, Some(200), &["sent", "delivered", "read"]),
+        (SendFault::WindowRefused, Some(400), &[]),
+        (SendFault::WindowRefusedLater, Some(200), &["delivery_failed"]),
+        (SendFault::OptedOut, Some(400), &[]),
+        (SendFault::OptedOutLater, Some(200), &["delivery_failed"]),
+        (SendFault::Refused { code: code.clone(), error_type: error_type.clone() }, Some(400), &[]),
+        (SendFault::Failed { code, error_type }, Some(200), &["delivery_failed"]),
+    ] {
+        for (endpoint, body) in [(SESSION, hello()), (TEMPLATE, order_update())] {
+            bench.emulator.inject(fault.clone(), 1);
+            let response = bench.post(endpoint, &body).await.ok();
+            let answered = response.map(|response| response.status().as_u16());
+            assert_eq!(answered, answer, "{fault:?} at {endpoint}");
+            assert_eq!(bench.statuses().await, statuses, "{fault:?} at {endpoint}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_message_is_refused_in_connectlys_words() {
+    let bench = Bench::start().await;
+    bench.open_window().await;
+    let file = |kind: &str, url: &str| json!([{"type": kind, "url": url}]);
+    let (image, picture) = ("image", "https://example.com/a.jpg");
+    for (place, value, code) in [
+        ("/recipient/id", json!(""), "UNSPECIFIED"),
+        ("/recipient/id", json!("5550100001"), "PHONE_NUMBER_BAD_FORMAT"),
+        ("/recipient/id", json!("US.1349"), "UNSPECIFIED"),
+        ("/recipient/id", json!(SHOP), "MESSAGE_SELF_INVALID"),
+        ("/recipient/channelType", json!("sms"), "BUSINESS_MISSES_MATCHING_CHANNEL"),
+        ("/sender", json!({"id": "+15550100008"}), "INVALID_SENDER_ID"),
+        ("/sender", json!(SHOP), "UNSPECIFIED"),
+        ("/message", json!({"text": ""}), "MESSAGE_TEXT_EMPTY"),
+        ("/message", json!({"text": "hi", "attachments": file(image, picture)}), "UNSPECIFIED"),
+        ("/message", json!({"attachments": [{}, {}]}), "MESSAGE_ATTACHMENTS_NUMBER_INVALID"),
+        ("/message", json!({"attachments": file(image, "")}), "MESSAGE_ATTACHMENT_EMPTY"),
+        ("/message", json!({"attachments": file("sticker", picture)}), "MESSAGE_ATTACHMENT_INVALID"),
+        ("/message", json!({"listMessage": {}}), "UNSPECIFIED"),
+        ("/order", json!({"strategy": "sometimes"}), "UNSPECIFIED"),
+        ("/callbackData", json!("x".repeat(1_023)), "UNSPECIFIED"),
+    ] {
+        let mut body = hello();
+        body["sender"] = json!({"id": SHOP});
+        body["order"] = json!(null);
+        body["callbackData"] = json!(null);
+        *body.pointer_mut(place).unwrap() = value;
+        let (status, error) = bench.send(&body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(error["code"], format!("ERROR_CODE_{code}"), "{body}");
+        assert_eq!(error["type"], "ERROR_TYPE_INVALID_REQUEST", "{body}");
+    }
+    assert!(bench.emulator.messages().is_empty());
 }

@@ -1,21 +1,23 @@
 //! The state alone: windows, senders, references and shapes, at times of the test's choosing.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{ANA, SHOP, hello, settings};
-use crate::emulator::chat;
+use super::{ANA, SHOP, hello, order_update, settings};
 use crate::emulator::errors::Refusal;
 use crate::emulator::faults::SendFault;
 use crate::emulator::inbound::{InboundError, Speech};
 use crate::emulator::outbound::Outbound;
 use crate::emulator::speech::Heard;
 use crate::emulator::world::{Accepted, Arrival, World};
+use crate::emulator::{Settings, chat};
 
 const SUPPORT: &str = "+15550100003";
 const HOUR: i64 = 3_600;
 
-fn world() -> World {
+pub(super) fn world() -> World {
     World::new(&settings())
 }
 
@@ -28,16 +30,16 @@ fn try_hear(world: &mut World, inbound: Value, seconds: i64) -> Result<Heard, In
     world.hear(&speech, at(seconds))
 }
 
-fn hear(world: &mut World, inbound: Value, seconds: i64) -> Value {
+pub(super) fn hear(world: &mut World, inbound: Value, seconds: i64) -> Value {
     let heard = try_hear(world, inbound, seconds).ok().unwrap();
-    serde_json::from_str(&heard.batch.bodies[0]).unwrap()
+    serde_json::from_str(&heard.batch.webhooks[0].body).unwrap()
 }
 
-fn send(world: &mut World, body: &Value, seconds: i64) -> Result<Accepted, Refusal> {
+pub(super) fn send(world: &mut World, body: &Value, seconds: i64) -> Result<Accepted, Refusal> {
     send_with(world, body, None, seconds)
 }
 
-fn send_with(
+pub(super) fn send_with(
     world: &mut World,
     body: &Value,
     fault: Option<&SendFault>,
@@ -85,6 +87,33 @@ fn without_a_sender_the_number_last_used_with_the_customer_sends() {
     send(&mut world, &from(SHOP), 3).ok().unwrap();
     send(&mut world, &hello(), 4).ok().unwrap();
     assert_eq!(world.messages.back().unwrap().from, SHOP);
+}
+
+#[test]
+fn a_wrong_sender_is_a_number_whose_window_is_closed() {
+    let wrong = Some(&SendFault::WrongSender);
+    let mut world = world();
+    hear(&mut world, json!({"text": "hi"}), 0);
+    assert_eq!(send_with(&mut world, &hello(), wrong, 1).err(), Some(Refusal::Window), "a number of its own");
+    hear(&mut world, json!({"text": "hi", "to": SUPPORT, "from": "+15550100009"}), 1);
+    assert_eq!(send_with(&mut world, &hello(), wrong, 2).err(), Some(Refusal::Window), "another's");
+    assert!(send_with(&mut world, &from(SHOP), wrong, 3).is_ok(), "a sender that is named is kept");
+    send(&mut world, &hello(), 4).ok().unwrap();
+    assert_eq!(world.messages.back().unwrap().from, SHOP);
+}
+
+#[test]
+fn a_template_leaves_from_the_wrong_sender_and_the_next_from_the_right_one() {
+    let mut world = world();
+    hear(&mut world, json!({"text": "hi"}), 0);
+    let mut send = |fault| {
+        let outbound = Outbound::template(order_update().to_string().as_bytes(), false).ok().unwrap();
+        let arrival = Arrival { body: order_update(), headers: std::collections::BTreeMap::new() };
+        world.accept(outbound, arrival, fault, at(1)).ok().unwrap();
+        world.messages.back().unwrap().from.clone()
+    };
+    assert_ne!(send(Some(&SendFault::WrongSender)), SHOP);
+    assert_eq!(send(None), SHOP);
 }
 
 #[test]
@@ -159,36 +188,16 @@ fn button_replies_come_in_four_shapes() {
 }
 
 #[test]
-fn callback_data_comes_back_on_references_and_never_on_plain_words() {
-    let mut world = world();
-    hear(&mut world, json!({"text": "hi"}), 0);
-    let mut body = hello();
-    body["callbackData"] = json!({"order_id": "12345"});
-    let id = send(&mut world, &body, 1).ok().unwrap().id.to_string();
-    let quoted = hear(&mut world, json!({"text": "this one", "reply_to": id}), 2);
-    assert_eq!(quoted["callbackData"], body["callbackData"]);
-    assert!(quoted["context"]["replyToId"].as_str().unwrap().contains('-'));
-    let tapped = hear(&mut world, json!({"button": {"text": "Yes"}}), 2);
-    assert_eq!(tapped["callbackData"], body["callbackData"]);
-    let plain = hear(&mut world, json!({"text": "anything"}), 2);
-    assert_eq!((plain.get("callbackData"), plain.get("context")), (None, None));
-    let unknown =
-        hear(&mut world, json!({"text": "?", "reply_to": "01900000-0000-7000-8000-000000000001"}), 2);
-    assert_eq!(unknown["context"]["replyToId"], "01900000-0000-7000-8000-000000000001");
-    assert_eq!(unknown.get("callbackData"), None);
-}
-
-#[test]
 fn a_status_names_its_message_and_its_campaign() {
     let mut world = world();
     hear(&mut world, json!({"text": "hi", "name": "Ana"}), 0);
     let mut body = hello();
     body["campaignName"] = json!("spring");
     let accepted = send(&mut world, &body, 5).ok().unwrap();
-    let statuses = accepted.statuses.unwrap().bodies;
+    let statuses = accepted.statuses.unwrap().webhooks;
     assert_eq!(statuses.len(), 3);
     assert_eq!(
-        serde_json::from_str::<Value>(&statuses[0]).unwrap(),
+        serde_json::from_str::<Value>(&statuses[0].body).unwrap(),
         json!({
             "topic": "delivery_status",
             "timestamp": "1767225605",
@@ -203,15 +212,33 @@ fn a_status_names_its_message_and_its_campaign() {
 }
 
 #[test]
+fn each_status_has_its_own_pause() {
+    let (status_lag, delivered_lag) = (Duration::from_secs(1), Some(Duration::from_secs(2)));
+    let read_lag = Some(Duration::from_mins(1));
+    let mut world = World::new(&Settings { status_lag, delivered_lag, read_lag, ..settings() });
+    hear(&mut world, json!({"text": "hi"}), 0);
+    let webhooks = send(&mut world, &hello(), 10).ok().unwrap().statuses.unwrap().webhooks;
+    let pauses: Vec<u64> = webhooks.iter().map(|webhook| webhook.after.as_secs()).collect();
+    assert_eq!(pauses, [1, 2, 60]);
+    let times: Vec<Timestamp> = world.messages[0].statuses.iter().map(|status| status.at).collect();
+    assert_eq!(times, [at(11), at(13), at(73)]);
+}
+
+#[test]
 fn a_failure_that_comes_later_is_one_status_with_its_error() {
     let mut world = world();
     hear(&mut world, json!({"text": "hi"}), 0);
-    let accepted = send_with(&mut world, &hello(), Some(&SendFault::WindowRefusedLater), 1);
-    let statuses = accepted.ok().unwrap().statuses.unwrap().bodies;
-    assert_eq!(statuses.len(), 1);
-    let status: Value = serde_json::from_str(&statuses[0]).unwrap();
-    assert_eq!(status["statusUpdate"]["status"], "delivery_failed");
-    assert_eq!(status["statusUpdate"]["error"]["code"], "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW");
+    for (fault, code) in [
+        (SendFault::WindowRefusedLater, "ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW"),
+        (SendFault::OptedOutLater, "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT"),
+    ] {
+        let accepted = send_with(&mut world, &hello(), Some(&fault), 1);
+        let statuses = accepted.ok().unwrap().statuses.unwrap().webhooks;
+        assert_eq!(statuses.len(), 1);
+        let status: Value = serde_json::from_str(&statuses[0].body).unwrap();
+        assert_eq!(status["statusUpdate"]["status"], "delivery_failed");
+        assert_eq!(status["statusUpdate"]["error"]["code"], code);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub use request::{Attachment, Location};
 pub(super) use request::{Content, Endpoint, Order, SendRequest};
 pub(super) use template::{Parameter, TemplateRequest};
 pub(super) use webhook::{
-    ButtonResponse, InboundMessage, InboundWebhook, Party, Quoted, StatusUpdate, StatusWebhook,
+    InboundMessage, InboundWebhook, Party, Quoted, Reaction, StatusUpdate, StatusWebhook, TapResponse,
 };
 
 /// The only channel here.

@@ -70,7 +70,9 @@ pub(in crate::emulator) struct InboundWebhook<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::emulator) message: Option<InboundMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::emulator) button_response: Option<ButtonResponse>,
+    pub(in crate::emulator) button_response: Option<TapResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::emulator) list_response: Option<TapResponse>,
 }
 
 /// The message that is answered, in the UUID spelling of its ULID.
@@ -92,15 +94,23 @@ pub(in crate::emulator) enum InboundMessage {
         location: Option<Location>,
         #[serde(skip_serializing_if = "Option::is_none")]
         referral: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reaction: Option<Reaction>,
     },
     /// A button reply that is marked by a flag.
     #[serde(rename_all = "camelCase")]
     Button { text: String, is_button_response: bool },
 }
 
-/// A button reply in its own object.
+/// An emoji on a message.
 #[derive(Serialize)]
-pub(in crate::emulator) struct ButtonResponse {
+pub(in crate::emulator) struct Reaction {
+    pub(in crate::emulator) emoji: String,
+}
+
+/// A reply by a tap, on a button or on a row, in its own object.
+#[derive(Serialize)]
+pub(in crate::emulator) struct TapResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::emulator) id: Option<String>,
     pub(in crate::emulator) text: String,
