@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::until::Signals;
 use super::{Surroundings, Terminal, Usage};
-use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT};
+use crate::config::{AccountConfig, Config, DEFAULT_ACCOUNT, EmulatorConfig};
 use crate::emulator::{Emulator, Settings};
 
 /// Runs the emulator alone: a Connectly on your desk
@@ -47,8 +47,8 @@ pub(super) async fn run(
     let key = filled(account.map_or("", |account| account.api_key.expose_secret()), "dev-api-key");
     let secret = filled(account.map_or("", first_secret), "dev-webhook-secret");
     let mut settings = Settings::new(business_id.clone(), key.clone().into(), secret.clone().into());
-    settings.listen = args.listen.unwrap_or(config.emulator.listen);
-    settings.hosts = config.emulator.hosts;
+    configure(&mut settings, &config.emulator);
+    settings.listen = args.listen.unwrap_or(settings.listen);
     settings.webhook_url = args.webhook_url;
     let address = settings.listen;
     let started = Emulator::start(settings, surroundings.clock.clone()).await;
@@ -64,6 +64,16 @@ pub(super) async fn run(
     Signals::listen(STOP_LIMIT)?.first().await;
     emulator.stop().await;
     Ok(())
+}
+
+/// Sets up an emulator as the configuration has it.
+pub(super) fn configure(settings: &mut Settings, config: &EmulatorConfig) {
+    settings.listen = config.listen;
+    settings.hosts.clone_from(&config.hosts);
+    settings.any_template = config.any_template;
+    settings.status_lag = config.status_lag;
+    settings.delivered_lag = config.delivered_lag;
+    settings.read_lag = config.read_lag;
 }
 
 fn first_secret(account: &AccountConfig) -> &str {

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 
 use super::connection::{Connection, FOLDER};
+use super::emulate::configure;
 use super::until::Signals;
 use super::{Surroundings, Terminal, Usage};
 use crate::app::{App, PUBLIC_LISTEN, Running, StartError};
@@ -97,8 +98,7 @@ impl Desk {
         logging::init_logging(&config.log)?;
         panics::install_hook();
         let mut settings = Settings::new(BUSINESS_ID, secret("key").into(), secrets.webhook.clone().into());
-        settings.listen = config.emulator.listen;
-        settings.hosts.clone_from(&config.emulator.hosts);
+        configure(&mut settings, &config.emulator);
         let api_key = settings.api_key.clone();
         let emulator = start_emulator(settings, &surroundings.clock).await?;
         settle(&mut config, folder, &secrets, &api_key, &emulator);
