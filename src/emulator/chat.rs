@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::message::SentMessage;
 use super::world::{Line, World};
 
-/// All conversations, each with its lines in order. Control characters are left out, so that a message cannot write to
+/// All conversations, each with its lines in order, and how far each message has come by now. Control characters are left out, so that a message cannot write to
 /// the terminal that shows it.
-pub(super) fn render(world: &World) -> String {
+pub(super) fn render(world: &World, now: Timestamp) -> String {
     let mut conversations: BTreeMap<(&str, &str), Vec<&Line>> = BTreeMap::new();
     for line in &world.lines {
         conversations.entry((&line.customer, &line.number)).or_default().push(line);
@@ -29,7 +30,7 @@ pub(super) fn render(world: &World) -> String {
             let speaker = if line.message.is_some() { &world.business.name } else { name };
             let words = line.words.replace('\n', " ");
             let time = line.at.strftime("%F %T");
-            let _ = writeln!(page, "  {time}  {speaker}: {words}{}", progress(message));
+            let _ = writeln!(page, "  {time}  {speaker}: {words}{}", progress(message, now));
         }
         page.push('\n');
     }
@@ -38,10 +39,14 @@ pub(super) fn render(world: &World) -> String {
 }
 
 /// How far a message of the business came; nothing for what the customer said.
-fn progress(message: Option<&SentMessage>) -> String {
+fn progress(message: Option<&SentMessage>, now: Timestamp) -> String {
     let Some(message) = message else {
         return String::new();
     };
-    let statuses: Vec<&str> = message.statuses.iter().map(|emitted| emitted.status).collect();
+    let until_now = message.statuses.iter().filter(|emitted| emitted.at <= now);
+    let statuses: Vec<&str> = until_now.map(|emitted| emitted.status).collect();
+    if statuses.is_empty() {
+        return String::new();
+    }
     format!("  ({})", statuses.join(", "))
 }

@@ -142,5 +142,5 @@ async fn move_clock(
 }
 
 async fn conversations(State(desk): State<Arc<Desk>>) -> String {
-    chat::render(&desk.world())
+    chat::render(&desk.world(), desk.time.now())
 }

@@ -157,7 +157,7 @@ impl Emulator {
 
     /// The conversations as text, one line a message.
     pub fn chat(&self) -> String {
-        chat::render(&self.desk.world())
+        chat::render(&self.desk.world(), self.now())
     }
 
     /// Waits until no webhook waits to be delivered. Those withheld do not count.

@@ -244,13 +244,27 @@ fn a_failure_that_comes_later_is_one_status_with_its_error() {
 #[test]
 fn the_chat_reads_like_one_and_cannot_write_to_the_terminal() {
     let mut world = world();
-    assert_eq!(chat::render(&world), "Nobody has said anything yet.\n");
+    assert_eq!(chat::render(&world, at(5)), "Nobody has said anything yet.\n");
     hear(&mut world, json!({"text": "hi\u{1b}[2J\nthere", "name": "Ana"}), 0);
     send(&mut world, &hello(), 5).ok().unwrap();
     assert_eq!(
-        chat::render(&world),
+        chat::render(&world, at(5)),
         "Ana (+15550100001) with Shop (+15550100002)\n\
          \x20 2026-01-01 00:00:00  Ana: hi[2J there\n\
          \x20 2026-01-01 00:00:05  Shop: Hello  (sent, delivered, read)\n\n"
     );
+}
+
+#[test]
+fn the_chat_shows_no_status_that_is_still_to_come() {
+    let (status_lag, read_lag) = (Duration::from_secs(1), Some(Duration::from_hours(1)));
+    let mut world = World::new(&Settings { status_lag, read_lag, ..settings() });
+    hear(&mut world, json!({"text": "hi"}), 0);
+    send(&mut world, &hello(), 10).ok().unwrap();
+    let line = |seconds| chat::render(&world, at(seconds)).trim_end().to_owned();
+    for (seconds, expected) in
+        [(10, "Hello"), (11, "Hello  (sent)"), (12, "Hello  (sent, delivered)"), (3_612, "read)")]
+    {
+        assert!(line(seconds).ends_with(expected), "{}", line(seconds));
+    }
 }
