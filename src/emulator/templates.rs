@@ -1,4 +1,4 @@
-//! The templates that were approved: what Meta's review would have let through, in the emulator's own words.
+//! The templates of the business, in the emulator's own words, and what Meta's review said of each.
 //!
 //! A template has a translation for each of its languages. What a send must fill in follows from a translation's text:
 //! a gap `{{1}}` in the body is `body_1`, a gap in a URL is its button's suffix, a header of media is its URL. To add a
@@ -6,13 +6,15 @@
 
 use serde::Serialize;
 
-/// A template that was approved.
+/// A template.
 #[derive(Serialize)]
 pub(super) struct Template {
     /// What it is sent by.
     pub(super) name: &'static str,
     /// What Meta counts it as.
     pub(super) category: Category,
+    /// What its review came to.
+    pub(super) review: Review,
     /// Its text in each of its languages.
     pub(super) translations: &'static [Translation],
     /// Parameters that it takes although no gap shows them, so that a fallback with and without a name both pass.
@@ -27,6 +29,18 @@ pub(super) enum Category {
     Marketing,
     /// What belongs to something that the customer did.
     Utility,
+}
+
+/// What a template's review came to. Only an approved one can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum Review {
+    /// Let through.
+    Approved,
+    /// Not yet decided.
+    Pending,
+    /// Turned down, for this reason.
+    Rejected(&'static str),
 }
 
 /// A template's text in one language.
@@ -89,8 +103,11 @@ pub(super) fn find(name: &str) -> Option<&'static Template> {
 
 impl Template {
     /// Its text in this language, where that was approved.
-    pub(super) fn translation(&self, language: &str) -> Option<&Translation> {
-        self.translations.iter().find(|translation| translation.language == language)
+    pub(super) fn approved(&self, language: &str) -> Option<&Translation> {
+        match self.review {
+            Review::Approved => self.translations.iter().find(|translation| translation.language == language),
+            Review::Pending | Review::Rejected(_) => None,
+        }
     }
 }
 
@@ -149,11 +166,12 @@ fn open_urls(buttons: &[Button]) -> impl Iterator<Item = usize> {
     buttons.iter().enumerate().filter(move |(_, button)| is_open(button)).map(|(place, _)| place)
 }
 
-/// Every template that was approved. Connectly's own examples (`my_template`, `your_template_name`) are among them.
+/// Every template. Connectly's own examples (`my_template`, `your_template_name`) are among them.
 pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "hello_world",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[
             Translation::plain("en", "Hello! This message shows that everything works."),
             Translation::plain("en_US", "Hello! This message shows that everything works."),
@@ -163,6 +181,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "order_update",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[
             Translation::plain("en", "Hi {{1}}, your order {{2}} is on its way."),
             Translation::plain("en_US", "Hi {{1}}, your order {{2}} is on its way."),
@@ -174,6 +193,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "reopen",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[
             Translation::plain("en", "We have an answer for you. Write to us and we go on."),
             Translation::plain("en_US", "We have an answer for you. Write to us and we go on."),
@@ -185,6 +205,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "appointment_reminder",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[Translation::headed(
             "en",
             Header::Text("Your visit at {{1}}"),
@@ -195,6 +216,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "confirm_visit",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[Translation::with_buttons(
             "en",
             "Hi {{1}}, shall we expect you?",
@@ -205,6 +227,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "seasonal_offer",
         category: Category::Marketing,
+        review: Review::Approved,
         translations: &[
             Translation::headed("en", Header::Image, "Hi {{1}}, take {{2}} off everything this week."),
             Translation::headed("pt_BR", Header::Image, "Olá {{1}}, {{2}} de desconto em tudo nesta semana."),
@@ -214,18 +237,21 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "invoice",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[Translation::headed("en", Header::Document, "Hi {{1}}, here is your invoice.")],
         optional: &[],
     },
     Template {
         name: "unboxing",
         category: Category::Marketing,
+        review: Review::Approved,
         translations: &[Translation::headed("en", Header::Video, "Hi {{1}}, see what comes in the box.")],
         optional: &[],
     },
     Template {
         name: "track_order",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[
             Translation::with_buttons(
                 "en",
@@ -243,6 +269,7 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "new_arrivals",
         category: Category::Marketing,
+        review: Review::Approved,
         translations: &[Translation {
             cards: &[NEW_ARRIVAL, NEW_ARRIVAL],
             ..Translation::plain("en", "Hi {{1}}, look what is new.")
@@ -252,13 +279,29 @@ pub(super) static TEMPLATES: &[Template] = &[
     Template {
         name: "my_template",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[Translation::plain("en", "Thank you for being with us.")],
         optional: &[],
     },
     Template {
         name: "your_template_name",
         category: Category::Utility,
+        review: Review::Approved,
         translations: &[Translation::plain("en_US", "Hello {{1}}, thank you for {{2}}.")],
+        optional: &[],
+    },
+    Template {
+        name: "summer_sale",
+        category: Category::Marketing,
+        review: Review::Pending,
+        translations: &[Translation::plain("en", "Hi {{1}}, summer is here: 20% off until Sunday.")],
+        optional: &[],
+    },
+    Template {
+        name: "winter_sale",
+        category: Category::Marketing,
+        review: Review::Rejected("INVALID_FORMAT"),
+        translations: &[Translation::plain("en", "Hi {{1}}, use the code {{3}}.")],
         optional: &[],
     },
 ];
@@ -276,7 +319,7 @@ mod tests {
     use super::*;
 
     fn parameters(name: &str, language: &str) -> Vec<String> {
-        find(name).unwrap().translation(language).unwrap().parameters()
+        find(name).unwrap().approved(language).unwrap().parameters()
     }
 
     #[test]
@@ -303,6 +346,6 @@ mod tests {
                 assert!(!earlier.iter().any(|earlier| earlier.language == translation.language));
             }
         }
-        assert!(find("nobody_approved_this").is_none());
+        assert!(find("nobody_made_this").is_none());
     }
 }

@@ -57,7 +57,7 @@ fn customer(number: Option<String>) -> Result<String, Refusal> {
 
 /// Checks that the language was approved and that the parameters fill its text, no more and no less.
 fn known(template: &Template, language: &str, given: &[Parameter]) -> Result<(), Refusal> {
-    let translation = template.translation(language).ok_or(Refusal::TemplateNotFound)?;
+    let translation = template.approved(language).ok_or(Refusal::TemplateNotFound)?;
     parameters::check(given)?;
     let required = translation.parameters();
     if !required.iter().all(|name| given.iter().any(|parameter| parameter.name == *name)) {
@@ -177,8 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_was_not_approved_is_not_found_whatever_names_pass() {
+        for name in ["summer_sale", "winter_sale"] {
+            let refusal = with(&json!({"templateName": name}), true).err();
+            assert_eq!(refusal, Some(Refusal::TemplateNotFound), "{name}");
+        }
+    }
+
+    #[test]
     fn an_unknown_name_passes_when_any_does_and_it_could_be_one() {
-        let own = json!({"templateName": "summer_sale_2"});
+        let own = json!({"templateName": "spring_sale_2"});
         assert!(with(&own, true).is_ok());
         assert_eq!(with(&own, false).err(), Some(Refusal::TemplateNotFound));
         let longest = json!({"templateName": "a".repeat(NAME_CHARACTERS), "language": "fil"});
@@ -187,12 +195,12 @@ mod tests {
             json!({"templateName": "Summer Sale"}),
             json!({"templateName": "summer-sale"}),
             json!({"templateName": "a".repeat(NAME_CHARACTERS + 1)}),
-            json!({"templateName": "summer_sale", "language": "English"}),
-            json!({"templateName": "summer_sale", "language": "pt-BR"}),
+            json!({"templateName": "spring_sale", "language": "English"}),
+            json!({"templateName": "spring_sale", "language": "pt-BR"}),
         ] {
             assert_eq!(refusal(&changes), Some(Refusal::TemplateNotFound), "{changes}");
         }
-        let odd = json!({"templateName": "summer_sale", "parameters": [{"name": "var1", "value": "x"}]});
+        let odd = json!({"templateName": "spring_sale", "parameters": [{"name": "var1", "value": "x"}]});
         assert_eq!(refusal(&odd), Some(Refusal::TemplateInput("a name is not known")));
     }
 
