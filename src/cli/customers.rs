@@ -26,8 +26,8 @@ enum Action {
     #[command(after_help = "Example:\n  switchboard customers show +15550100001")]
     Show(One),
     /// Notes that the customer wants no messages: none leaves from now on, from any path
-    #[command(after_help = "Example:\n  switchboard customers opt-out +15550100001")]
-    OptOut(One),
+    #[command(after_help = "Example:\n  switchboard customers opt-out +15550100001 --by Ana")]
+    OptOut(OptOut),
     /// Notes that the customer wants messages again
     #[command(after_help = "Example:\n  switchboard customers opt-in +15550100001")]
     OptIn(One),
@@ -45,15 +45,25 @@ struct One {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct OptOut {
+    #[command(flatten)]
+    one: One,
+    /// Who says so, for whoever asks later
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
 /// Runs one of the commands.
 pub async fn run(args: Args, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
-    let (one, action) = match &args.action {
-        Action::Show(one) => (one, None),
-        Action::OptOut(one) => (one, Some("opt-out")),
-        Action::OptIn(one) => (one, Some("opt-in")),
+    let (one, action, by) = match &args.action {
+        Action::Show(one) => (one, None, None),
+        Action::OptOut(OptOut { one, by }) => (one, Some("opt-out"), by.as_deref()),
+        Action::OptIn(one) => (one, Some("opt-in"), None),
     };
     let mut query = Query::new();
     add(&mut query, "account", one.account.as_deref());
+    add(&mut query, "by", by);
     match action {
         None => {
             let customer = admin.get(&["customers", &one.customer], &query).await?;
@@ -78,7 +88,7 @@ fn show(customer: &Document, admin: &Admin, terminal: &mut Terminal<'_>) -> anyh
         Some(conversations) => admin.read(conversations)?,
         None => Vec::new(),
     };
-    for name in ["id", "account", "phone", "user_id", "name", "opted_out_at", "created_at"] {
+    for name in ["id", "account", "phone", "user_id", "name", "opted_out_at", "opted_out_by", "created_at"] {
         let value = fields.get(name).map(|value| admin.read(value)).transpose()?.unwrap_or(Value::Null);
         let value = value.as_str().map(ToOwned::to_owned).unwrap_or_default();
         if !value.is_empty() {

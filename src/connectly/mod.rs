@@ -10,6 +10,7 @@ pub mod client;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod kind;
 pub mod mark;
 pub mod message;
 pub mod phone;

@@ -61,6 +61,19 @@ impl Bucket {
         Ok(())
     }
 
+    /// How many permits there are, at least one, or how long until there is one. It takes none.
+    pub fn look(&self, now_ms: i64) -> Result<u32, Duration> {
+        let mut looked = *self;
+        let current = looked.advance_to(now_ms);
+        let allowed = looked.state.full_at_ns.saturating_sub(looked.tolerance_ns());
+        if allowed > current {
+            return Err(wait(allowed, nanoseconds(now_ms)));
+        }
+        let further = (current.saturating_sub(allowed)) / looked.interval_ns();
+        let permits = u32::try_from(further.saturating_add(1)).unwrap_or(u32::MAX);
+        Ok(permits.min(self.rate.burst.get()))
+    }
+
     /// Gives out nothing before `until_ms`, and from then on only what `per_second` yields: for a 429. It never
     /// shortens a wait.
     pub fn drain_until(&mut self, until_ms: i64) {
@@ -201,6 +214,25 @@ mod tests {
                     let count = i64::try_from(last - first + 1).unwrap();
                     let allowed_in_thousandths = i64::from(burst) * 1000 + i64::from(per_second) * (end - start);
                     prop_assert!(count * 1000 <= allowed_in_thousandths);
+                }
+            }
+        }
+
+        #[test]
+        fn looking_tells_how_many_can_be_taken(
+            per_second in 1_u32..5000,
+            burst in 1_u32..50,
+            steps in prop::collection::vec((0_i64..200, 0_usize..60), 1..40),
+        ) {
+            let (mut bucket, mut now) = (bucket(per_second, burst), NOW);
+            for (step, asks) in steps {
+                now += step;
+                match bucket.look(now) {
+                    Ok(permits) => prop_assert_eq!(taken(&mut bucket.clone(), now), permits as usize),
+                    Err(wait) => prop_assert_eq!(bucket.clone().take(now), Err(wait)),
+                }
+                for _ in 0..asks {
+                    let _ = bucket.take(now);
                 }
             }
         }

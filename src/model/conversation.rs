@@ -27,6 +27,8 @@ pub struct Conversation {
     pub window: Window,
     /// When the customer opted out, if they did.
     pub opted_out_at: Option<Timestamp>,
+    /// Who said so.
+    pub opted_out_by: Option<String>,
 }
 
 /// What the 24-hour window is derived from.

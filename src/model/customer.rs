@@ -8,6 +8,14 @@ use utoipa::ToSchema;
 
 use super::id::CustomerId;
 
+/// Who opted a customer out when Connectly refused a message for that reason.
+pub const BY_CONNECTLY: &str = "connectly";
+
+/// Who opted a customer out when a handler did.
+pub fn by_route(route: &str) -> String {
+    format!("route:{route}")
+}
+
 /// Who somebody is to one account.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CustomerProfile {
@@ -27,6 +35,9 @@ pub struct CustomerProfile {
     /// Since when they want no messages; absent while they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opted_out_at: Option<Timestamp>,
+    /// Who said so: `connectly`, `route:` and the route's name, or whoever asked for it through the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opted_out_by: Option<String>,
     /// When they were first seen.
     pub created_at: Timestamp,
 }

@@ -9,6 +9,7 @@ use ulid::Ulid;
 use utoipa::ToSchema;
 
 use super::id::{ConversationId, EventId, JobId, MessageId};
+use super::message::Origin;
 
 /// The two kinds of work. They share one table, so leases, backoff, parking and views exist once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -148,6 +149,18 @@ pub struct Job {
     /// Its tries, when one job is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Vec<Attempt>>,
+}
+
+/// Where the places of API messages begin in a lane of sends: behind every reply, which may therefore overtake them. The
+/// migrations know the number too.
+pub const API_PLACES_FROM: i64 = 1 << 48;
+
+/// The place of a send in its lane, by its message's origin and the number it was handed out.
+pub const fn place_of_send(origin: Origin, number: i64) -> i64 {
+    match origin {
+        Origin::Reply | Origin::Observed => number,
+        Origin::Api => API_PLACES_FROM + number,
+    }
 }
 
 /// How a route retries.

@@ -15,6 +15,7 @@ use super::id::{ConversationId, EventId, MessageId};
 use super::json::JsonText;
 use crate::connectly::error::{ErrorDetail, ShownError};
 use crate::connectly::event::status::Status;
+pub use crate::connectly::kind::SendKind;
 
 /// Where a message came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -87,26 +88,6 @@ impl OwnState {
 pub const STATES: [&str; 9] =
     ["queued", "accepted", "unconfirmed", "sent", "delivered", "read", "failed", "expired", "suppressed"];
 
-/// Whether a send carries free-form content or a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SendKind {
-    /// Free-form, within the window.
-    Session,
-    /// A pre-approved template, at any time.
-    Template,
-}
-
-impl SendKind {
-    /// The name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Template => "template",
-        }
-    }
-}
-
 /// The statuses of one send, the earliest time of each.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Statuses {
@@ -173,16 +154,22 @@ impl Statuses {
         self.failed_at.is_some() && self.error.as_ref().is_some_and(ErrorDetail::closes_window)
     }
 
+    /// Whether it failed because the customer wants no messages.
+    pub fn opted_out(&self) -> bool {
+        self.failed_at.is_some() && self.error.as_ref().is_some_and(ErrorDetail::opts_out)
+    }
+
     /// Whether any status came.
     pub fn any(&self) -> bool {
         Status::ALL.into_iter().any(|status| self.at(status).is_some())
     }
 }
 
-/// The state of a message from its newest send: `read`, else `delivered`, else `failed`, else `sent`, else our own. A
-/// failure by the closed window is not `failed` but what we made of it: `expired`, or the fallback's state.
-pub fn derive(own: OwnState, newest: &Statuses) -> &'static str {
-    let window = newest.refused_by_window();
+/// The state of a message from its newest send: `read`, else `delivered`, else `failed`, else `sent`, else our own. When
+/// free-form content failed by the closed window, that is not `failed` but `expired`; with a fallback, the newest send is
+/// another one.
+pub fn derive(own: OwnState, kind: SendKind, newest: &Statuses) -> &'static str {
+    let window = kind == SendKind::Session && newest.refused_by_window();
     let by_rank = [Status::Read, Status::Delivered, Status::Failed, Status::Sent];
     let reached = by_rank.into_iter().find(|status| newest.at(*status).is_some());
     match reached {
@@ -218,7 +205,7 @@ pub struct Message {
     /// The derived state.
     #[schema(schema_with = state)]
     pub state: String,
-    /// Connectly's `message` object; absent on an observed message known by status only.
+    /// Connectly's `message` object, or `{"template": {...}}`; absent on an observed message known by status only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub content: Option<Value>,
@@ -288,22 +275,23 @@ mod tests {
     #[test]
     fn the_furthest_status_wins_and_failed_outranks_sent() {
         let mut statuses = Statuses::default();
-        assert_eq!(derive(OwnState::Accepted, &statuses), "accepted");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Session, &statuses), "accepted");
         statuses.fold(Status::Sent, at(1), None);
-        assert_eq!(derive(OwnState::Accepted, &statuses), "sent");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Session, &statuses), "sent");
         statuses.fold(Status::Failed, at(2), None);
-        assert_eq!(derive(OwnState::Accepted, &statuses), "failed");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Session, &statuses), "failed");
         statuses.fold(Status::Delivered, at(3), None);
-        assert_eq!(derive(OwnState::Accepted, &statuses), "delivered");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Session, &statuses), "delivered");
         statuses.fold(Status::Read, at(4), None);
-        assert_eq!(derive(OwnState::Unconfirmed, &statuses), "read");
+        assert_eq!(derive(OwnState::Unconfirmed, SendKind::Session, &statuses), "read");
     }
 
     #[test]
     fn a_failure_by_the_window_is_expired() {
         let mut statuses = Statuses::default();
         statuses.fold(Status::Failed, at(2), Some(window_refusal()));
-        assert_eq!(derive(OwnState::Accepted, &statuses), "expired");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Session, &statuses), "expired");
+        assert_eq!(derive(OwnState::Accepted, SendKind::Template, &statuses), "failed");
     }
 
     proptest! {

@@ -15,6 +15,7 @@ pub mod json;
 pub mod message;
 pub mod outcome;
 pub mod pauses;
+pub mod payload;
 pub mod retention;
 pub mod sending;
 pub mod stats;

@@ -17,6 +17,8 @@ pub struct Facts {
     pub origin: Origin,
     /// Free-form or template.
     pub kind: SendKind,
+    /// Whether a template is to be sent instead once the window is closed, and has not been tried yet.
+    pub has_fallback: bool,
     /// What we know of it.
     pub own: OwnState,
     /// Whether Connectly has shown its id already, by a status that came before any answer.
@@ -29,6 +31,8 @@ pub struct Facts {
     pub confirms_opt_out: bool,
     /// The replies of this conversation that left within the last minute.
     pub replies_last_minute: i64,
+    /// When its first attempt began, this one included.
+    pub first_attempt_at: Timestamp,
 }
 
 /// The limits that hold at the moment of sending.
@@ -49,15 +53,31 @@ pub struct SendPolicy {
 pub enum Verdict {
     /// Send it.
     Leave,
+    /// The window is closed: send the template in its place.
+    FallBack,
     /// The window is closed and there is no fallback: `expired`.
     Expire,
     /// The customer has opted out: `suppressed`.
     Suppress,
-    /// Too many replies in a minute: parked for a person.
-    Park,
+    /// Parked for a person.
+    Park(ParkReason),
     /// Nothing is left to send.
     Settled,
 }
+
+/// Why a message waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParkReason {
+    /// The brake on replies (P10).
+    #[error("too many replies left in this conversation within a minute")]
+    TooManyReplies,
+    /// A template that could not be handed over for a day.
+    #[error("the template was tried for 24 hours")]
+    TriedForADay,
+}
+
+/// How long a template is tried. Free-form content is tried until its window closes.
+const TEMPLATE_PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Decides whether a message leaves.
 pub fn decide(facts: &Facts, policy: &SendPolicy) -> Verdict {
@@ -68,10 +88,15 @@ pub fn decide(facts: &Facts, policy: &SendPolicy) -> Verdict {
         return Verdict::Suppress;
     }
     if facts.kind == SendKind::Session && !facts.window.is_open(facts.now, policy.window_margin) {
-        return Verdict::Expire;
+        return if facts.has_fallback { Verdict::FallBack } else { Verdict::Expire };
+    }
+    if facts.kind == SendKind::Template
+        && facts.now.duration_since(facts.first_attempt_at) > TEMPLATE_PATIENCE
+    {
+        return Verdict::Park(ParkReason::TriedForADay);
     }
     if facts.origin == Origin::Reply && facts.replies_last_minute >= i64::from(policy.replies_per_minute) {
-        return Verdict::Park;
+        return Verdict::Park(ParkReason::TooManyReplies);
     }
     Verdict::Leave
 }
@@ -99,12 +124,14 @@ mod tests {
             now,
             origin: Origin::Reply,
             kind: SendKind::Session,
+            has_fallback: false,
             own: OwnState::Queued,
             seen: false,
             window: Window { last_inbound_at: Some(now), closed_at: None },
             opted_out_at: None,
             confirms_opt_out: false,
             replies_last_minute: 0,
+            first_attempt_at: now,
         }
     }
 
@@ -117,7 +144,18 @@ mod tests {
     fn a_closed_window_stops_free_form_and_lets_templates_pass() {
         let closed = Facts { window: Window::default(), ..facts() };
         assert_eq!(decide(&closed, &POLICY), Verdict::Expire);
+        assert_eq!(decide(&Facts { has_fallback: true, ..closed }, &POLICY), Verdict::FallBack);
         assert_eq!(decide(&Facts { kind: SendKind::Template, ..closed }, &POLICY), Verdict::Leave);
+    }
+
+    #[test]
+    fn a_template_is_tried_for_a_day() {
+        let hours_ago = |hours| facts().now - SignedDuration::from_hours(hours);
+        let template = Facts { kind: SendKind::Template, ..facts() };
+        assert_eq!(decide(&Facts { first_attempt_at: hours_ago(24), ..template }, &POLICY), Verdict::Leave);
+        let old = Facts { first_attempt_at: hours_ago(25), ..template };
+        assert_eq!(decide(&old, &POLICY), Verdict::Park(ParkReason::TriedForADay));
+        assert_eq!(decide(&Facts { kind: SendKind::Session, ..old }, &POLICY), Verdict::Leave);
     }
 
     #[test]
@@ -131,7 +169,7 @@ mod tests {
     fn the_twenty_first_reply_of_a_minute_is_parked() {
         assert_eq!(decide(&Facts { replies_last_minute: 19, ..facts() }, &POLICY), Verdict::Leave);
         let over = Facts { replies_last_minute: 20, ..facts() };
-        assert_eq!(decide(&over, &POLICY), Verdict::Park);
+        assert_eq!(decide(&over, &POLICY), Verdict::Park(ParkReason::TooManyReplies));
         assert_eq!(decide(&Facts { origin: Origin::Api, ..over }, &POLICY), Verdict::Leave);
     }
 

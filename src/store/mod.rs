@@ -40,8 +40,8 @@ use self::query::{
     PageRequest, StoredBody,
 };
 use self::work::{
-    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
-    Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
+    SendResult, Sending, Settlement, Swept,
 };
 use crate::clock::Clock;
 use crate::model::conversation::Conversation;
@@ -96,8 +96,11 @@ pub trait Store: Send + Sync + 'static {
 
     // Sending ------------------------------------------------------------------------------------------------------
 
-    /// Leases due sends to the caller, one per conversation, never one that has been dispatched.
-    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>>;
+    /// Leases due sends to the caller, one per conversation, never one that has been dispatched, and of each account no more
+    /// than its rate lets leave now.
+    ///
+    /// Replies come before API messages, also within a conversation.
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends>;
 
     /// Decides, under lock, whether a claimed message may leave now, and sets the fence: after [`Dispatch::Go`] no other
     /// claim of this send will ever be answered so (P5), until a person or a definite "not processed" clears it.
@@ -138,8 +141,9 @@ pub trait Store: Send + Sync + 'static {
 
     // Opting out ---------------------------------------------------------------------------------------------------
 
-    /// Opts a customer out or in: after `Ok`, every message to somebody who is out is suppressed at the moment of sending.
-    async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>>;
+    /// Opts a customer out by somebody's word, or in: after `Ok`, every message to somebody who is out is suppressed at the
+    /// moment of sending. Who was the first to say so stays noted until they opt in.
+    async fn opt(&self, customer: CustomerId, by: Option<&str>) -> Result<Option<CustomerProfile>>;
 
     // Forgetting ---------------------------------------------------------------------------------------------------
 

@@ -120,6 +120,7 @@ pub struct ConversationRow {
     pub user_id: Option<String>,
     pub customer_name: Option<String>,
     pub opted_out_at: Option<i64>,
+    pub opted_out_by: Option<String>,
     pub last_inbound_at: Option<i64>,
     pub window_closed_at: Option<i64>,
     pub first_inbound_event: Option<EventId>,
@@ -149,6 +150,7 @@ impl ConversationRow {
             },
             window,
             opted_out_at: self.opted_out_at.map(timestamp),
+            opted_out_by: self.opted_out_by,
         }
     }
 }
@@ -163,6 +165,7 @@ pub struct CustomerRow {
     pub user_id: Option<String>,
     pub name: Option<String>,
     pub opted_out_at: Option<i64>,
+    pub opted_out_by: Option<String>,
     pub created_at: i64,
 }
 
@@ -176,6 +179,7 @@ impl CustomerRow {
             user_id: self.user_id,
             name: self.name,
             opted_out_at: self.opted_out_at.map(timestamp),
+            opted_out_by: self.opted_out_by,
             created_at: timestamp(self.created_at),
         }
     }
@@ -315,6 +319,7 @@ pub struct RecordRow {
     pub conversation_id: Option<ConversationId>,
     pub origin: String,
     pub content: Option<String>,
+    pub has_fallback: bool,
     pub callback_data: Option<String>,
     pub campaign: Option<String>,
     pub own_state: String,
@@ -333,6 +338,7 @@ impl RecordRow {
             origin: Origin::parse(&self.origin).ok_or_else(|| unknown("origin"))?,
             own: OwnState::parse(&self.own_state).ok_or_else(|| unknown("state"))?,
             content: self.content.and_then(|text| serde_json::from_str(&text).ok()),
+            has_fallback: self.has_fallback,
             callback_data: self.callback_data.and_then(JsonText::parse),
             campaign: self.campaign,
             error: error_detail(self.error),
@@ -365,7 +371,6 @@ pub struct SendingRow {
     pub token: String,
     pub attempts: i64,
     pub message_id: MessageId,
-    pub number: i64,
     pub account: String,
     pub conversation_id: Option<ConversationId>,
     pub origin: String,
@@ -373,6 +378,7 @@ pub struct SendingRow {
     pub phone: Option<String>,
     pub user_id: Option<String>,
     pub content: Option<String>,
+    pub fallback: Option<String>,
     pub callback_data: Option<String>,
     pub campaign: Option<String>,
 }
@@ -389,7 +395,6 @@ impl SendingRow {
             },
             attempt: self.attempts,
             message: self.message_id,
-            number: self.number,
             account: self.account,
             conversation: self.conversation_id.ok_or_else(|| missing("a conversation"))?,
             origin: Origin::parse(&self.origin).ok_or_else(|| missing("an origin"))?,
@@ -397,6 +402,7 @@ impl SendingRow {
             to_phone: self.phone,
             to_user_id: self.user_id,
             content: content.ok_or_else(|| missing("content"))?,
+            fallback: self.fallback.and_then(|text| serde_json::from_str(&text).ok()),
             callback_data: self.callback_data.and_then(JsonText::parse),
             campaign: self.campaign,
         })

@@ -23,8 +23,8 @@ use crate::store::query::{
     PageRequest, StoredBody,
 };
 use crate::store::work::{
-    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
-    Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
+    SendResult, Sending, Settlement, Swept,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -154,7 +154,7 @@ impl Store for FakeStore {
         Ok(())
     }
 
-    async fn claim_sends(&self, _claim: &ClaimSends) -> Result<Vec<Sending>> {
+    async fn claim_sends(&self, _claim: &ClaimSends) -> Result<ClaimedSends> {
         unused()
     }
 
@@ -203,11 +203,12 @@ impl Store for FakeStore {
         Ok(())
     }
 
-    async fn opt(&self, id: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
+    async fn opt(&self, id: CustomerId, by: Option<&str>) -> Result<Option<CustomerProfile>> {
         fail(self.fails_to_change)?;
         let customer = self.customers.iter().find(|customer| customer.id == id);
         let opted = |customer: &CustomerProfile| CustomerProfile {
-            opted_out_at: out.then_some(customer.created_at),
+            opted_out_at: by.map(|_| customer.created_at),
+            opted_out_by: by.map(ToOwned::to_owned),
             ..customer.clone()
         };
         Ok(customer.map(opted))

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::connectly::error::ErrorDetail;
+use crate::connectly::message::Invalid;
+use crate::connectly::throttle::Rate;
 use crate::model::context::Context;
 use crate::model::event::Event;
 use crate::model::id::{ConversationId, MessageId};
@@ -13,6 +15,7 @@ use crate::model::job::{Attempt, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::Origin;
 use crate::model::outcome::{Effect, Reply, StateChange};
+use crate::model::payload::Payload;
 
 /// Which deliveries to claim.
 #[derive(Debug, Clone)]
@@ -80,15 +83,40 @@ impl std::fmt::Debug for Settled {
     }
 }
 
-/// Which sends to claim.
+/// Which sends to claim: of each account no more than its rate lets leave now, and replies before API messages.
 #[derive(Debug, Clone)]
 pub struct ClaimSends {
     /// The most to claim.
     pub limit: u32,
+    /// The most of them that may be API messages: some requests are kept free for replies.
+    pub api_limit: u32,
+    /// Whether half of what each account may send goes to API messages, if it has any: so that replies, which go first
+    /// otherwise, cannot hold them up for ever.
+    pub api_turn: bool,
     /// How long the lease lasts.
     pub lease: Duration,
     /// The accounts this instance can send for.
-    pub accounts: Vec<String>,
+    pub accounts: Vec<SendingAccount>,
+}
+
+/// An account as far as claiming needs it.
+#[derive(Debug, Clone)]
+pub struct SendingAccount {
+    /// Its name.
+    pub name: String,
+    /// What Connectly allows it.
+    pub rate: Rate,
+    /// Sends that this instance has claimed already and that have not drawn from the rate yet.
+    pub undrawn: u32,
+}
+
+/// Sends that were claimed.
+#[derive(Debug, Default)]
+pub struct ClaimedSends {
+    /// They, replies first.
+    pub sends: Vec<Sending>,
+    /// The accounts that may send nothing now, and how long until they may.
+    pub exhausted: Vec<(String, Duration)>,
 }
 
 /// A claimed send: everything the request to Connectly needs.
@@ -100,8 +128,6 @@ pub struct Sending {
     pub attempt: i64,
     /// The message.
     pub message: MessageId,
-    /// 1, or 2 for the fallback.
-    pub number: i64,
     /// The account.
     pub account: String,
     /// The conversation.
@@ -114,12 +140,24 @@ pub struct Sending {
     pub to_phone: Option<String>,
     /// The customer's user id.
     pub to_user_id: Option<String>,
-    /// Connectly's `message` object.
+    /// Connectly's `message` object, or `{"template": {...}}`.
     pub content: Value,
+    /// The template to send once the window is closed.
+    pub fallback: Option<Value>,
     /// What the caller set.
     pub callback_data: Option<JsonText>,
     /// The campaign's name.
     pub campaign: Option<String>,
+}
+
+impl Sending {
+    /// What one of its sends carries.
+    pub fn payload(&self, departure: Departure) -> std::result::Result<Payload, Invalid> {
+        match &self.fallback {
+            Some(fallback) if departure.number > 1 => Payload::of_fallback(fallback),
+            Some(_) | None => Payload::of_content(&self.content),
+        }
+    }
 }
 
 impl std::fmt::Debug for Sending {
@@ -131,23 +169,35 @@ impl std::fmt::Debug for Sending {
 /// Whether a message may leave.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dispatch {
-    /// The request must be made now. The time is the fence that its answer names.
-    Go(Timestamp),
+    /// The request must be made now.
+    Go(Departure),
     /// The lease has been taken over: somebody else decides.
     Lost,
     /// Not now: the rate allows it after this delay. The job waits by itself.
     Later(Duration),
     /// Not before a person resumes sends. The job is ready again, and the attempt is not counted.
     Paused,
+    /// Not before another message of its conversation is settled, which left meanwhile. The job is ready again, and the
+    /// attempt is not counted.
+    Behind,
     /// It will not leave; the job is finished or parked. The word is the outcome: `expired`, `suppressed`, `parked`, ...
     Ended(&'static str),
+}
+
+/// A request that must be made, and the fence that its answer names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// Which send of the message it is: 1, or 2 for the fallback.
+    pub number: i64,
+    /// When it leaves.
+    pub at: Timestamp,
 }
 
 /// What Connectly answered to a dispatched send.
 #[derive(Debug, Clone)]
 pub struct SendAnswered {
     /// The fence that [`Dispatch::Go`] gave.
-    pub dispatched_at: Timestamp,
+    pub departure: Departure,
     /// The try, for the log.
     pub attempt: Attempt,
     /// The answer.
@@ -171,6 +221,8 @@ pub enum Answer {
     Refused(ErrorDetail),
     /// Refused because the window is closed: the fallback, or `expired`.
     WindowClosed(ErrorDetail),
+    /// Refused because the customer wants no messages: `suppressed`, and so is everything else to them from now on.
+    OptedOut(ErrorDetail),
     /// Nobody knows whether it was processed: `unconfirmed`.
     Unknown,
 }

@@ -6,6 +6,7 @@
 
 mod deliver;
 mod held;
+mod pace;
 mod pulse;
 mod send;
 mod settle;

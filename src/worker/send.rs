@@ -1,28 +1,32 @@
 //! Sending messages: one attempt per claim, fenced before it leaves, settled by its answer (P5).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::pace::Pace;
 use super::pulse::Loop;
 use super::settle::until_available;
 use super::{Shared, WorkAccount};
-use crate::connectly::client::{Recipient, SessionRequest};
+use crate::connectly::client::{Recipient, SessionRequest, TemplateRequest};
 use crate::connectly::error::{ErrorDetail, SendAnswer};
 use crate::connectly::ids::ProviderMessageId;
 use crate::connectly::mark;
-use crate::connectly::message::Message;
 use crate::model::job::{Attempt, RetryPolicy};
 use crate::model::json::JsonText;
+use crate::model::payload::Payload;
 use crate::model::sending::SendPolicy;
-use crate::store::work::{Answer, ClaimSends, Dispatch, SendAnswered, Sending};
+use crate::store::work::{Answer, ClaimSends, Departure, Dispatch, SendAnswered, Sending};
 
 /// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
 const CONCURRENCY: usize = 100;
+/// How many of them are kept free for replies.
+const KEPT_FOR_REPLIES: u32 = 20;
+/// Every so many claims, API messages get half of what may leave, if there are any. Else replies come first.
+const API_TURN: u32 = 4;
 /// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for
 /// its rate one after the other anyway, and whatever waits there holds a connection that accepting and renewing need.
 const CALLS: usize = 4;
@@ -48,8 +52,7 @@ pub(super) struct Sender {
 struct Sends {
     shared: Arc<Shared>,
     accounts: HashMap<String, WorkAccount>,
-    /// Accounts that wait: their rate is used up, or their key was refused. Guards a few entries, never over an await.
-    waiting: Mutex<HashMap<String, Timestamp>>,
+    pace: Pace,
     /// For calls of the store.
     turns: Semaphore,
 }
@@ -61,17 +64,21 @@ impl Sender {
         tasks: TaskTracker,
     ) -> Self {
         let turns = Semaphore::new(CALLS);
-        let work = Arc::new(Sends { shared, accounts, waiting: Mutex::default(), turns });
+        let pace = Pace::new(accounts.iter().map(|(name, account)| (name.clone(), account.rate)));
+        let work = Arc::new(Sends { shared, accounts, pace, turns });
         Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), tasks }
     }
 
     /// Claims whenever there may be work, until stopped.
     pub(super) async fn run(self) {
         let shared = Arc::clone(&self.work.shared);
+        let mut turn = 0_u32;
         while !shared.shutdown.is_cancelled() {
-            let begun = self.claim().await;
+            let begun = self.claim(turn.is_multiple_of(API_TURN)).await;
             shared.pulse.pass(Loop::Sends, begun);
-            if begun > 0 {
+            turn = turn.wrapping_add(1);
+            // An API turn leaves replies for the next one.
+            if begun > 0 || (turn.wrapping_sub(1).is_multiple_of(API_TURN) && self.work.may_claim()) {
                 continue;
             }
             tokio::select! {
@@ -82,13 +89,20 @@ impl Sender {
         }
     }
 
-    async fn claim(&self) -> usize {
-        let accounts = self.work.ready_accounts();
+    async fn claim(&self, api_turn: bool) -> usize {
+        let accounts = self.work.pace.ready(self.work.shared.clock.now());
         let limit = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
         if accounts.is_empty() || limit == 0 {
             return 0;
         }
-        let claim = ClaimSends { limit, lease: self.work.shared.settings.lease, accounts };
+        let lease = self.work.shared.settings.lease;
+        let claim = ClaimSends {
+            limit,
+            api_limit: limit.saturating_sub(KEPT_FOR_REPLIES),
+            api_turn,
+            lease,
+            accounts,
+        };
         let leased = self.work.shared.clock.stopwatch();
         let claimed = match self.work.shared.store.claim_sends(&claim).await {
             Ok(claimed) => claimed,
@@ -97,8 +111,11 @@ impl Sender {
                 return 0;
             }
         };
-        let begun = claimed.len();
-        for sending in claimed {
+        for (account, delay) in claimed.exhausted {
+            self.work.wait(&account, delay);
+        }
+        let begun = claimed.sends.len();
+        for sending in claimed.sends {
             // Only this loop takes permits, and it claimed no more than were free.
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
                 return 0;
@@ -106,6 +123,7 @@ impl Sender {
             let work = Arc::clone(&self.work);
             work.shared.pulse.begin();
             work.shared.held.hold(sending.lease, leased, None);
+            work.pace.claimed(&sending.account);
             self.tasks.spawn(async move {
                 work.send(&sending).await;
                 work.shared.held.drop(sending.lease);
@@ -134,16 +152,17 @@ impl Sends {
         let watch = self.shared.clock.stopwatch();
         let dispatched = self.shared.store.dispatch(sending, &policy).await;
         drop(turn);
+        self.pace.drawn(&sending.account);
         match dispatched {
-            Ok(Dispatch::Go(dispatched_at)) => {
+            Ok(Dispatch::Go(departure)) => {
                 // The lease was extended with the fence.
                 let stood_still = watch.elapsed() >= settings.lease / 2;
-                let answer = if stood_still { None } else { Some(ask(account, sending)) };
-                self.request(sending, dispatched_at, answer).await;
+                let answer = if stood_still { None } else { Some(ask(account, sending, departure)) };
+                self.request(sending, departure, answer).await;
             }
             Ok(Dispatch::Later(delay)) => self.wait(&sending.account, delay),
             Ok(Dispatch::Ended(outcome)) => self.shared.metrics.send(outcome),
-            Ok(Dispatch::Lost | Dispatch::Paused) => {}
+            Ok(Dispatch::Lost | Dispatch::Paused | Dispatch::Behind) => {}
             // Nothing has left; the lease ends and the job is claimed again. If the fence was set after all, the sweep
             // makes it unconfirmed.
             Err(error) => {
@@ -159,7 +178,7 @@ impl Sends {
     async fn request(
         &self,
         sending: &Sending,
-        dispatched_at: Timestamp,
+        departure: Departure,
         request: Option<impl Future<Output = SendAnswer>>,
     ) {
         let watch = self.shared.clock.stopwatch();
@@ -174,12 +193,12 @@ impl Sends {
         self.shared.metrics.send(outcome);
         let attempt = Attempt {
             number: sending.attempt,
-            at: dispatched_at,
+            at: departure.at,
             duration_ms: watch.elapsed_ms(),
             outcome: outcome.to_owned(),
             detail,
         };
-        let answered = SendAnswered { dispatched_at, attempt, answer };
+        let answered = SendAnswered { departure, attempt, answer };
         // An answer in hand is held until the store has it, also past the lease.
         let settle = || async {
             let _turn = self.turns.acquire().await;
@@ -230,7 +249,11 @@ impl Sends {
                 let detail = Some(error.known_code().to_owned());
                 (Answer::WindowClosed(error), "window_closed", detail)
             }
-            SendAnswer::OptedOut(error) | SendAnswer::Refused(error) => {
+            SendAnswer::OptedOut(error) => {
+                let detail = Some(error.known_code().to_owned());
+                (Answer::OptedOut(error), "suppressed", detail)
+            }
+            SendAnswer::Refused(error) => {
                 let detail = Some(error.known_code().to_owned());
                 (Answer::Refused(error), "refused", detail)
             }
@@ -239,57 +262,46 @@ impl Sends {
     }
 
     fn wait(&self, account: &str, delay: Duration) {
-        let until = self.shared.clock.now().saturating_add(delay).unwrap_or(Timestamp::MAX);
-        let mut waiting = self.lock();
-        let known = waiting.entry(account.to_owned()).or_insert(until);
-        *known = until.max(*known);
+        self.pace.wait(account, self.shared.clock.now(), delay);
     }
 
-    fn ready_accounts(&self) -> Vec<String> {
-        let now = self.shared.clock.now();
-        let mut waiting = self.lock();
-        waiting.retain(|_, until| *until > now);
-        self.accounts.keys().filter(|account| !waiting.contains_key(*account)).cloned().collect()
+    fn may_claim(&self) -> bool {
+        !self.pace.ready(self.shared.clock.now()).is_empty()
     }
 
     /// How long until somebody waits no more, at most one poll.
     fn pause(&self) -> Duration {
-        let now = self.shared.clock.now();
-        let next = self.lock().values().min().map(|until| until.duration_since(now));
-        let next = next.map(|left| Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1));
+        let next = self.pace.next(self.shared.clock.now());
         next.unwrap_or(Duration::MAX).min(self.shared.settings.poll)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
-        // A panic while it was held cannot have left the map half changed.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn ask(account: &WorkAccount, sending: &Sending) -> SendAnswer {
-    let message = match Message::from_value(&sending.content) {
-        Ok(message) => message,
-        Err(invalid) => {
-            return SendAnswer::Refused(ErrorDetail::from_message(&invalid.to_string()));
-        }
+/// Makes one request.
+async fn ask(account: &WorkAccount, sending: &Sending, departure: Departure) -> SendAnswer {
+    let refused = |why: &str| SendAnswer::Refused(ErrorDetail::from_message(why));
+    let payload = match sending.payload(departure) {
+        Ok(payload) => payload,
+        Err(invalid) => return refused(&invalid.to_string()),
     };
     let recipient = match (&sending.to_phone, &sending.to_user_id) {
         (Some(phone), Some(user_id)) => Recipient::Both { phone, user_id },
         (Some(phone), None) => Recipient::Phone(phone),
         (None, Some(user_id)) => Recipient::UserId(user_id),
-        (None, None) => {
-            return SendAnswer::Refused(ErrorDetail::from_message("the customer has no address any more"));
-        }
+        (None, None) => return refused("the customer has no address any more"),
     };
     let given = sending.callback_data.as_ref().map(JsonText::as_str);
     let callback_data =
         mark::apply(given, sending.message.ulid()).and_then(JsonText::parse).map(|data| data.value());
-    let request = SessionRequest {
-        sender: &sending.from,
-        recipient,
-        message: &message,
-        callback_data: callback_data.as_ref(),
-        campaign: sending.campaign.as_deref(),
-    };
-    account.client.send_session(&request).await
+    let (sender, callback_data) = (sending.from.as_str(), callback_data.as_ref());
+    let campaign = sending.campaign.as_deref();
+    match &payload {
+        Payload::Session(message) => {
+            let request = SessionRequest { sender, recipient, message, callback_data, campaign };
+            account.client.send_session(&request).await
+        }
+        Payload::Template(template) => {
+            let request = TemplateRequest { sender, recipient, template, callback_data, campaign };
+            account.client.send_template(&request).await
+        }
+    }
 }

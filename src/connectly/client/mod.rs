@@ -16,9 +16,10 @@ use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use key::KeyError;
-pub use request::{Recipient, SessionRequest};
+pub use request::{Recipient, SessionRequest, TemplateRequest};
 
 use crate::connectly::error::{ErrorDetail, SendAnswer};
+use crate::connectly::kind::SendKind;
 
 /// The header that carries the API key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -53,6 +54,7 @@ pub struct ClientSettings {
 pub struct Client {
     http: reqwest::Client,
     session_url: Url,
+    template_url: Url,
     webhooks_url: Url,
 }
 
@@ -78,6 +80,8 @@ impl Client {
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let base_url = base_url(&settings.base_url)?;
         let session_url = endpoint(&base_url, &settings.business_id, &["send", "messages"])?;
+        let template_url =
+            endpoint(&base_url, &settings.business_id, &["send", "whatsapp_templated_messages"])?;
         let webhooks_url = endpoint(&base_url, &settings.business_id, &["webhooks"])?;
         install_crypto_provider();
         let mut builder = reqwest::Client::builder()
@@ -97,29 +101,37 @@ impl Client {
             builder = builder.tls_certs_only(std::iter::empty());
         }
         let http = builder.build().map_err(ClientError::Setup)?;
-        Ok(Self { http, session_url, webhooks_url })
+        Ok(Self { http, session_url, template_url, webhooks_url })
     }
 
     /// Sends a free-form message: one request, whose outcome is always classified. Dropping the future before it is
     /// done leaves the outcome unknown.
     pub async fn send_session(&self, request: &SessionRequest<'_>) -> SendAnswer {
         match request.to_json() {
-            Some(body) => self.post(self.session_url.clone(), body).await,
-            None => SendAnswer::Refused(ErrorDetail::from_message("the request cannot be written as JSON")),
+            Some(body) => self.post(self.session_url.clone(), body, SendKind::Session).await,
+            None => unwritable(),
         }
     }
 
-    async fn post(&self, url: Url, body: Vec<u8>) -> SendAnswer {
+    /// Sends a template, as [`Self::send_session`] does free-form content.
+    pub async fn send_template(&self, request: &TemplateRequest<'_>) -> SendAnswer {
+        match request.to_json() {
+            Some(body) => self.post(self.template_url.clone(), body, SendKind::Template).await,
+            None => unwritable(),
+        }
+    }
+
+    async fn post(&self, url: Url, body: Vec<u8>, kind: SendKind) -> SendAnswer {
         let response = match self.http.post(url).body(body).send().await {
             Ok(response) => response,
             Err(failure) => return SendAnswer::from_failure(&failure),
         };
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         match read(response).await {
-            Ok(body) => SendAnswer::from_response(status.as_u16(), retry_after, &body),
+            Ok(body) => SendAnswer::from_response(kind, status.as_u16(), retry_after, &body),
             // A success whose id was lost is in doubt; any other status has said what matters.
             Err(failure) if status.is_success() => SendAnswer::from_failure(&failure),
-            Err(_) => SendAnswer::from_response(status.as_u16(), retry_after, b""),
+            Err(_) => SendAnswer::from_response(kind, status.as_u16(), retry_after, b""),
         }
     }
 }
@@ -141,6 +153,10 @@ impl std::fmt::Debug for ClientSettings {
 pub fn install_crypto_provider() {
     // An error says that there is one already, which is all that is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn unwritable() -> SendAnswer {
+    SendAnswer::Refused(ErrorDetail::from_message("the request cannot be written as JSON"))
 }
 
 fn base_url(text: &str) -> Result<Url, ClientError> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ErrorDetail;
 use super::codes::{Judgement, find};
+use crate::connectly::kind::SendKind;
 
 /// The one outcome of one attempt to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,15 +78,18 @@ pub enum Doubt {
 }
 
 impl SendAnswer {
-    /// What an HTTP answer to a session message means: its code decides, else its type, else its status.
-    pub fn from_response(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
+    /// What an HTTP answer to a send means: its code decides, else its type, else its status.
+    pub fn from_response(kind: SendKind, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         if (200..300).contains(&status) {
             return accepted(body).unwrap_or(Self::Unknown { why: Doubt::NoId(status), error: None });
         }
         let error = ErrorDetail::from_body(body);
-        let verdict =
-            by_code(&error, status).or_else(|| by_type(&error, status)).unwrap_or_else(|| by_status(status));
+        let verdict = by_code(&error, status)
+            .or_else(|| by_type(kind, &error, status))
+            .unwrap_or_else(|| by_status(status));
         match verdict {
+            // A template needs no window, so nothing else can be sent in its place.
+            Verdict::WindowClosed if kind == SendKind::Template => Self::Refused(error),
             Verdict::WindowClosed => Self::WindowClosed(error),
             Verdict::OptedOut => Self::OptedOut(error),
             Verdict::Unauthorized => Self::Unauthorized(error),
@@ -136,13 +140,15 @@ fn by_code(error: &ErrorDetail, status: u16) -> Option<Verdict> {
 
 /// The closed window comes as `DEADLINE_EXCEEDED` in Connectly's pages and as `FAILED_PRECONDITION` in production, so
 /// without a code either means it, on a session message. 401 and 429 say more than any type beside them.
-fn by_type(error: &ErrorDetail, status: u16) -> Option<Verdict> {
+fn by_type(kind: SendKind, error: &ErrorDetail, status: u16) -> Option<Verdict> {
     let says_code = error.code.as_deref().is_some_and(|code| code != "ERROR_CODE_UNSPECIFIED");
     match error.error_type.as_deref()? {
         _ if matches!(status, 401 | 429) => None,
         "ERROR_TYPE_AUTHENTICATION" => Some(Verdict::Unauthorized),
         "ERROR_TYPE_INVALID_REQUEST" => Some(Verdict::Refused),
-        "ERROR_TYPE_DEADLINE_EXCEEDED" | "ERROR_TYPE_FAILED_PRECONDITION" if !says_code => {
+        "ERROR_TYPE_DEADLINE_EXCEEDED" | "ERROR_TYPE_FAILED_PRECONDITION"
+            if !says_code && kind == SendKind::Session =>
+        {
             Some(Verdict::WindowClosed)
         }
         _ => None,

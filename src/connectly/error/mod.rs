@@ -106,6 +106,12 @@ impl ErrorDetail {
         row.is_some_and(|row| row.judgement == codes::Judgement::WindowClosed)
     }
 
+    /// Whether it says that the customer wants no messages.
+    pub fn opts_out(&self) -> bool {
+        let row = self.code.as_deref().and_then(codes::find);
+        row.is_some_and(|row| row.judgement == codes::Judgement::OptedOut)
+    }
+
     /// The code for a log line or a metric: one of the known ones, else `other`, or `none`. The set is closed, so
     /// nothing that came from outside shows.
     pub fn known_code(&self) -> &'static str {

@@ -58,6 +58,10 @@ pub(super) const ROW_TEXT: Limit = characters(24);
 pub(super) const ROW_DESCRIPTION: Limit = characters(72);
 /// The products of one message, over all groups together.
 pub(super) const PRODUCTS: Limit = items(30);
+/// A template's header of words.
+pub(in crate::connectly) const TEMPLATE_HEADER: Limit = characters(60);
+/// What fills one gap of a template's body: no more than the whole body.
+pub(in crate::connectly) const TEMPLATE_BODY: Limit = characters(1024);
 /// callbackData: Connectly's limit, above which it answers 400.
 pub(super) const CALLBACK_DATA: Limit = Limit { unit: Unit::Bytes, max: 1024 };
 

@@ -9,7 +9,7 @@ pub mod callback_data;
 mod findings;
 mod interactive;
 mod invalid;
-mod limits;
+pub(super) mod limits;
 mod location;
 mod product;
 mod schema;
@@ -31,6 +31,7 @@ pub use location::Location;
 pub use product::{MultiProductMessage, ProductItem, ProductSection, SingleProductMessage};
 pub use text::Text;
 
+pub(super) use findings::Findings;
 pub(super) use schema::{Field, Shape, check};
 pub(super) use text::null_as_default;
 
@@ -97,11 +98,15 @@ impl Message {
     /// An unknown or misspelt key, a wrong type or a value over a limit is an error that names the field, as in
     /// `message.listMessage.sections[0].rows`.
     pub fn from_value(value: &Value) -> Result<Self, Invalid> {
-        schema::check(value, &schema::MESSAGE, "message")?;
-        let message: Self =
-            Self::deserialize(value).map_err(|_| Invalid::new("message", Problem::Unreadable))?;
+        let message = Self::parse(value)?;
         message.validate()?;
         Ok(message)
+    }
+
+    /// The same, within its limits or not: only the keys and their types are looked at.
+    pub fn parse(value: &Value) -> Result<Self, Invalid> {
+        schema::check(value, &schema::MESSAGE, "message")?;
+        Self::deserialize(value).map_err(|_| Invalid::new("message", Problem::Unreadable))
     }
 
     /// Whether WhatsApp would take it: exactly one kind of content, every part within its limit. The first problem is

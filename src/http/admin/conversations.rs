@@ -51,6 +51,9 @@ pub(super) struct Shown {
     /// Since when the customer wants no messages; absent while they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     opted_out_at: Option<Timestamp>,
+    /// Who said so: `connectly`, `route:` and the route's name, or whoever asked for it through the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opted_out_by: Option<String>,
 }
 
 impl Shown {
@@ -63,6 +66,7 @@ impl Shown {
             window: conversation.window.view(now, margin),
             last_inbound_at: conversation.window.last_inbound_at,
             opted_out_at: conversation.opted_out_at,
+            opted_out_by: conversation.opted_out_by,
         }
     }
 }

@@ -56,10 +56,16 @@ impl FromRequestParts<AdminState> for Named {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Problem> {
-        let PathParty(name) = PathParty::from_request_parts(parts, state).await?;
         let mut query = Query::read(&parts.uri)?;
         let account = query.text("account")?;
         query.finish()?;
+        Self::find(parts, state, account).await
+    }
+}
+
+impl Named {
+    async fn find(parts: &mut Parts, state: &AdminState, account: Option<String>) -> Result<Self, Problem> {
+        let PathParty(name) = PathParty::from_request_parts(parts, state).await?;
         let mut found = state.store.customers(&name).await?;
         found.retain(|customer| account.as_ref().is_none_or(|account| customer.account == *account));
         let Some(customer) = found.pop() else { return Err(Problem::not_found()) };
@@ -70,6 +76,41 @@ impl FromRequestParts<AdminState> for Named {
             ));
         }
         Ok(Self(customer))
+    }
+}
+
+/// A customer who wants no messages, and who says so.
+struct OptingOut(CustomerProfile, String);
+
+/// Who says so when the request does not.
+const BY_API: &str = "api";
+/// The longest name of who says so, in characters.
+const LONGEST_BY: usize = 100;
+/// What `by` takes.
+const BY_TAKES: &str = "who says so, in at most 100 characters";
+
+impl IntoParams for OptingOut {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let by = "Who says so, for whoever asks later; at most 100 characters, `api` when left out.";
+        let mut parameters = Named::into_params(place);
+        parameters.push(parameters::text("by", by));
+        parameters
+    }
+}
+
+impl FromRequestParts<AdminState> for OptingOut {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Problem> {
+        let mut query = Query::read(&parts.uri)?;
+        let account = query.text("account")?;
+        let by = query.text("by")?.unwrap_or_else(|| BY_API.to_owned());
+        if by.chars().count() > LONGEST_BY {
+            return Err(Problem::parameter("by", BY_TAKES));
+        }
+        query.finish()?;
+        let Named(customer) = Named::find(parts, state, account).await?;
+        Ok(Self(customer, by))
     }
 }
 
@@ -101,11 +142,14 @@ async fn one(State(state): State<AdminState>, Named(customer): Named) -> Result<
     path = "/api/v1/customers/{id}/opt-out",
     operation_id = "opt_out_customer",
     tag = "customers",
-    params(Named),
+    params(OptingOut),
     responses((status = 200, description = "The customer as they are now.", body = CustomerProfile), BadQuery, NotFound, Unavailable),
 )]
-async fn opt_out(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
-    opt(&state, &customer, true).await
+async fn opt_out(
+    State(state): State<AdminState>,
+    OptingOut(customer, by): OptingOut,
+) -> Result<Response, Problem> {
+    opt(&state, &customer, Some(&by)).await
 }
 
 /// Notes that a customer wants messages again.
@@ -118,12 +162,12 @@ async fn opt_out(State(state): State<AdminState>, Named(customer): Named) -> Res
     responses((status = 200, description = "The customer as they are now.", body = CustomerProfile), BadQuery, NotFound, Unavailable),
 )]
 async fn opt_in(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
-    opt(&state, &customer, false).await
+    opt(&state, &customer, None).await
 }
 
 /// The customer as they are afterwards.
-async fn opt(state: &AdminState, customer: &CustomerProfile, out: bool) -> Result<Response, Problem> {
-    let customer = state.store.opt(customer.id, out).await?.ok_or_else(Problem::not_found)?;
+async fn opt(state: &AdminState, customer: &CustomerProfile, by: Option<&str>) -> Result<Response, Problem> {
+    let customer = state.store.opt(customer.id, by).await?.ok_or_else(Problem::not_found)?;
     Ok(json::answer(&customer))
 }
 
@@ -185,12 +229,18 @@ mod tests {
     #[tokio::test]
     async fn a_customer_can_be_opted_out_and_in() {
         let admin = admin(|store| store.customers = vec![customer(1, "default")]);
-        for (action, out) in [("opt-out", true), ("opt-in", false)] {
+        for (action, by) in [("opt-out", Some("api")), ("opt-out?by=Ana", Some("Ana")), ("opt-in", None)] {
             let path = format!("/api/v1/customers/+15550100001/{action}");
             let shown = read_json(call(&admin.router, request(Method::POST, &path)).await).await;
-            assert_eq!(shown["opted_out_at"].is_string(), out);
+            assert_eq!(
+                (shown["opted_out_at"].is_string(), shown["opted_out_by"].as_str()),
+                (by.is_some(), by)
+            );
             assert_refused(call(&admin.router, get(&path)).await, 405).await;
         }
+        let long = format!("/api/v1/customers/+15550100001/opt-out?by={}", "x".repeat(101));
+        let refused = assert_refused(call(&admin.router, request(Method::POST, &long)).await, 400).await;
+        assert_eq!(refused["parameter"], "by");
         let unknown = request(Method::POST, "/api/v1/customers/+15550100009/opt-out");
         assert_refused(call(&admin.router, unknown).await, 404).await;
     }

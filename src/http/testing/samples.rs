@@ -92,6 +92,7 @@ pub(in crate::http) fn conversation(number: u64) -> Conversation {
         },
         window: Window { last_inbound_at: Some(at(0)), closed_at: None },
         opted_out_at: None,
+        opted_out_by: None,
     }
 }
 
@@ -109,6 +110,7 @@ pub(in crate::http) fn customer(number: u64, account: &str) -> CustomerProfile {
         user_id: None,
         name: Some("Ana".to_owned()),
         opted_out_at: None,
+        opted_out_by: None,
         created_at: at(number),
     }
 }

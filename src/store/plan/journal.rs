@@ -4,6 +4,7 @@
 //! answer to a send. Whichever is first, the message ends the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::connectly::text::bounded;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::model::message::{Origin, OwnState, SendKind, Statuses, derive};
+use crate::store::work::Answer;
 
 /// One message with its sends, as locked.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct MessageRecord {
     pub own: OwnState,
     /// Connectly's `message` object, for an observed message seen by its echo.
     pub content: Option<Value>,
+    /// Whether there is a template to send once the window is closed.
+    pub has_fallback: bool,
     /// What the caller set, or for an observed message what was echoed.
     pub callback_data: Option<JsonText>,
     /// The campaign's name.
@@ -66,10 +70,54 @@ pub struct SendRecord {
     pub statuses: Statuses,
 }
 
+/// The number of the send that carries the fallback.
+const FALLBACK: i64 = 2;
+
+impl SendRecord {
+    /// One that has not left.
+    pub fn new(number: i64, kind: SendKind) -> Self {
+        Self {
+            number,
+            kind,
+            provider_message_id: None,
+            dispatched_at: None,
+            accepted_at: None,
+            statuses: Statuses::default(),
+        }
+    }
+
+    /// Whether it failed for good because the window was closed. What was delivered all the same did not.
+    fn was_refused_by_window(&self) -> bool {
+        self.kind == SendKind::Session
+            && derive(OwnState::Accepted, self.kind, &self.statuses) == OwnState::Expired.as_str()
+    }
+}
+
 impl MessageRecord {
     /// The derived state.
     pub fn state(&self) -> &'static str {
-        self.sends.last().map_or(self.own.as_str(), |newest| derive(self.own, &newest.statuses))
+        self.sends.last().map_or(self.own.as_str(), |newest| derive(self.own, newest.kind, &newest.statuses))
+    }
+
+    /// Whether a template is to be sent once the window is closed: it is tried once, after the free-form send.
+    pub fn can_fall_back(&self) -> bool {
+        self.has_fallback && matches!(self.sends[..], [SendRecord { kind: SendKind::Session, .. }])
+    }
+
+    /// Makes the template the message's newest send.
+    pub fn fall_back(&mut self) {
+        self.own = OwnState::Queued;
+        self.error = None;
+        self.sends.push(SendRecord::new(FALLBACK, SendKind::Template));
+    }
+
+    /// Takes in that the window is closed: the template follows if there is one, else the message is `expired`.
+    fn expire(&mut self) {
+        if self.can_fall_back() {
+            self.fall_back();
+        } else {
+            self.own = OwnState::Expired;
+        }
     }
 
     /// Why it failed: a status's reason before the answer's.
@@ -139,6 +187,23 @@ pub struct Journal {
     created: BTreeSet<MessageId>,
     changed: BTreeSet<MessageId>,
     window_closed: BTreeMap<ConversationId, Timestamp>,
+    fallen_back: BTreeSet<MessageId>,
+    opted_out: BTreeSet<ConversationId>,
+}
+
+/// What a group's events change in messages.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Observed messages to insert.
+    pub created: Vec<MessageRecord>,
+    /// Messages to write back.
+    pub changed: Vec<MessageRecord>,
+    /// Conversations whose window Connectly says is closed, since when.
+    pub window_closed: BTreeMap<ConversationId, Timestamp>,
+    /// Messages whose fallback is to be sent. One that is still being sent has its job already.
+    pub fallen_back: Vec<(MessageId, ConversationId)>,
+    /// Conversations whose customer, Connectly says, wants no messages.
+    pub opted_out: BTreeSet<ConversationId>,
 }
 
 /// How much earlier than our request a status's time may be: Connectly's clock prints whole seconds and is not ours.
@@ -177,23 +242,50 @@ impl Journal {
             Tells::Echo(content) if record.content.is_none() => record.content = Some(content.clone()),
             Tells::Echo(_) => {}
         }
-        if matches!(news.tells, Tells::Status(Status::Failed, _)) && send.statuses.refused_by_window() {
-            record.own = OwnState::Expired;
-            if let Some(conversation) = record.conversation {
-                self.window_closed.entry(conversation).or_insert(news.at);
-            }
+        if matches!(news.tells, Tells::Status(Status::Failed, _)) {
+            self.fail(id, number, news.at);
         }
         self.changed.insert(id);
     }
 
-    /// What to insert, what to update, and which windows Connectly says are closed since when.
-    pub fn changes(self) -> (Vec<MessageRecord>, Vec<MessageRecord>, BTreeMap<ConversationId, Timestamp>) {
+    /// What follows from a failed status beside the state.
+    fn fail(&mut self, id: MessageId, number: i64, at: Timestamp) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        let newest = record.sends.last().filter(|newest| newest.number == number);
+        let closed = newest.is_some_and(SendRecord::was_refused_by_window);
+        let opted_out = newest.is_some_and(|newest| newest.statuses.opted_out());
+        if closed {
+            record.expire();
+        }
+        let Some(conversation) = record.conversation else { return };
+        if closed {
+            self.window_closed.entry(conversation).or_insert(at);
+        }
+        if closed && record.own == OwnState::Queued {
+            self.fallen_back.insert(id);
+        }
+        if opted_out {
+            self.opted_out.insert(conversation);
+        }
+    }
+
+    /// What to write.
+    pub fn changes(self) -> Changes {
+        let fallen_back =
+            self.fallen_back.iter().filter_map(|id| Some((*id, self.records.get(id)?.conversation?)));
+        let fallen_back = fallen_back.collect();
         let (created, changed) = self
             .records
             .into_values()
             .filter(|record| self.changed.contains(&record.id))
             .partition(|record| self.created.contains(&record.id));
-        (created, changed, self.window_closed)
+        Changes {
+            created,
+            changed,
+            window_closed: self.window_closed,
+            fallen_back,
+            opted_out: self.opted_out,
+        }
     }
 
     /// A message of ours that is waiting to learn its id: the one the mark names, else the only one that fits.
@@ -234,14 +326,8 @@ impl Journal {
     }
 
     fn observe(&mut self, news: &News, id: MessageId) -> (MessageId, i64) {
-        let send = SendRecord {
-            number: 1,
-            kind: SendKind::Session,
-            provider_message_id: Some(news.provider_message_id.clone()),
-            dispatched_at: None,
-            accepted_at: None,
-            statuses: Statuses::default(),
-        };
+        let provider_message_id = Some(news.provider_message_id.clone());
+        let send = SendRecord { provider_message_id, ..SendRecord::new(1, SendKind::Session) };
         let record = MessageRecord {
             id,
             account: news.account.clone(),
@@ -249,6 +335,7 @@ impl Journal {
             origin: Origin::Observed,
             own: OwnState::Accepted,
             content: None,
+            has_fallback: false,
             callback_data: news.callback_data.clone(),
             campaign: news.campaign.clone(),
             error: None,
@@ -282,21 +369,20 @@ pub enum Fate {
     /// Finished with this outcome.
     Done(&'static str),
     /// Ready again after a delay, the fence cleared.
-    Again(std::time::Duration),
+    Again(Duration),
     /// For a person.
     Park,
 }
 
-/// Settles a message by the answer to its send, and says what follows for the job.
+/// Settles a message by the answer to its newest send, and says what follows for the job.
 ///
 /// `observed` is the message under which statuses of the same id were kept so far; what it holds is taken over.
 pub fn answer(
     record: &mut MessageRecord,
-    answer: &crate::store::work::Answer,
+    answer: &Answer,
     observed: Option<MessageRecord>,
     now: Timestamp,
 ) -> Fate {
-    use crate::store::work::Answer;
     let Some(send) = record.sends.last_mut() else {
         return Fate::Done("lost");
     };
@@ -308,9 +394,11 @@ pub fn answer(
             if let Some(known) = observed.and_then(|mut observed| observed.sends.pop()) {
                 send.statuses.merge(known.statuses);
             }
-            record.own =
-                if send.statuses.refused_by_window() { OwnState::Expired } else { OwnState::Accepted };
-            Fate::Done("accepted")
+            record.own = OwnState::Accepted;
+            if send.was_refused_by_window() {
+                record.expire();
+            }
+            done_or_fallen_back(record, "accepted")
         }
         // A status has shown the id already: whatever the answer was, it was processed.
         _ if seen => Fate::Done("accepted"),
@@ -324,9 +412,15 @@ pub fn answer(
             Fate::Park
         }
         Answer::WindowClosed(error) => {
-            record.own = OwnState::Expired;
+            send.statuses.error = Some(error.clone());
             record.error = Some(error.clone());
-            Fate::Done("expired")
+            record.expire();
+            done_or_fallen_back(record, "expired")
+        }
+        Answer::OptedOut(error) => {
+            record.own = OwnState::Suppressed;
+            record.error = Some(error.clone());
+            Fate::Done("suppressed")
         }
         Answer::Unknown => {
             record.own = OwnState::Unconfirmed;
@@ -335,10 +429,14 @@ pub fn answer(
     }
 }
 
+/// The fallback is the same job's next request.
+fn done_or_fallen_back(record: &MessageRecord, outcome: &'static str) -> Fate {
+    if record.own == OwnState::Queued { Fate::Again(Duration::ZERO) } else { Fate::Done(outcome) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::work::Answer;
     use ulid::Ulid;
 
     fn at(second: i64) -> Timestamp {
@@ -346,14 +444,7 @@ mod tests {
     }
 
     fn ours(id: u128, own: OwnState, callback_data: Option<&str>) -> MessageRecord {
-        let send = SendRecord {
-            number: 1,
-            kind: SendKind::Session,
-            provider_message_id: None,
-            dispatched_at: Some(at(0)),
-            accepted_at: None,
-            statuses: Statuses::default(),
-        };
+        let send = SendRecord { dispatched_at: Some(at(0)), ..SendRecord::new(1, SendKind::Session) };
         MessageRecord {
             id: MessageId::new(Ulid(id)),
             account: "default".into(),
@@ -361,6 +452,7 @@ mod tests {
             origin: Origin::Reply,
             own,
             content: None,
+            has_fallback: false,
             callback_data: callback_data.map(|text| JsonText::parse(text.into()).unwrap()),
             campaign: None,
             error: None,
@@ -387,7 +479,7 @@ mod tests {
     }
 
     fn states(journal: Journal) -> (Vec<&'static str>, Vec<&'static str>) {
-        let (created, changed, _) = journal.changes();
+        let Changes { created, changed, .. } = journal.changes();
         let states = |records: &[MessageRecord]| records.iter().map(MessageRecord::state).collect();
         (states(&created), states(&changed))
     }
@@ -405,7 +497,7 @@ mod tests {
         again.sends[0].dispatched_at = None;
         let mut journal = Journal::new(vec![again]);
         journal.learn(&news(Status::Sent, Some(7), None), new_id);
-        let (created, changed, _) = journal.changes();
+        let Changes { created, changed, .. } = journal.changes();
         assert!(created.is_empty());
         assert_eq!((changed[0].own, changed[0].state()), (OwnState::Accepted, "sent"));
     }
@@ -441,7 +533,7 @@ mod tests {
     fn an_answer_takes_over_what_statuses_told_before_it() {
         let mut journal = Journal::new(vec![]);
         journal.learn(&news(Status::Delivered, None, Some("5")), new_id);
-        let observed = journal.changes().0.pop();
+        let observed = journal.changes().created.pop();
         let mut record = ours(7, OwnState::Queued, Some("5"));
         let accepted = Answer::Accepted("01K00000000000000000000001".into());
         assert_eq!(answer(&mut record, &accepted, observed, at(9)), Fate::Done("accepted"));
@@ -452,20 +544,89 @@ mod tests {
     fn a_lost_answer_after_a_status_is_no_doubt() {
         let mut journal = Journal::new(vec![ours(7, OwnState::Queued, None)]);
         journal.learn(&news(Status::Sent, Some(7), None), new_id);
-        let mut record = journal.changes().1.pop().unwrap();
+        let mut record = journal.changes().changed.pop().unwrap();
         assert_eq!(answer(&mut record, &Answer::Unknown, None, at(9)), Fate::Done("accepted"));
         assert_eq!(record.state(), "sent");
     }
 
     #[test]
     fn a_refusal_by_the_window_in_a_status_expires_the_message_and_closes_the_window() {
-        let code = Some("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW".to_owned());
-        let error = ErrorDetail { code, ..ErrorDetail::default() };
         let mut journal = Journal::new(vec![ours(7, OwnState::Accepted, None)]);
-        let tells = Tells::Status(Status::Failed, Some(error));
+        refused(&mut journal);
+        let changes = journal.changes();
+        assert_eq!(changes.changed[0].state(), "expired");
+        assert_eq!(changes.window_closed.into_values().collect::<Vec<_>>(), [at(5)]);
+    }
+
+    fn window_refusal() -> ErrorDetail {
+        let code = Some("ERROR_CODE_MESSAGE_OUTSIDE_OF_ELIGIBILITY_WINDOW".to_owned());
+        ErrorDetail { code, ..ErrorDetail::default() }
+    }
+
+    fn with_fallback() -> MessageRecord {
+        MessageRecord { has_fallback: true, ..ours(7, OwnState::Accepted, None) }
+    }
+
+    fn refused(journal: &mut Journal) {
+        let tells = Tells::Status(Status::Failed, Some(window_refusal()));
         journal.learn(&News { tells, ..news(Status::Failed, Some(7), None) }, new_id);
-        let (_, changed, closed) = journal.changes();
-        assert_eq!(changed[0].state(), "expired");
-        assert_eq!(closed.into_values().collect::<Vec<_>>(), [at(5)]);
+    }
+
+    #[test]
+    fn a_refusal_by_the_window_in_a_status_makes_the_fallback_the_second_send_once() {
+        let mut journal = Journal::new(vec![with_fallback()]);
+        refused(&mut journal);
+        refused(&mut journal);
+        let changes = journal.changes();
+        assert_eq!(changes.fallen_back, [(MessageId::new(Ulid(7)), ConversationId::new(Ulid(1)))]);
+        let record = &changes.changed[0];
+        assert_eq!(
+            (record.state(), record.sends.len(), record.sends[1].kind),
+            ("queued", 2, SendKind::Template)
+        );
+    }
+
+    #[test]
+    fn what_was_delivered_all_the_same_needs_no_fallback() {
+        let mut journal = Journal::new(vec![with_fallback()]);
+        journal.learn(&news(Status::Delivered, Some(7), None), new_id);
+        refused(&mut journal);
+        let changes = journal.changes();
+        assert!(changes.fallen_back.is_empty());
+        assert_eq!((changes.changed[0].state(), changes.changed[0].sends.len()), ("delivered", 1));
+    }
+
+    #[test]
+    fn a_refusal_by_the_window_in_an_answer_makes_the_fallback_the_next_request_of_the_job() {
+        let mut record = MessageRecord { own: OwnState::Queued, ..with_fallback() };
+        let refusal = Answer::WindowClosed(window_refusal());
+        assert_eq!(answer(&mut record, &refusal, None, at(9)), Fate::Again(Duration::ZERO));
+        assert_eq!((record.state(), record.sends.len()), ("queued", 2));
+        // A template's own refusal ends it.
+        assert_eq!(answer(&mut record, &refusal, None, at(9)), Fate::Done("expired"));
+        assert_eq!((record.state(), record.sends.len()), ("expired", 2));
+    }
+
+    #[test]
+    fn a_refusal_that_came_before_the_answer_makes_the_fallback_follow_the_answer() {
+        let mut journal = Journal::new(vec![]);
+        let tells = Tells::Status(Status::Failed, Some(window_refusal()));
+        journal.learn(&News { tells, ..news(Status::Failed, None, Some("5")) }, new_id);
+        let observed = journal.changes().created.pop();
+        let mut record = MessageRecord { own: OwnState::Queued, ..with_fallback() };
+        let accepted = Answer::Accepted("01K00000000000000000000001".into());
+        assert_eq!(answer(&mut record, &accepted, observed, at(9)), Fate::Again(Duration::ZERO));
+        assert_eq!((record.state(), record.sends.len()), ("queued", 2));
+    }
+
+    #[test]
+    fn a_failure_because_the_customer_opted_out_is_told_to_everybody() {
+        let code = Some("ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT".to_owned());
+        let tells = Tells::Status(Status::Failed, Some(ErrorDetail { code, ..ErrorDetail::default() }));
+        let mut journal = Journal::new(vec![ours(7, OwnState::Accepted, None)]);
+        journal.learn(&News { tells, ..news(Status::Failed, Some(7), None) }, new_id);
+        let changes = journal.changes();
+        assert_eq!(changes.changed[0].state(), "failed");
+        assert_eq!(changes.opted_out.into_iter().collect::<Vec<_>>(), [ConversationId::new(Ulid(1))]);
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::model::conversation::Window;
 use crate::model::id::{ConversationId, EventId, JobId};
-use crate::model::job::{JobKind, Lane};
+use crate::model::job::{API_PLACES_FROM, JobKind, Lane};
 
 /// A conversation of either customer, locked.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,7 +98,9 @@ pub fn join(stays: ConversationRecord, goes: &ConversationRecord) -> Conversatio
 
 /// Numbers the jobs of both conversations anew, in the one that stays.
 pub fn line_up(stays: &mut ConversationRecord, mut jobs: Vec<StandingJob>) -> Vec<Place> {
-    jobs.sort_by_key(|job| (!job.held, job.conversation != stays.id, job.sequence, job.id));
+    jobs.sort_by_key(|job| {
+        (!job.held, job.is_behind_replies(), job.conversation != stays.id, job.sequence, job.id)
+    });
     let mut begun = HashSet::new();
     let places = jobs.into_iter().map(|job| {
         stays.last_sequence += 1;
@@ -106,10 +108,23 @@ pub fn line_up(stays: &mut ConversationRecord, mut jobs: Vec<StandingJob>) -> Ve
             JobKind::Deliver => Lane::of_route(&job.route, stays.id),
             JobKind::Send => Lane::of_sends(stays.id),
         });
-        let blocked = !job.parked && lane.clone().is_some_and(|lane| !begun.insert(lane));
-        Place { job: job.id, lane, sequence: stays.last_sequence, blocked }
+        let behind = job.is_behind_replies();
+        let first = if behind { API_PLACES_FROM } else { 0 };
+        let blocked = lane.clone().filter(|_| !job.parked).is_some_and(|lane| {
+            // A reply waits for replies only; an API message that has not begun waits for both.
+            let waits_for_replies = behind && !job.held && begun.contains(&(lane.clone(), false));
+            !begun.insert((lane, behind)) || waits_for_replies
+        });
+        Place { job: job.id, lane, sequence: first + stays.last_sequence, blocked }
     });
     places.collect()
+}
+
+impl StandingJob {
+    /// Whether it sends an API message, which stands behind every reply.
+    const fn is_behind_replies(&self) -> bool {
+        self.sequence >= API_PLACES_FROM
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod group;
 pub mod journal;
 pub mod merge;
+pub mod outbox;
 pub mod pauses;
 pub mod people;
 pub mod replay;

@@ -1,18 +1,23 @@
 //! What becomes of a send: when it may not leave, when its answer comes, when a person settles it.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use jiff::Timestamp;
+use sqlx::FromRow;
 
 use super::journal::{self, Fate, MessageRecord};
 use super::settle::{Finished, Postponed, append};
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::text::without_nul;
+use crate::connectly::throttle::Bucket;
 use crate::model::id::{JobId, MessageId};
 use crate::model::job::Attempt;
-use crate::model::message::{Origin, OwnState};
-use crate::model::sending::{Facts, Verdict};
+use crate::model::message::{Origin, OwnState, SendKind};
+use crate::model::sending::{Facts, SendPolicy, Verdict, decide};
 use crate::store::error::StoreError;
 use crate::store::rows::ConversationRow;
-use crate::store::work::{Answer, Resolution, SendAnswered};
+use crate::store::work::{Answer, ClaimSends, Departure, Resolution, SendAnswered};
 
 /// Why a message cannot be resolved.
 pub const NOT_UNCONFIRMED: StoreError = StoreError::Conflict("only an unconfirmed message can be resolved");
@@ -24,6 +29,8 @@ pub struct JobView {
     pub id: JobId,
     /// The fence.
     pub dispatched_at: Option<Timestamp>,
+    /// When its first attempt began.
+    pub first_attempt_at: Option<Timestamp>,
     /// Its tries so far.
     pub log: Vec<Attempt>,
 }
@@ -32,22 +39,101 @@ pub struct JobView {
 pub fn facts(
     record: &MessageRecord,
     conversation: &ConversationRow,
-    confirms_opt_out: bool,
-    replies_last_minute: i64,
+    job: &JobView,
+    brakes: Brakes,
     now: Timestamp,
 ) -> Facts {
+    let Brakes { confirms_opt_out, replies_last_minute } = brakes;
     let newest = record.sends.last();
     Facts {
         now,
         origin: record.origin,
-        kind: newest.map_or(crate::model::message::SendKind::Session, |send| send.kind),
+        kind: newest.map_or(SendKind::Session, |send| send.kind),
+        has_fallback: record.can_fall_back(),
         own: record.own,
         seen: newest.is_some_and(|send| send.provider_message_id.is_some()),
         window: conversation.window(),
         opted_out_at: conversation.opted_out_at.map(crate::store::rows::timestamp),
         confirms_opt_out,
         replies_last_minute,
+        first_attempt_at: job.first_attempt_at.unwrap_or(now),
     }
+}
+
+/// What may hold a message back beside its window.
+#[derive(Debug, Clone, Copy, FromRow)]
+pub struct Brakes {
+    /// Whether it is the one confirmation of the opt-out.
+    pub confirms_opt_out: bool,
+    /// The replies of its conversation that left within the last minute.
+    pub replies_last_minute: i64,
+}
+
+/// Decides whether a message leaves. When its window is closed and it has a template instead, the record's newest send is
+/// that template afterwards.
+pub fn judge(record: &mut MessageRecord, facts: Facts, policy: &SendPolicy) -> Verdict {
+    match decide(&facts, policy) {
+        Verdict::FallBack => {
+            record.fall_back();
+            decide(&Facts { kind: SendKind::Template, has_fallback: false, seen: false, ..facts }, policy)
+        }
+        verdict => verdict,
+    }
+}
+
+/// What an account's bucket is kept under.
+const BUCKETS: &str = "rate/";
+
+/// The key of an account's bucket.
+pub fn bucket_key(account: &str) -> String {
+    format!("{BUCKETS}{account}")
+}
+
+/// The account that a bucket's key belongs to.
+pub fn account_of(key: &str) -> Option<&str> {
+    key.strip_prefix(BUCKETS)
+}
+
+/// How many sends of each account may be claimed.
+#[derive(Debug, Default)]
+pub struct Budget {
+    /// The accounts that may send.
+    pub accounts: Vec<String>,
+    /// How many messages each may send.
+    pub messages: Vec<i64>,
+    /// How many of them may be replies.
+    pub replies: Vec<i64>,
+    /// The accounts that may not, and how long until they may.
+    pub exhausted: Vec<(String, Duration)>,
+}
+
+/// What the accounts' rates allow now. `buckets` are as the last sends left them; an account without one has a full one.
+pub fn budget(claim: &ClaimSends, buckets: &HashMap<String, Bucket>, now: i64) -> Budget {
+    let mut budget = Budget::default();
+    for account in &claim.accounts {
+        let full = Bucket::new(account.rate);
+        let bucket = buckets.get(&account.name).map_or(full, |left| Bucket { rate: account.rate, ..*left });
+        match bucket.look(now) {
+            Ok(permits) => {
+                let messages = i64::from(permits.saturating_sub(account.undrawn));
+                budget.accounts.push(account.name.clone());
+                budget.messages.push(messages);
+                budget.replies.push(if claim.api_turn { messages / 2 } else { messages });
+            }
+            Err(wait) => budget.exhausted.push((account.name.clone(), wait)),
+        }
+    }
+    budget
+}
+
+/// Notes that a message's newest send leaves now.
+pub fn depart(record: &mut MessageRecord, at: Timestamp) -> Departure {
+    let newest = record.sends.last_mut();
+    let number = newest.map_or(1, |send| {
+        send.dispatched_at = Some(at);
+        send.number
+    });
+    Departure { number, at }
 }
 
 /// A send that will not leave.
@@ -67,18 +153,20 @@ pub struct Ended {
 pub fn end(verdict: Verdict, mut record: MessageRecord, job: &JobView, number: i64, now: Timestamp) -> Ended {
     let (own, outcome, detail) = match verdict {
         Verdict::Expire => {
-            (OwnState::Expired, "expired", "the 24-hour window is closed and there is no fallback")
+            (OwnState::Expired, "expired", "the 24-hour window is closed and there is no fallback".to_owned())
         }
-        Verdict::Suppress => (OwnState::Suppressed, "suppressed", "the customer has opted out"),
-        Verdict::Park => (record.own, "parked", "too many replies left in this conversation within a minute"),
-        Verdict::Settled | Verdict::Leave => (record.own, "settled", "it was settled before it left"),
+        Verdict::Suppress => (OwnState::Suppressed, "suppressed", "the customer has opted out".to_owned()),
+        Verdict::Park(reason) => (record.own, "parked", reason.to_string()),
+        Verdict::Settled | Verdict::Leave | Verdict::FallBack => {
+            (record.own, "settled", "it was settled before it left".to_owned())
+        }
     };
     record.own = own;
-    let detail = Some(detail.to_owned());
+    let detail = Some(detail);
     let attempt =
         Attempt { number, at: now, duration_ms: 0, outcome: outcome.to_owned(), detail: detail.clone() };
     let log = append(job.log.clone(), attempt);
-    if verdict == Verdict::Park {
+    if matches!(verdict, Verdict::Park(_)) {
         let postponed = Postponed { job: job.id, after: None, reason: detail, log };
         return Ended { record, finished: None, postponed: Some(postponed), outcome };
     }
@@ -132,6 +220,8 @@ pub struct Answered {
     pub requeue: bool,
     /// Whether Connectly says that the window is closed.
     pub window_closed: bool,
+    /// Whether Connectly says that the customer wants no messages.
+    pub opted_out: bool,
 }
 
 /// Settles a send by its answer; `None` when the answer is not to the request that is in force.
@@ -148,10 +238,15 @@ pub fn answer(
 ) -> Option<Answered> {
     let mut record = record.pop()?;
     let observed = observed.pop();
-    if record.sends.last()?.dispatched_at != Some(answered.dispatched_at) {
-        return None;
+    let Departure { number, at } = answered.departure;
+    let asked =
+        record.sends.iter_mut().find(|send| send.number == number && send.dispatched_at == Some(at))?;
+    if let (Answer::Accepted(id), Holder::Nobody) = (&answered.answer, holder) {
+        asked.provider_message_id.get_or_insert_with(|| id.clone());
     }
+    let is_newest = record.sends.last().is_some_and(|newest| newest.number == number);
     let open = match record.own {
+        _ if !is_newest => false,
         OwnState::Queued | OwnState::Unconfirmed | OwnState::Accepted => true,
         OwnState::Expired => false,
         // An answer settled it before; its job is parked, or gone.
@@ -161,21 +256,33 @@ pub fn answer(
     let was_unconfirmed = record.own == OwnState::Unconfirmed;
     let doubtful = holder == Holder::Another && matches!(answered.answer, Answer::Accepted(_));
     let told = if doubtful { &Answer::Unknown } else { &answered.answer };
-    let fate = if open {
-        journal::answer(&mut record, told, observed, now)
-    } else {
-        // A status was faster and told more than the answer does, as when it says that the window was closed.
-        Fate::Done(record.own.as_str())
+    let unseen = record.sends.last().is_some_and(|newest| newest.provider_message_id.is_none());
+    let fate = match open {
+        true => journal::answer(&mut record, told, observed, now),
+        // A status was faster and told more than the answer does: that the window was closed. The fallback follows it.
+        false if record.own == OwnState::Queued => Fate::Again(Duration::ZERO),
+        false => Fate::Done(record.own.as_str()),
     };
-    let job = job.filter(|job| job.dispatched_at == Some(answered.dispatched_at));
+    let had_job = job.is_some();
+    let job = job.filter(|job| job.dispatched_at == Some(at));
     let again = matches!(fate, Fate::Again(_));
     if again && was_unconfirmed {
         record.own = OwnState::Queued;
     }
-    let requeue = again && job.is_none();
+    let requeue = again && !had_job;
+    let clears_fence = again && job.is_some();
     let (finished, postponed) = job.map_or((None, None), |job| settle_job(&fate, &job, &answered.attempt));
-    let window_closed = matches!(answered.answer, Answer::WindowClosed(_)) && record.own == OwnState::Expired;
-    Some(Answered { record, absorbed, finished, postponed, clears_fence: again, requeue, window_closed })
+    let refused = open && unseen;
+    Some(Answered {
+        record,
+        absorbed,
+        finished,
+        postponed,
+        clears_fence,
+        requeue,
+        window_closed: refused && matches!(answered.answer, Answer::WindowClosed(_)),
+        opted_out: refused && matches!(answered.answer, Answer::OptedOut(_)),
+    })
 }
 
 fn settle_job(fate: &Fate, job: &JobView, attempt: &Attempt) -> (Option<Finished>, Option<Postponed>) {
@@ -258,6 +365,7 @@ mod tests {
             origin: Origin::Reply,
             own,
             content: None,
+            has_fallback: false,
             callback_data: None,
             campaign: None,
             error: None,
@@ -268,11 +376,17 @@ mod tests {
 
     #[test]
     fn an_answer_after_a_status_that_settled_the_message_still_ends_the_job() {
-        let job = JobView { id: JobId::new(Ulid(9)), dispatched_at: Some(at(0)), log: Vec::new() };
+        let job = JobView {
+            id: JobId::new(Ulid(9)),
+            dispatched_at: Some(at(0)),
+            first_attempt_at: None,
+            log: Vec::new(),
+        };
         let attempt =
             Attempt { number: 1, at: at(0), duration_ms: 5, outcome: "accepted".into(), detail: None };
         let accepted = Answer::Accepted("01K00000000000000000000001".into());
-        let answered = SendAnswered { dispatched_at: at(0), attempt, answer: accepted };
+        let answered =
+            SendAnswered { departure: Departure { number: 1, at: at(0) }, attempt, answer: accepted };
         let settled =
             answer(vec![record(OwnState::Expired)], Vec::new(), Holder::Nobody, Some(job), &answered, at(3))
                 .unwrap();

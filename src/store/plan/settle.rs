@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 use ulid::Ulid;
 
-use super::group::NewJob;
+use super::outbox::NewMessage;
 use super::replies::{confirms_opt_out, guard};
 use crate::connectly::text::without_nul;
+use crate::model::customer::by_route;
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId, MessageId};
-use crate::model::job::{Attempt, JobKind, Lane};
+use crate::model::job::Attempt;
 use crate::model::message::Origin;
 use crate::model::outcome::{Effect, Reply, StateChange};
 use crate::store::work::{Settled, Settlement};
@@ -31,6 +32,8 @@ pub struct HeldJob {
     pub conversation: Option<ConversationId>,
     /// The customer of that conversation.
     pub customer: Option<CustomerId>,
+    /// Whether they have opted out already: then nothing confirms it once more.
+    pub opted_out: bool,
     /// The business number of that conversation.
     pub business: Option<String>,
     /// The type of its event.
@@ -77,33 +80,6 @@ pub struct Postponed {
     pub log: String,
 }
 
-/// A message to insert, with the job that sends it.
-#[derive(Clone)]
-pub struct NewMessage {
-    /// Its id.
-    pub id: MessageId,
-    /// The account.
-    pub account: String,
-    /// The conversation it leaves in.
-    pub conversation: ConversationId,
-    /// The job whose outcome it is, and its place there.
-    pub caused_by: Option<(JobId, i64)>,
-    /// Connectly's `message` object.
-    pub content: Value,
-    /// The template to send instead, once that is built.
-    pub fallback: Option<Value>,
-    /// What is echoed, as JSON text.
-    pub callback_data: Option<String>,
-    /// Whether it is the confirmation of an opt-out.
-    pub confirms_opt_out: bool,
-}
-
-impl std::fmt::Debug for NewMessage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "NewMessage({})", self.id)
-    }
-}
-
 /// A change of a handler's state.
 #[derive(Clone, PartialEq)]
 pub struct NewState {
@@ -134,8 +110,8 @@ pub struct SettlePlan {
     pub messages: Vec<NewMessage>,
     /// States to write.
     pub states: Vec<NewState>,
-    /// Customers to opt out (true) or in (false).
-    pub opt_outs: BTreeMap<CustomerId, bool>,
+    /// Customers to opt out, and by which route, or in.
+    pub opt_outs: BTreeMap<CustomerId, Option<String>>,
 }
 
 /// The conversation that a reply with its own `from` belongs to: one row per job and number.
@@ -219,14 +195,22 @@ impl SettlePlan {
                 id: new_id(),
                 account: job.account.clone(),
                 conversation,
+                origin: Origin::Reply,
                 caused_by: Some((job.id, i64::try_from(index).unwrap_or(i64::MAX))),
                 content: reply.message.clone(),
                 fallback: reply.fallback.clone(),
                 callback_data: reply.callback_data.as_ref().map(|data| data.as_str().to_owned()),
-                confirms_opt_out: confirms_opt_out(index, effects),
+                campaign: None,
+                confirms_opt_out: !self.is_out(job) && confirms_opt_out(index, effects),
             });
         }
         None
+    }
+
+    /// Whether the customer has opted out already, before or by another job of the group.
+    fn is_out(&self, job: &HeldJob) -> bool {
+        let within = job.customer.and_then(|customer| self.opt_outs.get(&customer));
+        within.map_or(job.opted_out, Option::is_some)
     }
 
     fn remember(&mut self, job: &HeldJob, change: &StateChange) {
@@ -245,55 +229,10 @@ impl SettlePlan {
         let Some(customer) = job.customer else { return };
         for effect in effects {
             match effect {
-                Effect::OptOut => self.opt_outs.insert(customer, true),
-                Effect::OptIn => self.opt_outs.insert(customer, false),
+                Effect::OptOut => self.opt_outs.insert(customer, Some(by_route(&job.route))),
+                Effect::OptIn => self.opt_outs.insert(customer, None),
             };
         }
-    }
-
-    /// How many sequence numbers each conversation needs for the messages.
-    pub fn wanted(&self) -> Vec<(ConversationId, i64)> {
-        let mut wanted: BTreeMap<ConversationId, i64> = BTreeMap::new();
-        for message in &self.messages {
-            *wanted.entry(message.conversation).or_default() += 1;
-        }
-        wanted.into_iter().collect()
-    }
-
-    /// The jobs that send the messages, with the numbers that were reserved: `last` is each conversation's last one.
-    pub fn send_jobs(&self, last: &[(ConversationId, i64)], new_id: impl Fn() -> JobId) -> Vec<NewJob> {
-        let reserved: HashMap<_, _> = self.wanted().into_iter().collect();
-        let first = |(id, last): &(ConversationId, i64)| (*id, last - reserved.get(id).copied().unwrap_or(0));
-        let mut next: HashMap<ConversationId, i64> = last.iter().map(first).collect();
-        let jobs = self.messages.iter().map(|message| {
-            let sequence = next.entry(message.conversation).or_default();
-            *sequence += 1;
-            send_job(new_id(), &message.account, message.id, message.conversation, *sequence)
-        });
-        jobs.collect()
-    }
-}
-
-/// The job that sends a message.
-pub fn send_job(
-    id: JobId,
-    account: &str,
-    message: MessageId,
-    conversation: ConversationId,
-    sequence: i64,
-) -> NewJob {
-    NewJob {
-        id,
-        kind: JobKind::Send,
-        account: account.to_owned(),
-        route: String::new(),
-        event: None,
-        message: Some(message),
-        conversation: Some(conversation),
-        lane: Some(Lane::of_sends(conversation)),
-        sequence,
-        run: 0,
-        parked: None,
     }
 }
 

@@ -30,8 +30,12 @@ pub(super) async fn customers(store: &PostgresStore, name: &str) -> Result<Vec<C
     Ok(rows.into_iter().map(CustomerRow::into_profile).collect())
 }
 
-pub(super) async fn opt(store: &PostgresStore, id: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
-    let mut query = question::customers::opt(id, out, millis(store.clock.now()));
+pub(super) async fn opt(
+    store: &PostgresStore,
+    id: CustomerId,
+    by: Option<&str>,
+) -> Result<Option<CustomerProfile>> {
+    let mut query = question::customers::opt(id, by, millis(store.clock.now()));
     let row: Option<CustomerRow> = query.build_query_as().fetch_optional(&store.pool).await?;
     Ok(row.map(CustomerRow::into_profile))
 }

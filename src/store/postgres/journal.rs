@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
-use super::{PostgresStore, callback};
+use super::{PostgresStore, callback, send};
+use crate::model::customer::BY_CONNECTLY;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::store::Result;
@@ -28,11 +29,37 @@ pub(super) async fn learn(
     for item in &news {
         journal.learn(item, || store.id());
     }
-    let (created, changed, closed) = journal.changes();
+    let changes = journal.changes();
     let now = millis(store.clock.now());
-    insert(connection, &created, now).await?;
-    update(connection, &changed, now).await?;
-    close_windows(connection, &closed).await
+    insert(connection, &changes.created, now).await?;
+    update(connection, &changes.changed, now).await?;
+    close_windows(connection, &changes.window_closed).await?;
+    for (message, conversation) in changes.fallen_back {
+        send::enqueue_unless_queued(store, connection, conversation, message).await?;
+    }
+    for conversation in changes.opted_out {
+        opt_out(connection, conversation, now).await?;
+    }
+    Ok(())
+}
+
+/// Notes that Connectly says that a conversation's customer wants no messages.
+pub(super) async fn opt_out(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    now: i64,
+) -> Result<()> {
+    // store::opt_out (by Connectly)
+    sqlx::query(
+        "UPDATE customers SET opted_out_at = $2, opted_out_by = $3
+         WHERE id = (SELECT c.customer_id FROM conversations c WHERE c.id = $1) AND opted_out_at IS NULL",
+    )
+    .bind(conversation)
+    .bind(now)
+    .bind(BY_CONNECTLY)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The messages the news name by id or mark, and the unconfirmed ones that unmarked news may settle.
@@ -61,7 +88,8 @@ pub(super) async fn load(connection: &mut PgConnection, ids: &[MessageId]) -> Re
     }
     // store::load_messages
     let rows: Vec<RecordRow> = sqlx::query_as(
-        "SELECT id, account, conversation_id, origin, content, callback_data, campaign, own_state, error, created_at
+        "SELECT id, account, conversation_id, origin, content, fallback IS NOT NULL AS has_fallback, callback_data, campaign,
+             own_state, error, created_at
          FROM messages WHERE id = ANY($1) ORDER BY id FOR UPDATE",
     )
     .bind(ids)
@@ -152,7 +180,7 @@ fn failure(record: &MessageRecord) -> Option<String> {
     record.failure().and_then(|error| serde_json::to_string(error).ok())
 }
 
-async fn write_sends(connection: &mut PgConnection, records: &[MessageRecord]) -> Result<()> {
+pub(super) async fn write_sends(connection: &mut PgConnection, records: &[MessageRecord]) -> Result<()> {
     let sends: Vec<(&MessageRecord, &SendRecord)> =
         records.iter().flat_map(|record| record.sends.iter().map(move |send| (record, send))).collect();
     let errors = sends.iter().map(|(_, send)| send.statuses.error.as_ref());

@@ -199,6 +199,8 @@ async fn hand_over(connection: &mut PgConnection, merge: Merge) -> Result<()> {
         "UPDATE conversations SET customer_id = $1 WHERE customer_id = $2",
         // Either opt-out holds.
         "UPDATE customers s SET opted_out_at = least(s.opted_out_at, a.opted_out_at),
+             opted_out_by = CASE WHEN s.opted_out_at <= a.opted_out_at OR a.opted_out_at IS NULL THEN s.opted_out_by
+                 ELSE a.opted_out_by END,
              created_at = least(s.created_at, a.created_at)
          FROM customers a WHERE s.id = $1 AND a.id = $2",
         "UPDATE identities SET customer_id = $1 WHERE customer_id = $2",

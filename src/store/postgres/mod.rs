@@ -16,6 +16,7 @@ mod journal;
 mod merge;
 mod messages;
 mod months;
+mod outbox;
 mod partitions;
 mod pauses;
 mod people;
@@ -42,8 +43,8 @@ use super::query::{
     PageRequest, StoredBody,
 };
 use super::work::{
-    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
-    Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
+    SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -191,7 +192,7 @@ impl Store for PostgresStore {
         repeat(self, || claim::release(self, leases)).await
     }
 
-    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>> {
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {
         repeat(self, || send::claim_sends(self, claim)).await
     }
 
@@ -223,8 +224,8 @@ impl Store for PostgresStore {
         repeat(self, || pauses::pause(self, pauses)).await
     }
 
-    async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
-        repeat(self, || conversations::opt(self, customer, out)).await
+    async fn opt(&self, customer: CustomerId, by: Option<&str>) -> Result<Option<CustomerProfile>> {
+        repeat(self, || conversations::opt(self, customer, by)).await
     }
 
     async fn purge(&self, keep: &Keep) -> Result<Purged> {

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use ulid::Ulid;
 
 use crate::model::id::{ConversationId, JobId, MessageId};
+use crate::model::job::API_PLACES_FROM;
 use crate::store::plan::group::NewJob;
 use crate::store::plan::settle::Finished;
 use crate::store::{Result, StoreError};
@@ -26,7 +27,9 @@ pub(super) async fn insert(
              CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11, run,
              lane IS NOT NULL AND reason IS NULL AND (
                  row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
-                 OR EXISTS (SELECT FROM jobs e WHERE e.lane = n.lane AND e.parked_at IS NULL))
+                 -- A reply is put in front of API messages.
+                 OR EXISTS (
+                     SELECT FROM jobs e WHERE e.lane = n.lane AND e.parked_at IS NULL AND e.sequence < n.sequence))
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
              $9::bigint[], $10::text[], $13::bigint[])
              AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason, run)",
@@ -171,7 +174,7 @@ pub(super) async fn reserve(
     Ok(rows)
 }
 
-/// Puts a job at the end of its lane: for what a person retries.
+/// Puts a job at the end of its lane, or of its lane's API messages: for what a person retries.
 pub(super) async fn requeue(
     connection: &mut PgConnection,
     job: JobId,
@@ -180,15 +183,19 @@ pub(super) async fn requeue(
 ) -> Result<()> {
     // store::requeue_job
     sqlx::query(
-        "UPDATE jobs SET parked_at = NULL, due_at = switchboard_now($3), sequence = $2, attempts = 0,
+        "UPDATE jobs SET parked_at = NULL, due_at = switchboard_now($3), sequence = p.place, attempts = 0,
              first_attempt_at = NULL, lease_token = NULL, lease_until = NULL, dispatched_at = NULL,
              blocked = lane IS NOT NULL AND EXISTS (
-                 SELECT FROM jobs e WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id)
-         WHERE id = $1",
+                 SELECT FROM jobs e
+                 WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id AND e.sequence < p.place)
+         -- An API message stays behind every reply.
+         FROM (SELECT j.id, $2 + CASE WHEN j.sequence >= $4 THEN $4 ELSE 0 END AS place FROM jobs j WHERE j.id = $1) p
+         WHERE jobs.id = p.id",
     )
     .bind(job)
     .bind(sequence)
     .bind(offset_ms)
+    .bind(API_PLACES_FROM)
     .execute(connection)
     .await?;
     Ok(())

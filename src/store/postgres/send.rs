@@ -1,5 +1,6 @@
 //! Sends: claiming, the fence before a request leaves, and settling its answer.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection};
@@ -8,52 +9,114 @@ use uuid::Uuid;
 use super::{PostgresStore, journal, queue};
 use crate::connectly::throttle::Bucket;
 use crate::model::id::{ConversationId, JobId, MessageId};
-use crate::model::job::Lease;
-use crate::model::message::{Message, OwnState};
-use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
+use crate::model::job::{Lease, place_of_send};
+use crate::model::message::{Message, Origin, OwnState};
+use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, Holder, JobView};
-use crate::store::plan::settle::{Finished, Postponed, send_job};
+use crate::store::plan::outbox::send_job;
+use crate::store::plan::sending::{self, Brakes, Holder, JobView, account_of, bucket_key};
+use crate::store::plan::settle::{Finished, Postponed};
 use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
-use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
+use crate::store::work::{
+    Answer, ClaimSends, ClaimedSends, Dispatch, Resolution, SendAnswered, SendResult, Sending,
+};
 use crate::store::{Result, StoreError};
 
-pub(super) async fn claim_sends(store: &PostgresStore, claim: &ClaimSends) -> Result<Vec<Sending>> {
+pub(super) async fn claim_sends(store: &PostgresStore, claim: &ClaimSends) -> Result<ClaimedSends> {
+    let (buckets, now) = buckets(store, claim).await?;
+    let budget = sending::budget(claim, &buckets, now);
+    let exhausted = budget.exhausted.clone();
+    if budget.accounts.is_empty() {
+        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
+    }
     // store::claim_sends
     let rows: Vec<SendingRow> = sqlx::query_as(
         "WITH clock AS MATERIALIZED (SELECT switchboard_now($3) AS now),
-         due AS (
-             SELECT j.id FROM jobs j CROSS JOIN clock
-             WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND NOT j.blocked
-                   AND j.due_at <= clock.now
-               AND j.account = ANY($4)
-               -- Looked up once, before any job is read.
-               AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/sends')
-               -- A request that left is never made again by a claim; an ended lease without one is.
-               AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
-               AND NOT EXISTS (
-                   SELECT FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
-             ORDER BY j.due_at, j.id
+         -- Looked up once, before any job is read.
+         open AS MATERIALIZED (
+             SELECT b.account, b.messages, b.replies FROM unnest($4::text[], $5::bigint[], $6::bigint[])
+                 AS b (account, messages, replies)
+             WHERE NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/sends')
+         ),
+         replies AS MATERIALIZED (
+             SELECT c.id, o.account FROM open o CROSS JOIN clock CROSS JOIN LATERAL (
+                 SELECT j.id FROM jobs j
+                 WHERE j.route = '' AND j.account = o.account AND j.parked_at IS NULL AND NOT j.blocked
+                   AND j.sequence < 281474976710656 AND j.due_at <= clock.now
+                   -- A request that left is never made again by a claim; an ended lease without one is.
+                   AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
+                   AND NOT EXISTS (
+                       SELECT FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+                   -- It may overtake API messages, but not one that is being sent: that is the first of them.
+                   AND NOT EXISTS (
+                       SELECT FROM (
+                           SELECT e.dispatched_at, e.lease_until FROM jobs e
+                           WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence >= 281474976710656
+                           ORDER BY e.sequence LIMIT 1) e
+                       WHERE e.dispatched_at IS NOT NULL OR e.lease_until > clock.now)
+                 ORDER BY j.due_at, j.id
+                 LIMIT o.replies
+                 FOR UPDATE OF j SKIP LOCKED
+             ) c
              LIMIT $1
-             FOR UPDATE OF j SKIP LOCKED
+         ),
+         api AS MATERIALIZED (
+             SELECT c.id FROM open o CROSS JOIN clock CROSS JOIN LATERAL (
+                 SELECT j.id FROM jobs j
+                 WHERE j.route = '' AND j.account = o.account AND j.parked_at IS NULL AND NOT j.blocked
+                   AND j.sequence >= 281474976710656 AND j.due_at <= clock.now
+                   AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
+                   AND NOT EXISTS (
+                       SELECT FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+                 ORDER BY j.due_at, j.id
+                 LIMIT o.messages - (SELECT count(*) FROM replies r WHERE r.account = o.account)
+                 FOR UPDATE OF j SKIP LOCKED
+             ) c
+             LIMIT least($7, $1 - (SELECT count(*) FROM replies))
          ),
          leased AS (
              UPDATE jobs j SET lease_token = gen_random_uuid(), lease_until = clock.now + $2, attempts = j.attempts + 1,
                  first_attempt_at = coalesce(j.first_attempt_at, clock.now)
-             FROM due, clock WHERE j.id = due.id
-             RETURNING j.id, j.lease_token, j.message_id, j.attempts
+             FROM (SELECT id FROM replies UNION ALL SELECT id FROM api) due, clock WHERE j.id = due.id
+             RETURNING j.id, j.lease_token, j.message_id, j.attempts, j.sequence
          )
-         SELECT l.id AS job_id, l.lease_token::text AS token, l.attempts, v.id AS message_id, v.number, v.account,
-             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign
-         FROM leased l JOIN message_view v ON v.id = l.message_id",
+         SELECT l.id AS job_id, l.lease_token::text AS token, l.attempts, v.id AS message_id, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
+             v.campaign
+         FROM leased l JOIN message_view v ON v.id = l.message_id
+         ORDER BY l.sequence >= 281474976710656, l.id",
     )
     .bind(i64::from(claim.limit))
     .bind(duration_ms(claim.lease))
     .bind(store.clock.offset_ms())
-    .bind(&claim.accounts)
+    .bind(budget.accounts)
+    .bind(budget.messages)
+    .bind(budget.replies)
+    .bind(i64::from(claim.api_limit))
     .fetch_all(&store.pool)
     .await?;
-    rows.into_iter().map(SendingRow::into_sending).collect()
+    let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;
+    Ok(ClaimedSends { sends, exhausted })
+}
+
+/// The accounts' buckets as the last sends left them, and the time by which they fill.
+async fn buckets(store: &PostgresStore, claim: &ClaimSends) -> Result<(HashMap<String, Bucket>, i64)> {
+    let keys: Vec<String> = claim.accounts.iter().map(|account| bucket_key(&account.name)).collect();
+    // store::claim_sends (buckets)
+    let rows: Vec<(Option<String>, Option<String>, i64)> = sqlx::query_as(
+        "SELECT s.key, s.value, c.now FROM (SELECT switchboard_now($2) AS now) c
+         LEFT JOIN settings s ON s.key = ANY($1)",
+    )
+    .bind(keys)
+    .bind(store.clock.offset_ms())
+    .fetch_all(&store.pool)
+    .await?;
+    let now = rows.first().map_or_else(|| millis(store.clock.now()), |(_, _, now)| *now);
+    let bucket = |(key, value, _): (Option<String>, Option<String>, i64)| {
+        let account = account_of(&key?)?.to_owned();
+        Some((account, serde_json::from_str(&value?).ok()?))
+    };
+    Ok((rows.into_iter().filter_map(bucket).collect(), now))
 }
 
 pub(super) async fn dispatch(
@@ -64,7 +127,7 @@ pub(super) async fn dispatch(
     let mut tx = store.pool.begin().await?;
     let conversation = queue::lock_of_message(&mut tx, sending.message).await?;
     let record = journal::load(&mut tx, &[sending.message]).await?.pop();
-    let (Some(conversation), Some(record)) = (conversation, record) else {
+    let (Some(conversation), Some(mut record)) = (conversation, record) else {
         tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
@@ -80,11 +143,16 @@ pub(super) async fn dispatch(
         return Ok(Dispatch::Paused);
     }
     let now = store.clock.now();
-    let facts = facts(&mut tx, &record, conversation, now).await?;
-    let verdict = decide(&facts, policy);
+    if another_is_under_way(&mut tx, sending).await? {
+        ready_again(&mut tx, sending).await?;
+        tx.commit().await?;
+        return Ok(Dispatch::Behind);
+    }
+    let facts = facts(&mut tx, &record, &job, conversation, now).await?;
+    let verdict = sending::judge(&mut record, facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(store, &mut tx, sending, policy, now).await?,
-        Verdict::Expire | Verdict::Suppress | Verdict::Park | Verdict::Settled => {
+        Verdict::Leave => leave(store, &mut tx, sending, record, policy, now).await?,
+        Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
             let ended = sending::end(verdict, record, &job, sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
             Dispatch::Ended(ended.outcome)
@@ -98,6 +166,7 @@ pub(super) async fn dispatch(
 struct JobFacts {
     id: JobId,
     dispatched_at: Option<i64>,
+    first_attempt_at: Option<i64>,
     log: String,
 }
 
@@ -106,6 +175,7 @@ impl JobFacts {
         JobView {
             id: self.id,
             dispatched_at: self.dispatched_at.map(timestamp),
+            first_attempt_at: self.first_attempt_at.map(timestamp),
             log: attempts(Some(&self.log)),
         }
     }
@@ -114,7 +184,7 @@ impl JobFacts {
 async fn fenced_job(connection: &mut PgConnection, lease: Lease) -> Result<Option<JobView>> {
     // store::dispatch (fence)
     let row: Option<JobFacts> = sqlx::query_as(
-        "SELECT id, dispatched_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL FOR UPDATE",
+        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL FOR UPDATE",
     )
     .bind(lease.job)
     .bind(Uuid::from_u128(lease.token.0))
@@ -146,6 +216,7 @@ async fn ready_again(connection: &mut PgConnection, sending: &Sending) -> Result
 async fn facts(
     connection: &mut PgConnection,
     record: &MessageRecord,
+    job: &JobView,
     conversation: ConversationId,
     now: jiff::Timestamp,
 ) -> Result<Facts> {
@@ -155,10 +226,10 @@ async fn facts(
         .fetch_one(&mut *connection)
         .await?;
     // store::dispatch (loop guard)
-    let (confirms_opt_out, replies): (bool, i64) = sqlx::query_as(
+    let brakes: Brakes = sqlx::query_as(
         "SELECT m.confirms_opt_out,
              (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
-              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply')
+              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply') AS replies_last_minute
          FROM messages m WHERE m.id = $1",
     )
     .bind(record.id)
@@ -166,7 +237,19 @@ async fn facts(
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
-    Ok(sending::facts(record, &sides, confirms_opt_out, replies, now))
+    Ok(sending::facts(record, &sides, job, brakes, now))
+}
+
+/// Whether another message of the conversation has left and is not settled. A claim passes such a lane by, but two claims
+/// at a time may each take one: of a reply and of an API message, which begins its lane beside the replies.
+async fn another_is_under_way(connection: &mut PgConnection, sending: &Sending) -> Result<bool> {
+    // store::dispatch (another)
+    let another = sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT FROM jobs j JOIN jobs e ON e.lane = j.lane AND e.id <> j.id
+             WHERE j.id = $1 AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)",
+    );
+    Ok(another.bind(sending.lease.job).fetch_one(connection).await?)
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.
@@ -174,6 +257,7 @@ async fn leave(
     store: &PostgresStore,
     connection: &mut PgConnection,
     sending: &Sending,
+    mut record: MessageRecord,
     policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
@@ -206,18 +290,9 @@ async fn leave(
     .bind(store.clock.offset_ms())
     .execute(&mut *connection)
     .await?;
-    // store::dispatch (gone)
-    sqlx::query("UPDATE sends SET dispatched_at = $3 WHERE message_id = $1 AND number = $2")
-        .bind(sending.message)
-        .bind(sending.number)
-        .bind(millis(now))
-        .execute(connection)
-        .await?;
-    Ok(Dispatch::Go(now))
-}
-
-fn bucket_key(account: &str) -> String {
-    format!("rate/{account}")
+    let departure = sending::depart(&mut record, now);
+    journal::write_sends(connection, &[record]).await?;
+    Ok(Dispatch::Go(departure))
 }
 
 /// Locks the account's bucket as the last send left it; the time is the database's, one for all instances.
@@ -309,6 +384,9 @@ pub(super) async fn settle_answer(
     answered: &SendAnswered,
 ) -> Result<Option<OwnState>> {
     let mut tx = store.pool.begin().await?;
+    if matches!(answered.answer, Answer::OptedOut(_)) {
+        lock_customer(&mut tx, sending.conversation).await?;
+    }
     let Some(conversation) = queue::lock_of_message(&mut tx, sending.message).await? else {
         return Ok(None);
     };
@@ -329,7 +407,10 @@ pub(super) async fn settle_answer(
     }
     journal::update(&mut tx, std::slice::from_ref(&answer.record), millis(now)).await?;
     if answer.window_closed {
-        journal::close_windows(&mut tx, &[(conversation, answered.dispatched_at)].into()).await?;
+        journal::close_windows(&mut tx, &[(conversation, answered.departure.at)].into()).await?;
+    }
+    if answer.opted_out {
+        journal::opt_out(&mut tx, conversation, millis(now)).await?;
     }
     write_fate(store, &mut tx, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
@@ -340,13 +421,25 @@ pub(super) async fn settle_answer(
             .await?;
     }
     if answer.requeue {
-        enqueue(store, &mut tx, conversation, &sending.account, sending.message).await?;
+        enqueue(store, &mut tx, conversation, sending.message).await?;
     }
     if let Answer::NotProcessed { after, drain: true } = &answered.answer {
         hold(store, &mut tx, &sending.account, *after).await?;
     }
     tx.commit().await?;
     Ok(Some(answer.record.own))
+}
+
+/// Locks the customer who is opted out, before any conversation, in the order that everybody takes them in.
+async fn lock_customer(connection: &mut PgConnection, conversation: ConversationId) -> Result<()> {
+    // store::settle_send (customer)
+    sqlx::query(
+        "SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c WHERE c.id = $1) FOR UPDATE",
+    )
+    .bind(conversation)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Which other message holds the accepted id.
@@ -369,26 +462,48 @@ async fn holder(connection: &mut PgConnection, sending: &Sending, answer: &Answe
 
 async fn job_of(connection: &mut PgConnection, message: MessageId) -> Result<Option<JobView>> {
     // store::settle_send (job)
-    let row: Option<JobFacts> =
-        sqlx::query_as("SELECT id, dispatched_at, log FROM jobs WHERE message_id = $1 FOR UPDATE")
-            .bind(message)
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<JobFacts> = sqlx::query_as(
+        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE message_id = $1 FOR UPDATE",
+    )
+    .bind(message)
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(JobFacts::into_view))
 }
 
-/// A new job at the end of the conversation's lane. The caller holds the conversation's lock.
+/// A new job for a message at the end of its class in the conversation's lane. The caller holds the conversation's lock.
 async fn enqueue(
     store: &PostgresStore,
     connection: &mut PgConnection,
     conversation: ConversationId,
-    account: &str,
     message: MessageId,
 ) -> Result<()> {
+    // store::enqueue (message)
+    let (account, origin): (String, String) =
+        sqlx::query_as("SELECT account, origin FROM messages WHERE id = $1")
+            .bind(message)
+            .fetch_one(&mut *connection)
+            .await?;
     let last = queue::reserve(connection, &[(conversation, 1)]).await?;
-    let sequence = last.first().map_or(0, |(_, last)| *last);
-    let job = send_job(store.id(), account, message, conversation, sequence);
+    let origin = Origin::parse(&origin).unwrap_or(Origin::Reply);
+    let place = place_of_send(origin, last.first().map_or(0, |(_, last)| *last));
+    let job = send_job(store.id(), &account, message, conversation, place);
     queue::insert(connection, &[job], millis(store.clock.now()), store.clock.offset_ms()).await
+}
+
+/// The same, unless the message has a job: that is still at its first send, and goes on to the next one by itself.
+pub(super) async fn enqueue_unless_queued(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    message: MessageId,
+) -> Result<()> {
+    // store::enqueue (queued)
+    let queued: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM jobs WHERE message_id = $1)")
+        .bind(message)
+        .fetch_one(&mut *connection)
+        .await?;
+    if queued { Ok(()) } else { enqueue(store, connection, conversation, message).await }
 }
 
 pub(super) async fn resolve(
@@ -404,7 +519,7 @@ pub(super) async fn resolve(
     let record = sending::resolve(record, resolution, store.clock.now())?;
     journal::update(&mut tx, std::slice::from_ref(&record), millis(store.clock.now())).await?;
     if resolution == Resolution::NotSent {
-        enqueue(store, &mut tx, conversation, &record.account, message).await?;
+        enqueue(store, &mut tx, conversation, message).await?;
     }
     // store::resolve (answer)
     let row: MessageRow =

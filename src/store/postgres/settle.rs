@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresStore, callback, queue};
+use super::{PostgresStore, outbox, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId};
-use crate::model::message::{Origin, OwnState, SendKind};
-use crate::store::plan::callback::keys;
+use crate::model::message::Origin;
 use crate::store::plan::settle::{
-    HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
+    HeldJob, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis};
 use crate::store::work::{Settled, Settlement};
@@ -48,9 +47,7 @@ async fn write(
     let outcome_ids = plan.finished.iter().map(|_| store.clock.ulid()).collect();
     queue::finish(connection, &plan.finished, now, outcome_ids).await?;
     postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?;
-    insert_messages(connection, &plan.messages, now).await?;
-    let last = queue::reserve(connection, &plan.wanted()).await?;
-    queue::insert(connection, &plan.send_jobs(&last, || store.id()), now, store.clock.offset_ms()).await?;
+    outbox::put(store, connection, &plan.messages, now).await?;
     write_states(connection, &plan.states, now).await?;
     opt(connection, &plan.opt_outs, now).await
 }
@@ -64,6 +61,7 @@ struct HeldRow {
     conversation_id: Option<ConversationId>,
     log: String,
     customer_id: Option<CustomerId>,
+    opted_out: Option<bool>,
     business: Option<String>,
     event_type: Option<String>,
     referred: Option<String>,
@@ -80,6 +78,7 @@ impl HeldRow {
             route: self.route,
             conversation: self.conversation_id,
             customer: self.customer_id,
+            opted_out: self.opted_out.unwrap_or(false),
             business: self.business,
             event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
@@ -124,7 +123,7 @@ async fn read(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<Jo
     // store::settle (jobs)
     let rows: Vec<HeldRow> = sqlx::query_as(
         "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
-             e.type AS event_type,
+             (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out, e.type AS event_type,
              (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
               WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
              j.lane IS NOT NULL AS ordered,
@@ -228,53 +227,6 @@ pub(super) async fn postpone(
     queue::promote(connection, &lanes).await
 }
 
-/// Inserts messages with their first send.
-async fn insert_messages(connection: &mut PgConnection, messages: &[NewMessage], now: i64) -> Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let queued = OwnState::Queued.as_str();
-    // store::settle (messages)
-    sqlx::query(
-        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
-             callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
-         SELECT id, account, conversation_id, (SELECT c.business FROM conversations c WHERE c.id = conversation_id), $10,
-             caused_by, reply_index, content, fallback, callback_data, $11, $11, confirms_opt_out, $12, $12
-         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-             $9::boolean[])
-             AS n (id, account, conversation_id, caused_by, reply_index, content, fallback, callback_data,
-                 confirms_opt_out)",
-    )
-    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.caused_by.map(|(job, _)| job)).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.caused_by.map(|(_, index)| index)).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.content.to_string()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.fallback.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.callback_data.as_deref()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.confirms_opt_out).collect::<Vec<_>>())
-    .bind(Origin::Reply.as_str())
-    .bind(queued)
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
-    // store::settle (sends)
-    sqlx::query(
-        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
-         SELECT id, 1, $4, account, conversation_id
-         FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS n (id, account, conversation_id)",
-    )
-    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
-    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
-    .bind(SendKind::Session.as_str())
-    .execute(&mut *connection)
-    .await?;
-    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
-    callback::insert(connection, &keys(carriers)).await
-}
-
 /// One lane writes one state, so a group holds each row at most once.
 async fn write_states(connection: &mut PgConnection, states: &[NewState], now: i64) -> Result<()> {
     for row in states {
@@ -302,14 +254,20 @@ async fn write_states(connection: &mut PgConnection, states: &[NewState], now: i
     Ok(())
 }
 
-async fn opt(connection: &mut PgConnection, opt_outs: &BTreeMap<CustomerId, bool>, now: i64) -> Result<()> {
-    for (customer, out) in opt_outs {
+async fn opt(
+    connection: &mut PgConnection,
+    opt_outs: &BTreeMap<CustomerId, Option<String>>,
+    now: i64,
+) -> Result<()> {
+    for (customer, by) in opt_outs {
         // store::settle (opt-outs)
         sqlx::query(
-            "UPDATE customers SET opted_out_at = CASE WHEN $2 THEN coalesce(opted_out_at, $3) END WHERE id = $1",
+            "UPDATE customers SET opted_out_at = CASE WHEN $2 IS NOT NULL THEN coalesce(opted_out_at, $3) END,
+                 opted_out_by = CASE WHEN opted_out_at IS NULL THEN $2 WHEN $2 IS NOT NULL THEN opted_out_by END
+             WHERE id = $1",
         )
         .bind(customer)
-        .bind(out)
+        .bind(by)
         .bind(now)
         .execute(&mut *connection)
         .await?;

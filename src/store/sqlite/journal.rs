@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::{SqliteStore, callback, json};
+use super::{SqliteStore, callback, json, send};
+use crate::model::customer::BY_CONNECTLY;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
 use crate::store::Result;
@@ -30,11 +31,37 @@ pub(super) async fn learn(
     for item in &news {
         journal.learn(item, || store.id());
     }
-    let (created, changed, closed) = journal.changes();
+    let changes = journal.changes();
     let now = millis(store.clock.now());
-    insert(connection, &created, now).await?;
-    update(connection, &changed, now).await?;
-    close_windows(connection, &closed).await
+    insert(connection, &changes.created, now).await?;
+    update(connection, &changes.changed, now).await?;
+    close_windows(connection, &changes.window_closed).await?;
+    for (message, conversation) in changes.fallen_back {
+        send::enqueue_unless_queued(store, connection, conversation, message).await?;
+    }
+    for conversation in changes.opted_out {
+        opt_out(connection, conversation, now).await?;
+    }
+    Ok(())
+}
+
+/// Notes that Connectly says that a conversation's customer wants no messages.
+pub(super) async fn opt_out(
+    connection: &mut SqliteConnection,
+    conversation: ConversationId,
+    now: i64,
+) -> Result<()> {
+    // store::opt_out (by Connectly)
+    sqlx::query(
+        "UPDATE customers SET opted_out_at = $2, opted_out_by = $3
+         WHERE id = (SELECT c.customer_id FROM conversations c WHERE c.id = $1) AND opted_out_at IS NULL",
+    )
+    .bind(conversation)
+    .bind(now)
+    .bind(BY_CONNECTLY)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -80,7 +107,8 @@ pub(super) async fn load(connection: &mut SqliteConnection, ids: &[MessageId]) -
     let ids = json(ids)?;
     // store::load_messages
     let rows: Vec<RecordRow> = sqlx::query_as(
-        "SELECT id, account, conversation_id, origin, content, callback_data, campaign, own_state, error, created_at
+        "SELECT id, account, conversation_id, origin, content, fallback IS NOT NULL AS has_fallback, callback_data, campaign,
+             own_state, error, created_at
          FROM messages WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
     )
     .bind(&ids)
@@ -231,7 +259,7 @@ impl<'a> SendColumns<'a> {
     }
 }
 
-async fn write_sends(connection: &mut SqliteConnection, records: &[MessageRecord]) -> Result<()> {
+pub(super) async fn write_sends(connection: &mut SqliteConnection, records: &[MessageRecord]) -> Result<()> {
     let sends: Vec<_> = records
         .iter()
         .flat_map(|record| record.sends.iter().map(move |send| SendColumns::of(record, send)))

@@ -194,6 +194,8 @@ async fn hand_over(connection: &mut SqliteConnection, merge: Merge) -> Result<()
         // Either opt-out holds.
         "UPDATE customers AS s SET opted_out_at = min(coalesce(s.opted_out_at, a.opted_out_at),
                  coalesce(a.opted_out_at, s.opted_out_at)),
+             opted_out_by = CASE WHEN s.opted_out_at <= a.opted_out_at OR a.opted_out_at IS NULL THEN s.opted_out_by
+                 ELSE a.opted_out_by END,
              created_at = min(s.created_at, a.created_at)
          FROM customers a WHERE s.id = $1 AND a.id = $2",
         "UPDATE identities SET customer_id = $1 WHERE customer_id = $2",

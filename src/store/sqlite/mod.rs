@@ -21,6 +21,7 @@ mod jobs;
 mod journal;
 mod merge;
 mod messages;
+mod outbox;
 mod pauses;
 mod people;
 mod queue;
@@ -53,8 +54,8 @@ use super::query::{
     PageRequest, StoredBody,
 };
 use super::work::{
-    ClaimDeliveries, ClaimSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered, SendResult,
-    Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
+    SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -238,7 +239,7 @@ impl Store for SqliteStore {
         claim::release(self, leases).await
     }
 
-    async fn claim_sends(&self, claim: &ClaimSends) -> Result<Vec<Sending>> {
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {
         send::claim_sends(self, claim).await
     }
 
@@ -270,8 +271,8 @@ impl Store for SqliteStore {
         pauses::pause(self, pauses).await
     }
 
-    async fn opt(&self, customer: CustomerId, out: bool) -> Result<Option<CustomerProfile>> {
-        conversations::opt(self, customer, out).await
+    async fn opt(&self, customer: CustomerId, by: Option<&str>) -> Result<Option<CustomerProfile>> {
+        conversations::opt(self, customer, by).await
     }
 
     async fn purge(&self, keep: &Keep) -> Result<Purged> {

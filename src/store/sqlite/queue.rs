@@ -6,7 +6,7 @@ use ulid::Ulid;
 
 use super::{SqliteStore, json};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
-use crate::model::job::{Lane, Lease};
+use crate::model::job::{API_PLACES_FROM, Lane, Lease};
 use crate::store::Result;
 use crate::store::plan::group::NewJob;
 use crate::store::plan::settle::Finished;
@@ -61,7 +61,10 @@ pub(super) async fn insert(connection: &mut SqliteConnection, jobs: &[NewJob], n
              value ->> 'lane' IS NOT NULL AND value ->> 'reason' IS NULL AND (
                  row_number() OVER (
                      PARTITION BY value ->> 'lane', value ->> 'reason' IS NULL ORDER BY value ->> 'sequence') > 1
-                 OR EXISTS (SELECT 1 FROM jobs e WHERE e.lane = value ->> 'lane' AND e.parked_at IS NULL))
+                 -- A reply is put in front of API messages.
+                 OR EXISTS (
+                     SELECT 1 FROM jobs e
+                     WHERE e.lane = value ->> 'lane' AND e.parked_at IS NULL AND e.sequence < value ->> 'sequence'))
          FROM json_each($1)",
     )
     .bind(json(&rows)?)
@@ -208,7 +211,7 @@ pub(super) async fn reserve(
     Ok(rows)
 }
 
-/// Puts a job at the end of its lane: for what a person retries.
+/// Puts a job at the end of its lane, or of its lane's API messages: for what a person retries.
 pub(super) async fn requeue(
     connection: &mut SqliteConnection,
     job: JobId,
@@ -217,15 +220,19 @@ pub(super) async fn requeue(
 ) -> Result<()> {
     // store::requeue_job
     sqlx::query(
-        "UPDATE jobs SET parked_at = NULL, due_at = $3, sequence = $2, attempts = 0, first_attempt_at = NULL,
+        "UPDATE jobs SET parked_at = NULL, due_at = $3, sequence = p.place, attempts = 0, first_attempt_at = NULL,
              lease_token = NULL, lease_until = NULL, dispatched_at = NULL,
              blocked = lane IS NOT NULL AND EXISTS (
-                 SELECT 1 FROM jobs e WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id)
-         WHERE id = $1",
+                 SELECT 1 FROM jobs e
+                 WHERE e.lane = jobs.lane AND e.parked_at IS NULL AND e.id <> jobs.id AND e.sequence < p.place)
+         -- An API message stays behind every reply.
+         FROM (SELECT j.id, $2 + CASE WHEN j.sequence >= $4 THEN $4 ELSE 0 END AS place FROM jobs j WHERE j.id = $1) AS p
+         WHERE jobs.id = p.id",
     )
     .bind(job)
     .bind(sequence)
     .bind(now)
+    .bind(API_PLACES_FROM)
     .execute(connection)
     .await?;
     Ok(())

@@ -1,5 +1,6 @@
 //! Sends: claiming, the fence before a request leaves, and settling its answer.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{FromRow, SqliteConnection};
@@ -7,57 +8,134 @@ use sqlx::{FromRow, SqliteConnection};
 use super::{SqliteStore, journal, json, queue, settle};
 use crate::connectly::throttle::Bucket;
 use crate::model::id::{ConversationId, JobId, MessageId};
-use crate::model::job::Lease;
-use crate::model::message::{Message, OwnState};
-use crate::model::sending::{Facts, SendPolicy, Verdict, decide, minute_before};
+use crate::model::job::{Lease, place_of_send};
+use crate::model::message::{Message, Origin, OwnState};
+use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, Holder, JobView};
-use crate::store::plan::settle::{Finished, Postponed, send_job};
+use crate::store::plan::outbox::send_job;
+use crate::store::plan::sending::{self, Brakes, Budget, Holder, JobView, bucket_key};
+use crate::store::plan::settle::{Finished, Postponed};
 use crate::store::rows::{ConversationRow, MessageRow, SendingRow, attempts, duration_ms, millis, timestamp};
-use crate::store::work::{Answer, ClaimSends, Dispatch, Resolution, SendAnswered, SendResult, Sending};
+use crate::store::work::{
+    Answer, ClaimSends, ClaimedSends, Dispatch, Resolution, SendAnswered, SendResult, Sending,
+};
 use crate::store::{Result, StoreError};
 
-pub(super) async fn claim_sends(store: &SqliteStore, claim: &ClaimSends) -> Result<Vec<Sending>> {
+pub(super) async fn claim_sends(store: &SqliteStore, claim: &ClaimSends) -> Result<ClaimedSends> {
     let now = millis(store.clock.now());
     let mut tx = store.write().await?;
-    // store::claim_sends
-    let due: Vec<JobId> = sqlx::query_scalar(
-        "SELECT j.id FROM jobs j
-         WHERE j.route = '' AND j.kind = 'send' AND j.parked_at IS NULL AND j.blocked = 0
-           AND j.due_at <= $1
-           AND j.account IN (SELECT value FROM json_each($3))
-           -- Looked up once: it does not depend on the job.
-           AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/sends')
-           -- A request that left is never made again by a claim; an ended lease without one is.
-           AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
-           AND NOT EXISTS (
-               SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
-         ORDER BY j.due_at, j.id
-         LIMIT $2",
-    )
-    .bind(now)
-    .bind(i64::from(claim.limit))
-    .bind(json(&claim.accounts)?)
-    .fetch_all(&mut *tx)
-    .await?;
+    let mut budget = sending::budget(claim, &buckets(&mut tx, claim).await?, now);
+    let exhausted = std::mem::take(&mut budget.exhausted);
+    let due = due(&mut tx, claim, &budget, now).await?;
     if due.is_empty() {
-        return Ok(Vec::new());
+        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
     }
     queue::lease(store, &mut tx, due.iter().copied(), now, duration_ms(claim.lease)).await?;
     // store::claim_sends (messages)
     let rows: Vec<SendingRow> = sqlx::query_as(
-        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.number, v.account,
-             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign
+        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
+             v.campaign
          FROM jobs j JOIN message_view v ON v.id = j.message_id
          WHERE j.id IN (SELECT value FROM json_each($1))
-         ORDER BY j.due_at, j.id",
+         ORDER BY j.sequence >= 281474976710656, j.due_at, j.id",
     )
     .bind(json(&due)?)
     .fetch_all(&mut *tx)
     .await?;
-    let sendings = rows.into_iter().map(SendingRow::into_sending).collect();
+    let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;
     tx.commit().await?;
-    sendings
+    Ok(ClaimedSends { sends, exhausted })
+}
+
+/// The sends to claim, of each account as many as it may send, replies before API messages.
+async fn due(
+    connection: &mut SqliteConnection,
+    claim: &ClaimSends,
+    budget: &Budget,
+    now: i64,
+) -> Result<Vec<JobId>> {
+    let mut due = Vec::new();
+    let (mut left, mut api_left) = (i64::from(claim.limit), i64::from(claim.api_limit));
+    let accounts = budget.accounts.iter().zip(budget.messages.iter().zip(&budget.replies));
+    for (account, (messages, replies)) in accounts {
+        let found = due_of(connection, account, Class::Replies, (*replies).min(left), now).await?;
+        let replies = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        left -= replies;
+        due.extend(found);
+        let most = (messages - replies).min(left).min(api_left);
+        let found = due_of(connection, account, Class::Api, most, now).await?;
+        let api = i64::try_from(found.len()).unwrap_or(i64::MAX);
+        (left, api_left) = (left - api, api_left - api);
+        due.extend(found);
+    }
+    Ok(due)
+}
+
+/// What the places of a lane of sends are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Replies,
+    Api,
+}
+
+async fn due_of(
+    connection: &mut SqliteConnection,
+    account: &str,
+    class: Class,
+    most: i64,
+    now: i64,
+) -> Result<Vec<JobId>> {
+    if most <= 0 {
+        return Ok(Vec::new());
+    }
+    let statement = match class {
+        // store::claim_sends (replies)
+        Class::Replies => {
+            "SELECT j.id FROM jobs j
+             WHERE j.route = '' AND j.account = $3 AND j.parked_at IS NULL AND j.blocked = 0
+               AND j.sequence < 281474976710656 AND j.due_at <= $1
+               -- Looked up once: it does not depend on the job.
+               AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/sends')
+               -- A request that left is never made again by a claim; an ended lease without one is.
+               AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
+               AND NOT EXISTS (
+                   SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+               -- It may overtake API messages, but not one that is being sent: that is the first of them.
+               AND NOT EXISTS (
+                   SELECT 1 FROM (
+                       SELECT e.dispatched_at, e.lease_until FROM jobs e
+                       WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence >= 281474976710656
+                       ORDER BY e.sequence LIMIT 1) AS e
+                   WHERE e.dispatched_at IS NOT NULL OR e.lease_until > $1)
+             ORDER BY j.due_at, j.id
+             LIMIT $2"
+        }
+        // store::claim_sends (API messages)
+        Class::Api => {
+            "SELECT j.id FROM jobs j
+             WHERE j.route = '' AND j.account = $3 AND j.parked_at IS NULL AND j.blocked = 0
+               AND j.sequence >= 281474976710656 AND j.due_at <= $1
+               AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/sends')
+               AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
+               AND NOT EXISTS (
+                   SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+             ORDER BY j.due_at, j.id
+             LIMIT $2"
+        }
+    };
+    Ok(sqlx::query_scalar(statement).bind(now).bind(most).bind(account).fetch_all(connection).await?)
+}
+
+/// The accounts' buckets as the last sends left them.
+async fn buckets(connection: &mut SqliteConnection, claim: &ClaimSends) -> Result<HashMap<String, Bucket>> {
+    let mut buckets = HashMap::new();
+    for account in &claim.accounts {
+        if let Some(left) = bucket(connection, &account.name).await? {
+            buckets.insert(account.name.clone(), left);
+        }
+    }
+    Ok(buckets)
 }
 
 pub(super) async fn dispatch(
@@ -66,7 +144,7 @@ pub(super) async fn dispatch(
     policy: &SendPolicy,
 ) -> Result<Dispatch> {
     let mut tx = store.write().await?;
-    let Some(record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
+    let Some(mut record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
         return Ok(Dispatch::Lost);
     };
     let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
@@ -79,11 +157,11 @@ pub(super) async fn dispatch(
         return Ok(Dispatch::Paused);
     }
     let now = store.clock.now();
-    let facts = facts(&mut tx, &record, now).await?;
-    let verdict = decide(&facts, policy);
+    let facts = facts(&mut tx, &record, &job, now).await?;
+    let verdict = sending::judge(&mut record, facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(&mut tx, sending, policy, now).await?,
-        Verdict::Expire | Verdict::Suppress | Verdict::Park | Verdict::Settled => {
+        Verdict::Leave => leave(&mut tx, sending, record, policy, now).await?,
+        Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
             let ended = sending::end(verdict, record, &job, sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
             Dispatch::Ended(ended.outcome)
@@ -97,6 +175,7 @@ pub(super) async fn dispatch(
 struct JobFacts {
     id: JobId,
     dispatched_at: Option<i64>,
+    first_attempt_at: Option<i64>,
     log: String,
 }
 
@@ -105,6 +184,7 @@ impl JobFacts {
         JobView {
             id: self.id,
             dispatched_at: self.dispatched_at.map(timestamp),
+            first_attempt_at: self.first_attempt_at.map(timestamp),
             log: attempts(Some(&self.log)),
         }
     }
@@ -113,7 +193,7 @@ impl JobFacts {
 async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<Option<JobView>> {
     // store::dispatch (fence)
     let row: Option<JobFacts> = sqlx::query_as(
-        "SELECT id, dispatched_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
+        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
     )
     .bind(lease.job)
     .bind(lease.token.to_string())
@@ -145,6 +225,7 @@ async fn ready_again(connection: &mut SqliteConnection, sending: &Sending) -> Re
 async fn facts(
     connection: &mut SqliteConnection,
     record: &MessageRecord,
+    job: &JobView,
     now: jiff::Timestamp,
 ) -> Result<Facts> {
     // store::dispatch (conversation)
@@ -153,10 +234,10 @@ async fn facts(
         .fetch_one(&mut *connection)
         .await?;
     // store::dispatch (loop guard)
-    let (confirms_opt_out, replies): (bool, i64) = sqlx::query_as(
+    let brakes: Brakes = sqlx::query_as(
         "SELECT m.confirms_opt_out,
              (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
-              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply')
+              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply') AS replies_last_minute
          FROM messages m WHERE m.id = $1",
     )
     .bind(record.id)
@@ -164,13 +245,14 @@ async fn facts(
     .bind(millis(minute_before(now)))
     .fetch_one(connection)
     .await?;
-    Ok(sending::facts(record, &conversation, confirms_opt_out, replies, now))
+    Ok(sending::facts(record, &conversation, job, brakes, now))
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.
 async fn leave(
     connection: &mut SqliteConnection,
     sending: &Sending,
+    mut record: MessageRecord,
     policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
@@ -200,18 +282,9 @@ async fn leave(
     .bind(duration_ms(policy.lease))
     .execute(&mut *connection)
     .await?;
-    // store::dispatch (gone)
-    sqlx::query("UPDATE sends SET dispatched_at = $3 WHERE message_id = $1 AND number = $2")
-        .bind(sending.message)
-        .bind(sending.number)
-        .bind(millis(now))
-        .execute(connection)
-        .await?;
-    Ok(Dispatch::Go(now))
-}
-
-fn bucket_key(account: &str) -> String {
-    format!("rate/{account}")
+    let departure = sending::depart(&mut record, now);
+    journal::write_sends(connection, &[record]).await?;
+    Ok(Dispatch::Go(departure))
 }
 
 /// The account's bucket as the last send left it.
@@ -328,7 +401,10 @@ async fn write_answer(
     // As it is now: a merge may have put the message into another since it was claimed.
     let conversation = answer.record.conversation.unwrap_or(sending.conversation);
     if answer.window_closed {
-        journal::close_windows(connection, &[(conversation, answered.dispatched_at)].into()).await?;
+        journal::close_windows(connection, &[(conversation, answered.departure.at)].into()).await?;
+    }
+    if answer.opted_out {
+        journal::opt_out(connection, conversation, millis(now)).await?;
     }
     write_fate(store, connection, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
@@ -339,7 +415,7 @@ async fn write_answer(
             .await?;
     }
     if answer.requeue {
-        enqueue(store, connection, conversation, &sending.account, sending.message).await?;
+        enqueue(store, connection, conversation, sending.message).await?;
     }
     if let Answer::NotProcessed { after, drain: true } = &answered.answer {
         hold(connection, &sending.account, *after, millis(now)).await?;
@@ -368,25 +444,46 @@ async fn holder(connection: &mut SqliteConnection, sending: &Sending, answer: &A
 async fn job_of(connection: &mut SqliteConnection, message: MessageId) -> Result<Option<JobView>> {
     // store::settle_send (job)
     let row: Option<JobFacts> =
-        sqlx::query_as("SELECT id, dispatched_at, log FROM jobs WHERE message_id = $1")
+        sqlx::query_as("SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE message_id = $1")
             .bind(message)
             .fetch_optional(connection)
             .await?;
     Ok(row.map(JobFacts::into_view))
 }
 
-/// A new job at the end of the conversation's lane.
+/// A new job for a message at the end of its class in the conversation's lane.
 async fn enqueue(
     store: &SqliteStore,
     connection: &mut SqliteConnection,
     conversation: ConversationId,
-    account: &str,
     message: MessageId,
 ) -> Result<()> {
+    // store::enqueue (message)
+    let (account, origin): (String, String) =
+        sqlx::query_as("SELECT account, origin FROM messages WHERE id = $1")
+            .bind(message)
+            .fetch_one(&mut *connection)
+            .await?;
     let last = queue::reserve(connection, &[(conversation, 1)]).await?;
-    let sequence = last.first().map_or(0, |(_, last)| *last);
-    let job = send_job(store.id(), account, message, conversation, sequence);
+    let origin = Origin::parse(&origin).unwrap_or(Origin::Reply);
+    let place = place_of_send(origin, last.first().map_or(0, |(_, last)| *last));
+    let job = send_job(store.id(), &account, message, conversation, place);
     queue::insert(connection, &[job], millis(store.clock.now())).await
+}
+
+/// The same, unless the message has a job: that is still at its first send, and goes on to the next one by itself.
+pub(super) async fn enqueue_unless_queued(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    conversation: ConversationId,
+    message: MessageId,
+) -> Result<()> {
+    // store::enqueue (queued)
+    let queued: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jobs WHERE message_id = $1)")
+        .bind(message)
+        .fetch_one(&mut *connection)
+        .await?;
+    if queued { Ok(()) } else { enqueue(store, connection, conversation, message).await }
 }
 
 pub(super) async fn resolve(
@@ -403,7 +500,7 @@ pub(super) async fn resolve(
     let record = sending::resolve(record, resolution, store.clock.now())?;
     journal::update(&mut tx, std::slice::from_ref(&record), millis(store.clock.now())).await?;
     if resolution == Resolution::NotSent {
-        enqueue(store, &mut tx, conversation, &record.account, message).await?;
+        enqueue(store, &mut tx, conversation, message).await?;
     }
     // store::resolve (answer)
     let row: MessageRow =

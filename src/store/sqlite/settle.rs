@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, callback, json, queue};
+use super::{SqliteStore, json, outbox, queue};
 use crate::connectly::ids::parse_ulid;
 use crate::model::event::EventType;
-use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId, MessageId};
-use crate::model::message::{Origin, OwnState, SendKind};
+use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId};
+use crate::model::message::Origin;
 use crate::store::Result;
-use crate::store::plan::callback::keys;
 use crate::store::plan::settle::{
-    HeldJob, NewMessage, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
+    HeldJob, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis};
 use crate::store::work::Settlement;
@@ -39,9 +38,7 @@ async fn write(
     let outcome_ids = plan.finished.iter().map(|_| store.clock.ulid()).collect();
     queue::finish(connection, &plan.finished, now, outcome_ids).await?;
     postpone(connection, &plan.postponed, now).await?;
-    insert_messages(connection, &plan.messages, now).await?;
-    let last = queue::reserve(connection, &plan.wanted()).await?;
-    queue::insert(connection, &plan.send_jobs(&last, || store.id()), now).await?;
+    outbox::put(store, connection, &plan.messages, now).await?;
     write_states(connection, &plan.states, now).await?;
     opt(connection, &plan.opt_outs, now).await
 }
@@ -55,6 +52,7 @@ struct HeldRow {
     conversation_id: Option<ConversationId>,
     log: String,
     customer_id: Option<CustomerId>,
+    opted_out: Option<bool>,
     business: Option<String>,
     event_type: Option<String>,
     referred: Option<String>,
@@ -71,6 +69,7 @@ impl HeldRow {
             route: self.route,
             conversation: self.conversation_id,
             customer: self.customer_id,
+            opted_out: self.opted_out.unwrap_or(false),
             business: self.business,
             event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
@@ -85,6 +84,7 @@ async fn held(connection: &mut SqliteConnection, ids: &[JobId]) -> Result<HashMa
     // store::settle (jobs)
     let rows: Vec<HeldRow> = sqlx::query_as(
         "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
+             (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
              e.type AS event_type,
              (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
               WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
@@ -172,71 +172,6 @@ pub(super) async fn postpone(connection: &mut SqliteConnection, jobs: &[Postpone
     queue::promote(connection, lanes).await
 }
 
-#[derive(Serialize)]
-struct NewMessageColumns<'a> {
-    id: MessageId,
-    account: &'a str,
-    conversation: ConversationId,
-    caused_by: Option<JobId>,
-    reply_index: Option<i64>,
-    content: String,
-    fallback: Option<String>,
-    callback_data: Option<&'a str>,
-    confirms_opt_out: bool,
-}
-
-impl<'a> NewMessageColumns<'a> {
-    fn of(message: &'a NewMessage) -> Self {
-        Self {
-            id: message.id,
-            account: &message.account,
-            conversation: message.conversation,
-            caused_by: message.caused_by.map(|(job, _)| job),
-            reply_index: message.caused_by.map(|(_, index)| index),
-            content: message.content.to_string(),
-            fallback: message.fallback.as_ref().map(ToString::to_string),
-            callback_data: message.callback_data.as_deref(),
-            confirms_opt_out: message.confirms_opt_out,
-        }
-    }
-}
-
-/// Inserts messages with their first send.
-async fn insert_messages(connection: &mut SqliteConnection, messages: &[NewMessage], now: i64) -> Result<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = messages.iter().map(NewMessageColumns::of).collect();
-    let rows = json(&rows)?;
-    // store::settle (messages)
-    sqlx::query(
-        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
-             callback_data, own_state, state, confirms_opt_out, created_at, updated_at)
-         SELECT value ->> 'id', value ->> 'account', value ->> 'conversation',
-             (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation'), $2, value ->> 'caused_by',
-             value ->> 'reply_index', value ->> 'content', value ->> 'fallback', value ->> 'callback_data', $3, $3,
-             value ->> 'confirms_opt_out', $4, $4
-         FROM json_each($1)",
-    )
-    .bind(&rows)
-    .bind(Origin::Reply.as_str())
-    .bind(OwnState::Queued.as_str())
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
-    // store::settle (sends)
-    sqlx::query(
-        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
-         SELECT value ->> 'id', 1, $2, value ->> 'account', value ->> 'conversation' FROM json_each($1)",
-    )
-    .bind(&rows)
-    .bind(SendKind::Session.as_str())
-    .execute(&mut *connection)
-    .await?;
-    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
-    callback::insert(connection, &keys(carriers)).await
-}
-
 /// One lane writes one state, so a group holds each row at most once.
 async fn write_states(connection: &mut SqliteConnection, states: &[NewState], now: i64) -> Result<()> {
     for row in states {
@@ -266,16 +201,18 @@ async fn write_states(connection: &mut SqliteConnection, states: &[NewState], no
 
 async fn opt(
     connection: &mut SqliteConnection,
-    opt_outs: &BTreeMap<CustomerId, bool>,
+    opt_outs: &BTreeMap<CustomerId, Option<String>>,
     now: i64,
 ) -> Result<()> {
-    for (customer, out) in opt_outs {
+    for (customer, by) in opt_outs {
         // store::settle (opt-outs)
         sqlx::query(
-            "UPDATE customers SET opted_out_at = CASE WHEN $2 THEN coalesce(opted_out_at, $3) END WHERE id = $1",
+            "UPDATE customers SET opted_out_at = CASE WHEN $2 IS NOT NULL THEN coalesce(opted_out_at, $3) END,
+                 opted_out_by = CASE WHEN opted_out_at IS NULL THEN $2 WHEN $2 IS NOT NULL THEN opted_out_by END
+             WHERE id = $1",
         )
         .bind(customer)
-        .bind(out)
+        .bind(by)
         .bind(now)
         .execute(&mut *connection)
         .await?;

@@ -7,7 +7,7 @@ use crate::model::job::Attempt;
 use crate::model::message::OwnState;
 use crate::store::Result;
 use crate::store::rows::{SendingRow, duration_ms, millis, timestamp};
-use crate::store::work::{Answer, RouteKnowledge, SendAnswered, Swept};
+use crate::store::work::{Answer, Departure, RouteKnowledge, SendAnswered, Swept};
 
 pub(super) async fn sweep(store: &SqliteStore, known: &RouteKnowledge) -> Result<Swept> {
     Ok(Swept { unconfirmed: give_up(store).await?, forgotten: forget(store, known).await? })
@@ -18,15 +18,19 @@ struct Unanswered {
     #[sqlx(flatten)]
     sending: SendingRow,
     dispatched_at: i64,
+    number: Option<i64>,
 }
 
 /// A lease that ended after the request left: whether it was sent nobody knows. Whoever held it may still bring the answer.
 async fn give_up(store: &SqliteStore) -> Result<u64> {
     // store::sweep (unanswered)
     let rows: Vec<Unanswered> = sqlx::query_as(
-        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.number, v.account,
-             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.callback_data, v.campaign,
-             j.dispatched_at
+        "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.account,
+             v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
+             v.campaign, j.dispatched_at,
+             -- A status may have made the fallback the newest one meanwhile.
+             (SELECT max(s.number) FROM sends s WHERE s.message_id = j.message_id AND s.dispatched_at = j.dispatched_at)
+                 AS number
          FROM jobs j JOIN message_view v ON v.id = j.message_id
          WHERE j.route = '' AND j.parked_at IS NULL AND j.blocked = 0 AND j.dispatched_at IS NOT NULL AND j.lease_until <= $1
          ORDER BY j.id LIMIT 100",
@@ -46,7 +50,8 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
             outcome: "unconfirmed".to_owned(),
             detail,
         };
-        let answered = SendAnswered { dispatched_at, attempt, answer: Answer::Unknown };
+        let departure = Departure { number: row.number.unwrap_or(1), at: dispatched_at };
+        let answered = SendAnswered { departure, attempt, answer: Answer::Unknown };
         let settled = send::settle_answer(store, &sending, &answered).await?;
         // A status may have told meanwhile that it was sent.
         given_up += u64::from(settled == Some(OwnState::Unconfirmed));

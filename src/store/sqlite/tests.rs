@@ -14,7 +14,7 @@ use crate::model::event::EventType;
 use crate::model::job::{Attempt, JobState};
 use crate::model::outcome::{Effect, Reply, StateChange};
 use crate::store::arrival::RouteMatch;
-use crate::store::work::{Answer, Settled};
+use crate::store::work::{Answer, Departure, SendingAccount, Settled};
 
 const LEASE: Duration = Duration::from_secs(30);
 const PROVIDER_ID: &str = "01K00000000000000000000001";
@@ -91,19 +91,21 @@ impl Desk {
     }
 
     async fn claim_sends(&self) -> Vec<Sending> {
-        let claim = ClaimSends { limit: 10, lease: LEASE, accounts: vec!["default".into()] };
-        self.store.claim_sends(&claim).await.unwrap()
+        let account = SendingAccount { name: "default".into(), rate: POLICY.rate, undrawn: 0 };
+        let claim =
+            ClaimSends { limit: 10, api_limit: 10, api_turn: false, lease: LEASE, accounts: vec![account] };
+        self.store.claim_sends(&claim).await.unwrap().sends
     }
 
-    async fn go(&self, sending: &Sending) -> jiff::Timestamp {
+    async fn go(&self, sending: &Sending) -> Departure {
         match self.store.dispatch(sending, &POLICY).await.unwrap() {
             Dispatch::Go(at) => at,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn answer(&self, sending: &Sending, dispatched_at: jiff::Timestamp, answer: Answer) -> SendResult {
-        let answered = SendAnswered { dispatched_at, attempt: attempt("sent"), answer };
+    async fn answer(&self, sending: &Sending, departure: Departure, answer: Answer) -> SendResult {
+        let answered = SendAnswered { departure, attempt: attempt("sent"), answer };
         self.store.settle_send(sending, &answered).await.unwrap()
     }
 
@@ -203,7 +205,7 @@ async fn an_accepted_send_folds_its_statuses() {
     let desk = Desk::new().await;
     let sending = desk.reply().await;
     desk.store.commit(&[desk.status("read", "")]).await.unwrap();
-    assert_eq!((sending.attempt, sending.number), (1, 1));
+    assert_eq!(sending.attempt, 1);
     assert_eq!(sending.to_phone.as_deref(), Some("+15550100001"));
     let at = desk.go(&sending).await;
     assert_eq!(desk.store.dispatch(&sending, &POLICY).await.unwrap(), Dispatch::Lost);

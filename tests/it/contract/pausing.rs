@@ -130,7 +130,7 @@ async fn sends_wait_while_they_are_paused(#[values(Backend::Sqlite, Backend::Pos
     let other = depot.store.second_instance().await;
     let message = depot.queue_text("hello").await;
     pause(&depot, all_sends()).await;
-    assert!(other.claim_sends(&sends(10)).await.unwrap().is_empty());
+    assert!(other.claim_sends(&sends(10)).await.unwrap().sends.is_empty());
     assert_eq!(depot.state(message).await, "queued");
     resume(&depot).await;
     assert_eq!(depot.leave().await.0.attempt, 1);

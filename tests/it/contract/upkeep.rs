@@ -11,7 +11,7 @@ use switchboard::store::work::{ClaimSends, Swept};
 use switchboard::store::{OpenOptions, StoreError, open};
 
 use crate::support::arrivals::{ACCOUNT, inbound};
-use crate::support::depot::{Depot, ROUTE, say, sends};
+use crate::support::depot::{Depot, ROUTE, say, sender, sends};
 use crate::support::{Backend, Database};
 
 const MONTH: Duration = Duration::from_hours(31 * 24);
@@ -149,8 +149,8 @@ async fn sends_of_an_account_that_nobody_has_are_parked_after_an_hour(
     assert_eq!(depot.claim_send().await.message, kept, "those of other accounts leave");
     // Put back, it is sent after all.
     depot.store.retry_job(parked.id).await.unwrap();
-    let claim = ClaimSends { accounts: vec!["shop".to_owned()], ..sends(10) };
-    assert_eq!(depot.store.claim_sends(&claim).await.unwrap().len(), 1);
+    let claim = ClaimSends { accounts: vec![sender("shop")], ..sends(10) };
+    assert_eq!(depot.store.claim_sends(&claim).await.unwrap().sends.len(), 1);
 }
 
 #[rstest]

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use switchboard::model::id::EventId;
 use switchboard::model::job::JobState;
 use switchboard::model::sending::SendPolicy;
-use switchboard::store::work::{Answer, Dispatch, Resolution, SendResult, Sending};
+use switchboard::store::work::{Answer, Departure, Dispatch, Resolution, SendResult, Sending};
 
 use super::world::{PEOPLE, World};
 use crate::support::arrivals::status;
@@ -40,9 +40,9 @@ enum Place {
     Claimed(Box<Sending>),
     /// Claimed by somebody who said no more: ready again.
     Abandoned(Box<Sending>),
-    Left(Box<Sending>, Timestamp),
+    Left(Box<Sending>, Departure),
     /// It left, and the lease ended: nobody may send it again.
-    Unanswered(Box<Sending>, Timestamp),
+    Unanswered(Box<Sending>, Departure),
 }
 
 struct Accepted {
@@ -55,7 +55,7 @@ struct Doubtful {
     text: String,
     person: usize,
     sending: Sending,
-    at: Timestamp,
+    at: Departure,
 }
 
 impl Sends {
@@ -126,7 +126,7 @@ impl World {
             Place::Claimed(_) | Place::Left(..) | Place::Unanswered(..) => false,
         };
         let eligible = self.sends.heads(ready);
-        let claimed = self.depot.store.claim_sends(&sends(limit)).await.unwrap();
+        let claimed = self.depot.store.claim_sends(&sends(limit)).await.unwrap().sends;
         assert_eq!(claimed.len(), eligible.len().min(limit as usize), "sends: {}", self.told());
         for sending in claimed {
             let text = sending.content["text"].as_str().unwrap().to_owned();

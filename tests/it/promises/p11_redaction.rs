@@ -186,7 +186,6 @@ fn p11_debug_output_shows_nothing_private() {
         lease,
         attempt: 1,
         message: message.id,
-        number: 1,
         account: "default".into(),
         conversation: ConversationId::new(Clock::system().ulid()),
         origin: Origin::Reply,
@@ -194,6 +193,7 @@ fn p11_debug_output_shows_nothing_private() {
         to_phone: Some(PHONE.into()),
         to_user_id: Some(PHONE.into()),
         content: serde_json::json!({ "text": TEXT }),
+        fallback: Some(TEXT.into()),
         callback_data: JsonText::parse(format!("\"{TEXT}\"")),
         campaign: None,
     };

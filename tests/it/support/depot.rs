@@ -17,8 +17,8 @@ use switchboard::store::Store;
 use switchboard::store::arrival::{Arrival, Receipt};
 use switchboard::store::query::{EventFilter, JobFilter, MessageFilter, PageRequest};
 use switchboard::store::work::{
-    Answer, ClaimDeliveries, ClaimSends, Delivery, Dispatch, RouteKnowledge, SendAnswered, SendResult,
-    Sending, Settled, Settlement, Swept,
+    Answer, ClaimDeliveries, ClaimSends, Delivery, Departure, Dispatch, RouteKnowledge, SendAnswered,
+    SendResult, Sending, SendingAccount, Settled, Settlement, Swept,
 };
 
 use super::arrivals::{ACCOUNT, inbound};
@@ -63,7 +63,12 @@ pub fn of_route(route: &str, slots: u32) -> ClaimDeliveries {
 
 /// Which sends to claim: all of the usual account.
 pub fn sends(limit: u32) -> ClaimSends {
-    ClaimSends { limit, lease: LEASE, accounts: vec![ACCOUNT.to_owned()] }
+    ClaimSends { limit, api_limit: limit, api_turn: false, lease: LEASE, accounts: vec![sender(ACCOUNT)] }
+}
+
+/// An account that sends at the usual rate.
+pub fn sender(account: &str) -> SendingAccount {
+    SendingAccount { name: account.to_owned(), rate: POLICY.rate, undrawn: 0 }
 }
 
 /// A try as it is logged.
@@ -227,7 +232,7 @@ impl Depot {
 
     /// Claims due sends.
     pub async fn claim_sends(&self) -> Vec<Sending> {
-        self.store.claim_sends(&sends(100)).await.unwrap()
+        self.store.claim_sends(&sends(100)).await.unwrap().sends
     }
 
     /// Claims the one send that is due.
@@ -242,21 +247,21 @@ impl Depot {
     }
 
     /// Lets a send leave: the fence.
-    pub async fn go(&self, sending: &Sending) -> Timestamp {
-        let Dispatch::Go(at) = self.dispatch(sending).await else { panic!("it may not leave") };
-        at
+    pub async fn go(&self, sending: &Sending) -> Departure {
+        let Dispatch::Go(departure) = self.dispatch(sending).await else { panic!("it may not leave") };
+        departure
     }
 
     /// Claims the one send that is due and lets it leave.
-    pub async fn leave(&self) -> (Sending, Timestamp) {
+    pub async fn leave(&self) -> (Sending, Departure) {
         let sending = self.claim_send().await;
-        let at = self.go(&sending).await;
-        (sending, at)
+        let departure = self.go(&sending).await;
+        (sending, departure)
     }
 
     /// Settles a send that left by its answer.
-    pub async fn answer(&self, (sending, at): &(Sending, Timestamp), answer: Answer) -> SendResult {
-        answer_on(self.store.as_ref(), sending, *at, answer).await
+    pub async fn answer(&self, (sending, departure): &(Sending, Departure), answer: Answer) -> SendResult {
+        answer_on(self.store.as_ref(), sending, *departure, answer).await
     }
 
     /// Ana writes, is answered, and the answer leaves under this id.
@@ -311,15 +316,21 @@ impl Depot {
 }
 
 /// Settles a send on one of several instances.
-pub async fn answer_on(store: &dyn Store, sending: &Sending, at: Timestamp, answer: Answer) -> SendResult {
+pub async fn answer_on(
+    store: &dyn Store,
+    sending: &Sending,
+    departure: Departure,
+    answer: Answer,
+) -> SendResult {
     let outcome = match &answer {
         Answer::Accepted(_) => "accepted",
         Answer::NotProcessed { .. } => "retry",
         Answer::Refused(_) => "failed",
         Answer::WindowClosed(_) => "expired",
+        Answer::OptedOut(_) => "suppressed",
         Answer::Unknown => "unconfirmed",
     };
     let answered =
-        SendAnswered { dispatched_at: at, attempt: attempt(sending.attempt, at, outcome, None), answer };
+        SendAnswered { departure, attempt: attempt(sending.attempt, departure.at, outcome, None), answer };
     store.settle_send(sending, &answered).await.unwrap()
 }

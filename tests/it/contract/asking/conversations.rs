@@ -141,20 +141,20 @@ async fn an_opt_out_by_hand_holds_back_what_is_queued_until_it_is_taken_back(
     let depot = Depot::open(backend).await;
     let suppressed = depot.queue(Reply::text("too late")).await;
     let [ana] = &depot.store.customers(ANA.phone.unwrap()).await.unwrap()[..] else { panic!("she wrote") };
-    let out = depot.store.opt(ana.id, true).await.unwrap().unwrap();
+    let out = depot.store.opt(ana.id, Some("api")).await.unwrap().unwrap();
     let since = out.opted_out_at.unwrap();
     depot.pass(SECOND);
     assert_eq!(
-        depot.store.opt(ana.id, true).await.unwrap().unwrap().opted_out_at,
+        depot.store.opt(ana.id, Some("api")).await.unwrap().unwrap().opted_out_at,
         Some(since),
         "since the first"
     );
     let sending = depot.claim_send().await;
     assert_eq!(depot.dispatch(&sending).await, Dispatch::Ended("suppressed"));
     assert_eq!(depot.state(suppressed).await, "suppressed");
-    assert_eq!(depot.store.opt(ana.id, false).await.unwrap().unwrap().opted_out_at, None);
+    assert_eq!(depot.store.opt(ana.id, None).await.unwrap().unwrap().opted_out_at, None);
     depot.queue(Reply::text("welcome back")).await;
     let sending = depot.claim_send().await;
     assert!(matches!(depot.dispatch(&sending).await, Dispatch::Go(_)));
-    assert!(depot.store.opt(CustomerId::new(Ulid(1)), true).await.unwrap().is_none());
+    assert!(depot.store.opt(CustomerId::new(Ulid(1)), Some("api")).await.unwrap().is_none());
 }

@@ -7,7 +7,7 @@ use switchboard::model::job::JobState;
 use switchboard::model::outcome::{Effect, Reply, StateChange};
 use switchboard::model::retention::Erased;
 use switchboard::store::query::JobFilter;
-use switchboard::store::work::{Answer, SendResult, Settled};
+use switchboard::store::work::{Answer, Departure, SendResult, Settled};
 
 use super::traces::traces;
 use crate::support::Backend;
@@ -31,7 +31,7 @@ async fn lived(depot: &Depot) -> CustomerId {
     let delivery = depot.claim_one().await;
     let reply = Reply::text(ANSWER).with_callback_data(&json!({ "order": ORDER }));
     assert!(depot.settle(&delivery, done(vec![reply], vec![Effect::OptOut])).await);
-    assert!(depot.store.opt(customer_of(depot, delivery.event.id).await, false).await.unwrap().is_some());
+    assert!(depot.store.opt(customer_of(depot, delivery.event.id).await, None).await.unwrap().is_some());
     let left = depot.leave().await;
     let accepted = Answer::Accepted("01K0000000000000000000770A".to_owned());
     assert_eq!(depot.answer(&left, accepted).await, SendResult::Applied);
@@ -81,7 +81,7 @@ async fn nothing_of_an_erased_customer_is_left(
     assert_eq!(traces(&depot, backend, &TRACES).await, [] as [String; 0]);
     // Who was at work settles nothing.
     assert!(!depot.settle(&under_way, say(ANSWER)).await);
-    let left = (sending, depot.clock.now());
+    let left = (sending, Departure { number: 1, at: depot.clock.now() });
     assert_ne!(
         depot.answer(&left, Answer::Accepted("01K0000000000000000000770C".to_owned())).await,
         SendResult::Applied

@@ -93,7 +93,7 @@ async fn who_opted_out_is_remembered_and_what_waits_stays(
     let depot = Depot::open(backend).await;
     let event = depot.accept(inbound(&depot.clock)).await.id;
     let ana = depot.event(event).await.customer.unwrap();
-    depot.store.opt(ana.id.unwrap(), true).await.unwrap().unwrap();
+    depot.store.opt(ana.id.unwrap(), Some("api")).await.unwrap().unwrap();
     depot.accept(inbound(&depot.clock).customer(BEN).on(ROUTE)).await;
     let waiting = depot.jobs(None).await;
     months_pass(&depot, 6).await;

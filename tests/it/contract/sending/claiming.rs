@@ -9,7 +9,7 @@ use switchboard::store::work::{Answer, ClaimSends, SendResult};
 use super::queue_texts;
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, inbound};
-use crate::support::depot::{Depot, ROUTE, done, say, sends};
+use crate::support::depot::{Depot, ROUTE, done, say, sender, sends};
 
 #[rstest]
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_claimed_send_holds_all_that_the_request_needs(
     let reply = Reply::text("hello").with_callback_data(&json!({ "order": 5 }));
     let message = depot.queue(reply.clone()).await;
     let sending = depot.claim_send().await;
-    assert_eq!((sending.message, sending.attempt, sending.number), (message, 1, 1));
+    assert_eq!((sending.message, sending.attempt), (message, 1));
     assert_eq!((sending.account.as_str(), sending.origin), ("default", Origin::Reply));
     assert_eq!((sending.from.as_str(), sending.to_phone.as_deref()), ("+15550100002", Some("+15550100001")));
     assert_eq!((sending.to_user_id.as_deref(), sending.campaign.as_deref()), (None, None));
@@ -69,8 +69,8 @@ async fn only_sends_of_the_named_accounts_are_claimed(
     let delivery = depot.claim_one().await;
     assert!(depot.settle(&delivery, say("hello")).await);
     assert!(depot.claim_sends().await.is_empty());
-    let claim = ClaimSends { accounts: vec!["other".into()], ..sends(1) };
-    assert_eq!(depot.store.claim_sends(&claim).await.unwrap().len(), 1);
+    let claim = ClaimSends { accounts: vec![sender("other")], ..sends(1) };
+    assert_eq!(depot.store.claim_sends(&claim).await.unwrap().sends.len(), 1);
 }
 
 #[rstest]
@@ -89,7 +89,7 @@ async fn p6_two_instances_never_share_a_send(#[values(Backend::Sqlite, Backend::
     let mut claimed = std::collections::HashSet::new();
     for _ in 0..2 {
         let (one, two) = tokio::join!(depot.store.claim_sends(&claim), other.claim_sends(&claim));
-        for sending in one.unwrap().into_iter().chain(two.unwrap()) {
+        for sending in one.unwrap().sends.into_iter().chain(two.unwrap().sends) {
             assert!(claimed.insert(sending.conversation));
         }
     }

@@ -84,8 +84,10 @@ async fn p10_the_reply_over_the_limit_is_parked(
     depot.pass(61 * SECOND);
     let next = depot.claim_send().await;
     assert_eq!(next.content, json!({ "text": "4" }));
-    assert!(matches!(depot.store.dispatch(&next, &policy).await.unwrap(), Dispatch::Go(_)));
-    depot.answer(&(next, depot.clock.now()), accepted()).await;
+    let Dispatch::Go(departure) = depot.store.dispatch(&next, &policy).await.unwrap() else {
+        panic!("under the limit again")
+    };
+    depot.answer(&(next, departure), accepted()).await;
     depot.store.retry_job(over.lease.job).await.unwrap();
     assert_eq!(depot.jobs(Some(JobState::Parked)).await.len(), 0);
 }

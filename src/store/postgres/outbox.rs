@@ -1,0 +1,71 @@
+//! Queueing messages: the rows of each, its first send, and the job that sends it.
+
+use sqlx::PgConnection;
+
+use super::{PostgresStore, callback, queue};
+use crate::model::message::OwnState;
+use crate::model::payload::kind_of;
+use crate::store::Result;
+use crate::store::plan::callback::keys;
+use crate::store::plan::outbox::{NewMessage, send_jobs, wanted};
+
+/// Inserts messages and their jobs, in this order. The caller holds the conversations' locks.
+pub(super) async fn put(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    messages: &[NewMessage],
+    now: i64,
+) -> Result<()> {
+    insert(connection, messages, now).await?;
+    let last = queue::reserve(connection, &wanted(messages)).await?;
+    let jobs = send_jobs(messages, &last, || store.id());
+    queue::insert(connection, &jobs, now, store.clock.offset_ms()).await
+}
+
+/// Inserts messages with their first send.
+async fn insert(connection: &mut PgConnection, messages: &[NewMessage], now: i64) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    // store::queue_messages
+    sqlx::query(
+        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
+             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at)
+         SELECT id, account, conversation_id, (SELECT c.business FROM conversations c WHERE c.id = conversation_id),
+             origin, caused_by, reply_index, content, fallback, callback_data, campaign, $12, $12, confirms_opt_out,
+             $13, $13
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], $8::text[],
+             $9::text[], $10::text[], $11::boolean[])
+             AS n (id, account, conversation_id, origin, caused_by, reply_index, content, fallback, callback_data,
+                 campaign, confirms_opt_out)",
+    )
+    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.origin.as_str()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.caused_by.map(|(job, _)| job)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.caused_by.map(|(_, index)| index)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.content.to_string()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.fallback.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.callback_data.as_deref()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.campaign.as_deref()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.confirms_opt_out).collect::<Vec<_>>())
+    .bind(OwnState::Queued.as_str())
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    // store::queue_messages (sends)
+    sqlx::query(
+        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
+         SELECT id, 1, kind, account, conversation_id
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[]) AS n (id, account, conversation_id, kind)",
+    )
+    .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| message.conversation).collect::<Vec<_>>())
+    .bind(messages.iter().map(|message| kind_of(&message.content).as_str()).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await?;
+    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
+    callback::insert(connection, &keys(carriers)).await
+}

@@ -1,0 +1,93 @@
+//! Queueing messages: the rows of each, its first send, and the job that sends it.
+
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use super::{SqliteStore, callback, json, queue};
+use crate::model::id::{ConversationId, JobId, MessageId};
+use crate::model::message::OwnState;
+use crate::model::payload::kind_of;
+use crate::store::Result;
+use crate::store::plan::callback::keys;
+use crate::store::plan::outbox::{NewMessage, send_jobs, wanted};
+
+/// Inserts messages and their jobs, in this order.
+pub(super) async fn put(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    messages: &[NewMessage],
+    now: i64,
+) -> Result<()> {
+    insert(connection, messages, now).await?;
+    let last = queue::reserve(connection, &wanted(messages)).await?;
+    queue::insert(connection, &send_jobs(messages, &last, || store.id()), now).await
+}
+
+#[derive(Serialize)]
+struct NewMessageColumns<'a> {
+    id: MessageId,
+    account: &'a str,
+    conversation: ConversationId,
+    caused_by: Option<JobId>,
+    reply_index: Option<i64>,
+    content: String,
+    fallback: Option<String>,
+    callback_data: Option<&'a str>,
+    campaign: Option<&'a str>,
+    origin: &'static str,
+    kind: &'static str,
+    confirms_opt_out: bool,
+}
+
+impl<'a> NewMessageColumns<'a> {
+    fn of(message: &'a NewMessage) -> Self {
+        Self {
+            id: message.id,
+            account: &message.account,
+            conversation: message.conversation,
+            caused_by: message.caused_by.map(|(job, _)| job),
+            reply_index: message.caused_by.map(|(_, index)| index),
+            content: message.content.to_string(),
+            fallback: message.fallback.as_ref().map(ToString::to_string),
+            callback_data: message.callback_data.as_deref(),
+            campaign: message.campaign.as_deref(),
+            origin: message.origin.as_str(),
+            kind: kind_of(&message.content).as_str(),
+            confirms_opt_out: message.confirms_opt_out,
+        }
+    }
+}
+
+/// Inserts messages with their first send.
+async fn insert(connection: &mut SqliteConnection, messages: &[NewMessage], now: i64) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = messages.iter().map(NewMessageColumns::of).collect();
+    let rows = json(&rows)?;
+    // store::queue_messages
+    sqlx::query(
+        "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
+             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at)
+         SELECT value ->> 'id', value ->> 'account', value ->> 'conversation',
+             (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation'), value ->> 'origin',
+             value ->> 'caused_by', value ->> 'reply_index', value ->> 'content', value ->> 'fallback',
+             value ->> 'callback_data', value ->> 'campaign', $2, $2, value ->> 'confirms_opt_out', $3, $3
+         FROM json_each($1)",
+    )
+    .bind(&rows)
+    .bind(OwnState::Queued.as_str())
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    // store::queue_messages (sends)
+    sqlx::query(
+        "INSERT INTO sends (message_id, number, kind, account, conversation_id)
+         SELECT value ->> 'id', 1, value ->> 'kind', value ->> 'account', value ->> 'conversation' FROM json_each($1)",
+    )
+    .bind(&rows)
+    .execute(&mut *connection)
+    .await?;
+    let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
+    callback::insert(connection, &keys(carriers)).await
+}
