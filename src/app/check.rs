@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::running::strictness;
 use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
+use crate::connectly::message::Strictness;
 use crate::handler::AnyHandler;
 use crate::handler::rules::Rules;
 use crate::http::tls;
@@ -34,8 +36,9 @@ pub(super) fn build(
 ) -> Result<Vec<Built>, Problems> {
     let mut problems = Problems::new();
     let mut built = Vec::new();
+    let strictness = strictness(config);
     for config in &config.routes {
-        let handler = handler_of(config, handlers).map_err(|found| problems.extend(found));
+        let handler = handler_of(config, handlers, strictness).map_err(|found| problems.extend(found));
         let route = route_of(config).map_err(|(key, message)| problems.add(key, message));
         if let (Ok(route), Ok(handler)) = (route, handler) {
             built.push(Built { route, handler });
@@ -44,9 +47,13 @@ pub(super) fn build(
     if problems.is_empty() { Ok(built) } else { Err(problems) }
 }
 
-fn handler_of(config: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> Result<AnyHandler, Problems> {
+fn handler_of(
+    config: &RouteConfig,
+    handlers: &BTreeMap<String, AnyHandler>,
+    strictness: Strictness,
+) -> Result<AnyHandler, Problems> {
     if config.handler == RULES {
-        return Rules::new(config).map(AnyHandler::new);
+        return Rules::new(config, strictness).map(AnyHandler::new);
     }
     handlers.get(&config.handler).cloned().ok_or_else(|| {
         let known: Vec<&str> = std::iter::once(RULES).chain(handlers.keys().map(String::as_str)).collect();

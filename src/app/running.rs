@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Built, build};
 use crate::clock::Clock;
-use crate::config::{AccountConfig, Config, Problems, RouteConfig, RouteOrdering};
+use crate::config::{AccountConfig, Config, Problems, RouteConfig, RouteOrdering, WhatsAppLimits};
 use crate::connectly::client::{Client, ClientError, ClientSettings};
+use crate::connectly::message::Strictness;
 use crate::connectly::signature::Key;
 use crate::connectly::throttle::Rate;
 use crate::handler::AnyHandler;
@@ -30,7 +31,7 @@ use crate::model::retention::Retention;
 use crate::routing::{Route, Routes};
 use crate::store::{self, OpenOptions, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::worker::{Settings, WorkAccount, WorkRoute, Worker};
+use crate::worker::{Settings, Wakes, WorkAccount, WorkRoute, Worker};
 
 /// How long a stop may last over the drain limit: giving back what was cut off, the last answers, closing the store.
 const AFTER_DRAIN: Duration = Duration::from_millis(900);
@@ -104,9 +105,10 @@ impl Running {
         let admin_listener = bind(ADMIN_LISTEN, config.admin.listen).await?;
         let store = open_store(config, clock.clone(), migrate).await?;
         let metrics = Arc::new(Metrics::new());
-        let signals = Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()) };
+        let signals =
+            Signals { committed: watch::Sender::new(0), work: Arc::default(), sends: Arc::default() };
         let committed = signals.committed.subscribe();
-        let work = Arc::clone(&signals.work);
+        let (work, sends) = (Arc::clone(&signals.work), Arc::clone(&signals.sends));
         let routes = Arc::new(routes);
         let replayer = Replayer::new(Arc::clone(&store), Arc::clone(&routes), clock.clone(), signals.clone());
         let (ingest, writer) = Ingest::start(
@@ -124,7 +126,7 @@ impl Running {
             settings(config),
             work_routes,
             accounts(config)?,
-            work,
+            Wakes { deliveries: work, sends: Arc::clone(&sends) },
         );
         let (ready, is_ready) = watch::channel(true);
         let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());
@@ -151,6 +153,9 @@ impl Running {
             shutdown: stopping.clone(),
             clock,
             window_margin: config.sending.window_margin,
+            accounts: config.accounts.keys().cloned().collect(),
+            strictness: strictness(config),
+            sends,
             retention: retention(config),
             metrics: Arc::clone(&metrics),
         });
@@ -306,6 +311,14 @@ fn retention(config: &Config) -> Retention {
     Retention { bodies: config.retention.bodies, events: config.retention.events }
 }
 
+/// What is done about WhatsApp's limits that Connectly does not state.
+pub(super) const fn strictness(config: &Config) -> Strictness {
+    match config.sending.whatsapp_limits {
+        WhatsAppLimits::Enforce => Strictness::Enforce,
+        WhatsAppLimits::Warn => Strictness::Warn,
+    }
+}
+
 fn settings(config: &Config) -> Settings {
     Settings {
         concurrency: config.worker.concurrency,
@@ -314,6 +327,7 @@ fn settings(config: &Config) -> Settings {
         drain: config.worker.drain,
         window_margin: config.sending.window_margin,
         replies_per_minute: config.replies.per_minute,
+        strictness: strictness(config),
         retention: retention(config),
     }
 }

@@ -52,7 +52,7 @@ pub use self::public::{PublicConfig, TlsConfig};
 pub use self::retention::RetentionConfig;
 pub use self::route::{RetryConfig, RouteConfig, RouteOrdering};
 pub use self::rule::{MatchConfig, RuleConfig};
-pub use self::sending::{RepliesConfig, SendingConfig};
+pub use self::sending::{RepliesConfig, SendingConfig, WhatsAppLimits};
 pub use self::spool::SpoolConfig;
 pub use self::store::StoreConfig;
 pub use self::worker::WorkerConfig;

@@ -19,6 +19,18 @@ pub struct SendingConfig {
     /// The time that a whole request to Connectly may take.
     #[serde(serialize_with = "shown::duration")]
     pub timeout: Duration,
+    /// What is done about WhatsApp's limits that Connectly does not state.
+    pub whatsapp_limits: WhatsAppLimits,
+}
+
+/// What is done about WhatsApp's limits that Connectly does not state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhatsAppLimits {
+    /// What exceeds one is refused before it is queued.
+    Enforce,
+    /// What exceeds one is sent all the same, and logged.
+    Warn,
 }
 
 /// The brake on replies, so that two programs cannot talk to each other for ever.
@@ -34,6 +46,7 @@ impl Default for SendingConfig {
             window_margin: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
+            whatsapp_limits: WhatsAppLimits::Enforce,
         }
     }
 }
@@ -41,6 +54,7 @@ impl Default for SendingConfig {
 impl SendingConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
+        let limits = [("enforce", WhatsAppLimits::Enforce), ("warn", WhatsAppLimits::Warn)];
         let timeouts = || Duration::from_millis(100)..=Duration::from_mins(5);
         Self {
             window_margin: section
@@ -50,6 +64,7 @@ impl SendingConfig {
                 .duration("connect_timeout", timeouts())
                 .unwrap_or(default.connect_timeout),
             timeout: section.duration("timeout", timeouts()).unwrap_or(default.timeout),
+            whatsapp_limits: section.choice("whatsapp_limits", &limits).unwrap_or(default.whatsapp_limits),
         }
     }
 }

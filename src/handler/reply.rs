@@ -1,39 +1,33 @@
 //! Checking replies before they are queued: what WhatsApp would refuse never leaves.
 
-use crate::connectly::mark;
-use crate::connectly::message::{Message, callback_data};
-use crate::connectly::phone;
-use crate::connectly::template::Template;
+use crate::connectly::message::{Invalid, Strictness};
 use crate::model::outcome::Reply;
+use crate::model::outgoing;
 
-/// Checks the replies of an outcome and puts numbers into normal form. The error names the field, the limit and what was
-/// found, never the text.
-pub fn check(mut replies: Vec<Reply>) -> Result<Vec<Reply>, String> {
+/// Checks the replies of an outcome and puts numbers into normal form. The error, and each warning, names the field, the
+/// limit and what was found, never the text.
+pub fn check(mut replies: Vec<Reply>, strictness: Strictness) -> Result<(Vec<Reply>, Vec<String>), String> {
+    let mut warnings = Vec::new();
     for (index, reply) in replies.iter_mut().enumerate() {
-        check_one(reply).map_err(|problem| format!("replies[{index}]: {problem}"))?;
+        let told = |invalid: Invalid| format!("replies[{index}]: {invalid}");
+        warnings.extend(check_one(reply, strictness).map_err(told)?.into_iter().map(told));
     }
-    Ok(replies)
+    Ok((replies, warnings))
 }
 
 /// Checks one reply.
-pub fn check_one(reply: &mut Reply) -> Result<(), String> {
-    Message::from_value(&reply.message).map_err(|invalid| invalid.to_string())?;
+pub fn check_one(reply: &mut Reply, strictness: Strictness) -> Result<Vec<Invalid>, Invalid> {
+    let mut warnings = outgoing::message(&reply.message, strictness)?;
     if let Some(data) = &reply.callback_data {
-        let value = data.value();
-        if value.get(mark::KEY).is_some() {
-            return Err(format!("callback_data.{}: this key is Switchboard's own", mark::KEY));
-        }
-        callback_data::validate(&value, "callback_data").map_err(|invalid| invalid.to_string())?;
+        outgoing::callback_data(data)?;
     }
     if let Some(from) = &reply.from {
-        let number = phone::normalize(from)
-            .ok_or("from: not a phone number in international form, like +15550100002")?;
-        reply.from = Some(number);
+        reply.from = Some(outgoing::number(from, "from")?);
     }
     if let Some(fallback) = &reply.fallback {
-        Template::from_value(fallback, "fallback").map_err(|invalid| invalid.to_string())?;
+        warnings.extend(outgoing::template(fallback, "fallback", strictness)?);
     }
-    Ok(())
+    Ok(warnings)
 }
 
 #[cfg(test)]
@@ -42,12 +36,14 @@ mod tests {
     use serde_json::json;
 
     fn problem(reply: Reply) -> String {
-        check(vec![reply]).unwrap_err()
+        check(vec![reply], Strictness::Enforce).unwrap_err()
     }
 
     #[test]
     fn a_good_reply_passes_with_its_number_in_normal_form() {
-        let replies = check(vec![Reply::text("hi").from_number("1 (555) 010.0002")]).unwrap();
+        let reply = Reply::text("hi").from_number("1 (555) 010.0002");
+        let (replies, warnings) = check(vec![reply], Strictness::Enforce).unwrap();
+        assert!(warnings.is_empty());
         assert_eq!(replies[0].from.as_deref(), Some("+15550100002"));
     }
 
@@ -60,5 +56,13 @@ mod tests {
         let large = Reply::text("hi").with_callback_data(&json!("x".repeat(1024)));
         assert!(problem(large).contains("1024"));
         assert!(problem(Reply::text("hi").from_number("shop")).contains("from"));
+    }
+
+    #[test]
+    fn a_limit_that_only_whatsapp_states_can_be_a_warning() {
+        let long = Reply::text("x".repeat(4097));
+        let (replies, warnings) = check(vec![Reply::text("hi"), long], Strictness::Warn).unwrap();
+        assert_eq!(replies.len(), 2);
+        assert_eq!(warnings, ["replies[1]: message.text has 4097 characters, at most 4096 are allowed"]);
     }
 }

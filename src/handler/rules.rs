@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Handler, reply};
 use crate::config::{MatchConfig, Problems, RouteConfig, RuleConfig};
+use crate::connectly::message::Strictness;
 use crate::model::context::Context;
 use crate::model::event::Event;
 use crate::model::json::JsonText;
@@ -37,7 +38,7 @@ struct Condition {
 
 impl Rules {
     /// Makes the rules of a route; what is wrong with any of them is told by its key.
-    pub fn new(route: &RouteConfig) -> Result<Self, Problems> {
+    pub fn new(route: &RouteConfig, strictness: Strictness) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         let mut templates = template::engine();
         let mut rules = Vec::new();
@@ -55,7 +56,7 @@ impl Rules {
                 let added = value.as_ref().map_or(Ok(()), |value| add_templates(&mut templates, value));
                 added.unwrap_or_else(|message| problems.add(key(part), message));
             }
-            if let Err(message) = check_plain(config) {
+            if let Err(message) = check_plain(config, strictness) {
                 problems.add(key("reply"), message);
             }
             match config.effects.iter().map(|effect| effect_of(effect)).collect::<Result<Vec<_>, _>>() {
@@ -182,7 +183,7 @@ fn add_templates(templates: &mut Environment<'static>, value: &Value) -> Result<
 }
 
 /// Checks a reply that has no template in it; the others are checked when they are made.
-fn check_plain(config: &RuleConfig) -> Result<(), String> {
+fn check_plain(config: &RuleConfig, strictness: Strictness) -> Result<(), String> {
     let Some(message) = &config.reply else {
         return Ok(());
     };
@@ -193,7 +194,7 @@ fn check_plain(config: &RuleConfig) -> Result<(), String> {
     let callback_data = config.callback_data.as_ref().map(JsonText::of);
     let mut reply =
         Reply { message: message.clone(), callback_data, from: None, fallback: config.fallback.clone() };
-    reply::check_one(&mut reply)
+    reply::check_one(&mut reply, strictness).map(|_warnings| ()).map_err(|invalid| invalid.to_string())
 }
 
 fn effect_of(text: &str) -> Result<Effect, String> {

@@ -62,6 +62,8 @@ pub struct Signals {
     pub committed: watch::Sender<u64>,
     /// Called when a commit made jobs.
     pub work: Arc<Notify>,
+    /// Called when there may be messages to send.
+    pub sends: Arc<Notify>,
 }
 
 /// A delivery between its request and its commit.

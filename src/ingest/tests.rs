@@ -52,7 +52,8 @@ fn ingest(
         group.iter().find_map(refuse).map_or_else(|| Ok(kept(group)), Err)
     };
     let store = Arc::new(FakeStore { commits: Some(Box::new(commit)), gate, ..FakeStore::default() });
-    let signals = Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()) };
+    let signals =
+        Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()), sends: Arc::default() };
     let metrics = Arc::new(Metrics::new());
     let (ingest, _writer) = Ingest::start(
         Arc::clone(&store) as Arc<dyn Store>,

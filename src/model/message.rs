@@ -13,6 +13,7 @@ use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use super::id::{ConversationId, EventId, MessageId};
 use super::json::JsonText;
+use super::payload::kind_of;
 use crate::connectly::error::{ErrorDetail, ShownError};
 use crate::connectly::event::status::Status;
 pub use crate::connectly::kind::SendKind;
@@ -223,6 +224,20 @@ pub struct Message {
     pub created_at: Timestamp,
     /// When we last learned something of it.
     pub updated_at: Timestamp,
+}
+
+impl Message {
+    /// The message as it was when it was queued.
+    pub fn as_queued(self) -> Self {
+        Self {
+            kind: self.content.as_ref().map_or(self.kind, kind_of),
+            state: OwnState::Queued.as_str().to_owned(),
+            provider_message_id: None,
+            error: None,
+            updated_at: self.created_at,
+            ..self
+        }
+    }
 }
 
 impl std::fmt::Debug for Message {

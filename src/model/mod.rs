@@ -14,6 +14,7 @@ pub mod job;
 pub mod json;
 pub mod message;
 pub mod outcome;
+pub mod outgoing;
 pub mod pauses;
 pub mod payload;
 pub mod retention;

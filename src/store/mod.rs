@@ -23,6 +23,7 @@ pub mod question;
 pub mod retention;
 pub mod rows;
 pub mod sqlite;
+pub mod submission;
 pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,6 +40,7 @@ use self::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
+use self::submission::{Submission, Submitted};
 use self::work::{
     ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
     SendResult, Sending, Settlement, Swept,
@@ -95,6 +97,13 @@ pub trait Store: Send + Sync + 'static {
     async fn release(&self, leases: &[Lease]) -> Result<()>;
 
     // Sending ------------------------------------------------------------------------------------------------------
+
+    /// Queues a message that somebody asks for, in the customer's conversation with the number it leaves from: both are made
+    /// if nobody knew them. After [`Submitted::Queued`] it is on disk.
+    ///
+    /// Of requests with the same key and body, also concurrent ones, one is queued within 24 hours, and the others are told
+    /// its message. Window and opt-out are looked at when it leaves.
+    async fn submit(&self, submission: &Submission) -> Result<Submitted>;
 
     /// Leases due sends to the caller, one per conversation, never one that has been dispatched, and of each account no more
     /// than its rate lets leave now.

@@ -22,6 +22,7 @@ use crate::store::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
+use crate::store::submission::{Submission, Submitted};
 use crate::store::work::{
     ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
     SendResult, Sending, Settlement, Swept,
@@ -63,6 +64,10 @@ pub(crate) struct FakeStore {
     pub(crate) message_filter: Mutex<Option<MessageFilter>>,
     pub(crate) conversation_filter: Mutex<Option<ConversationFilter>>,
     pub(crate) job_filter: Mutex<Option<JobFilter>>,
+    /// What was asked to be sent.
+    pub(crate) submission: Mutex<Option<Submission>>,
+    /// What becomes of that.
+    pub(crate) submitted: Option<fn() -> Submitted>,
     pub(crate) resolved: Mutex<Option<(MessageId, Resolution)>>,
     pub(crate) paused: Mutex<Pauses>,
     pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
@@ -152,6 +157,12 @@ impl Store for FakeStore {
     async fn release(&self, leases: &[Lease]) -> Result<()> {
         self.released.lock().unwrap().extend(leases);
         Ok(())
+    }
+
+    async fn submit(&self, submission: &Submission) -> Result<Submitted> {
+        fail(self.fails_to_change)?;
+        *self.submission.lock().unwrap() = Some(submission.clone());
+        self.submitted.map_or_else(unused, |submitted| Ok(submitted()))
     }
 
     async fn claim_sends(&self, _claim: &ClaimSends) -> Result<ClaimedSends> {

@@ -12,6 +12,7 @@ use super::pulse::Loop;
 use super::settle::Settler;
 use super::{Shared, WorkRoute};
 use crate::clock::Stopwatch;
+use crate::connectly::message::Strictness;
 use crate::handler::{reply, state};
 use crate::model::job::{Attempt, Lease};
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
@@ -162,7 +163,9 @@ async fn work(
         let reason = "its worker was lost at every attempt";
         Err(HandlerError::fail(reason))
     } else {
-        run(shared, route, delivery, leased).await?.and_then(checked)
+        run(shared, route, delivery, leased)
+            .await?
+            .and_then(|outcome| checked(outcome, &route.name, shared.settings.strictness))
     };
     shared.metrics.handler_ran(&route.name, watch.elapsed());
     let age = Duration::try_from(shared.clock.now().duration_since(first)).unwrap_or_default();
@@ -204,8 +207,12 @@ async fn run(
 }
 
 /// A reply that WhatsApp would refuse is the handler's mistake, which no retry mends.
-fn checked(mut outcome: Outcome) -> HandlerResult {
-    outcome.replies = reply::check(outcome.replies).map_err(HandlerError::fail)?;
+fn checked(mut outcome: Outcome, route: &str, strictness: Strictness) -> HandlerResult {
+    let (replies, warnings) = reply::check(outcome.replies, strictness).map_err(HandlerError::fail)?;
+    for warning in warnings {
+        tracing::warn!(route.name = route, %warning, "a reply is over a limit of WhatsApp's");
+    }
+    outcome.replies = replies;
     if let StateChange::Set(state) = &outcome.state {
         state::check(state).map_err(HandlerError::fail)?;
     }

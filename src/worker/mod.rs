@@ -28,6 +28,7 @@ use self::pulse::Pulse;
 use self::send::Sender;
 use crate::clock::Clock;
 use crate::connectly::client::Client;
+use crate::connectly::message::Strictness;
 use crate::connectly::throttle::Rate;
 use crate::handler::AnyHandler;
 use crate::model::job::RetryPolicy;
@@ -62,6 +63,15 @@ pub struct WorkAccount {
     pub rate: Rate,
 }
 
+/// Who tells a worker that there may be something to do.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes {
+    /// Called when there may be deliveries.
+    pub deliveries: Arc<Notify>,
+    /// Called when there may be sends.
+    pub sends: Arc<Notify>,
+}
+
 /// The limits of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -77,6 +87,8 @@ pub struct Settings {
     pub window_margin: Duration,
     /// The most replies per conversation and minute.
     pub replies_per_minute: u32,
+    /// What is done about WhatsApp's limits that Connectly does not state.
+    pub strictness: Strictness,
     /// How long things are kept.
     pub retention: Retention,
 }
@@ -111,8 +123,9 @@ impl Worker {
         settings: Settings,
         routes: Vec<WorkRoute>,
         accounts: HashMap<String, WorkAccount>,
-        deliveries: Arc<Notify>,
+        wakes: Wakes,
     ) -> Self {
+        let Wakes { deliveries, sends } = wakes;
         let shared = Arc::new(Shared {
             store,
             clock,
@@ -121,7 +134,7 @@ impl Worker {
             held: Held::default(),
             pulse: Pulse::default(),
             deliveries,
-            sends: Arc::new(Notify::new()),
+            sends,
             shutdown: CancellationToken::new(),
         });
         let tasks = TaskTracker::new();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::connectly::message::Strictness;
 use crate::handler::Handler;
 use crate::model::context::Context;
 use crate::model::event::Event;
@@ -58,6 +59,7 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
         drain: Duration::from_secs(5),
         window_margin: Duration::ZERO,
         replies_per_minute: 1,
+        strictness: Strictness::Enforce,
         retention: Retention { bodies: Duration::MAX, events: Duration::MAX },
     };
     let route = WorkRoute {
@@ -74,7 +76,7 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
         settings,
         vec![route],
         HashMap::new(),
-        Arc::default(),
+        Wakes::default(),
     );
     while store.released.lock().unwrap().is_empty() && store.settled.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;

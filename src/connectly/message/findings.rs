@@ -24,6 +24,11 @@ impl Findings {
         self.add(path, Problem::Rule(rule));
     }
 
+    /// A rule of WhatsApp's that Connectly does not state.
+    pub(in crate::connectly) fn whatsapp_rule(&mut self, path: &str, rule: &'static str) {
+        self.add(path, Problem::WhatsAppRule(rule));
+    }
+
     /// A number of items or characters.
     pub(in crate::connectly) fn size(&mut self, path: &str, found: usize, limit: Limit) {
         if !limit.allows(found) {
@@ -67,7 +72,7 @@ impl Findings {
         seen: &mut HashSet<&'a Text>,
     ) {
         if !text.is_empty() && !seen.insert(text) {
-            self.rule(path, "is there twice");
+            self.whatsapp_rule(path, "is there twice");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a message, said to the person who wrote it.
 
-use super::Limit;
+use super::limits::{Limit, Source};
 
 /// One thing that WhatsApp or Connectly would not take. It names the field, the limit and the length found, and never
 /// repeats what a customer would have read.
@@ -50,6 +50,9 @@ pub enum Problem {
     /// A value that breaks a rule other than a size.
     #[error("{0}")]
     Rule(&'static str),
+    /// A value that breaks a rule of WhatsApp's which Connectly does not state.
+    #[error("{0}")]
+    WhatsAppRule(&'static str),
     /// A value of the right shape that still cannot be read.
     #[error("cannot be read")]
     Unreadable,
@@ -59,6 +62,44 @@ impl Invalid {
     /// A problem of one field.
     pub fn new(field: impl Into<String>, problem: Problem) -> Self {
         Self { field: field.into(), problem }
+    }
+}
+
+impl Problem {
+    /// Whether Connectly states no such rule, so that it may take the message all the same.
+    const fn is_whatsapps(&self) -> bool {
+        match self {
+            // What is empty but must be there is no message.
+            Self::Limit { limit, found } => matches!(limit.source, Source::WhatsApp) && *found > 0,
+            Self::WhatsAppRule(_) => true,
+            Self::Missing
+            | Self::UnknownKey { .. }
+            | Self::WrongType { .. }
+            | Self::Kinds { .. }
+            | Self::Rule(_)
+            | Self::Unreadable => false,
+        }
+    }
+}
+
+/// What is done about WhatsApp's rules that Connectly does not state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// What breaks one is refused before it is queued.
+    #[default]
+    Enforce,
+    /// What breaks one is sent all the same.
+    Warn,
+}
+
+impl Strictness {
+    /// The first problem that forbids sending, or those that do not.
+    pub fn judge(self, problems: Vec<Invalid>) -> Result<Vec<Invalid>, Invalid> {
+        let forbids = |invalid: &Invalid| self == Self::Enforce || !invalid.problem.is_whatsapps();
+        match problems.iter().find(|invalid| forbids(invalid)) {
+            Some(first) => Err(first.clone()),
+            None => Ok(problems),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! WhatsApp's limits, as Meta's pages give them (2025 and 2026), each in one place.
+//! The limits of what is sent, each in one place: those that Connectly's pages state, and WhatsApp's, as Meta's pages give
+//! them (2025 and 2026).
 //!
 //! Characters are Unicode scalar values: no page says what Meta counts.
 
@@ -9,6 +10,17 @@ pub struct Limit {
     pub unit: Unit,
     /// The most allowed.
     pub max: usize,
+    /// Who says so.
+    pub source: Source,
+}
+
+/// Where a limit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Connectly's pages: what exceeds it is refused.
+    Connectly,
+    /// Meta's pages or those of other vendors: what exceeds it may be refused, or shown in part.
+    WhatsApp,
 }
 
 /// What a limit counts.
@@ -37,9 +49,9 @@ pub(super) const FOOTER: Limit = characters(60);
 /// Words below media. Sources say 1024 or 3000; the greater one, so that nothing WhatsApp would take is refused here.
 pub(super) const CAPTION: Limit = characters(3000);
 /// Media in one message: Connectly's limit.
-pub(super) const ATTACHMENTS: Limit = items(1);
-/// Buttons in one message.
-pub(super) const BUTTONS: Limit = items(3);
+pub(super) const ATTACHMENTS: Limit = items(1).of_connectly();
+/// Buttons in one message: Connectly's limit, and WhatsApp's.
+pub(super) const BUTTONS: Limit = items(3).of_connectly();
 /// The label of a button, also of the one that opens a list.
 pub(super) const BUTTON_TEXT: Limit = characters(20);
 /// The id of a button.
@@ -63,17 +75,21 @@ pub(in crate::connectly) const TEMPLATE_HEADER: Limit = characters(60);
 /// What fills one gap of a template's body: no more than the whole body.
 pub(in crate::connectly) const TEMPLATE_BODY: Limit = characters(1024);
 /// callbackData: Connectly's limit, above which it answers 400.
-pub(super) const CALLBACK_DATA: Limit = Limit { unit: Unit::Bytes, max: 1024 };
+pub(super) const CALLBACK_DATA: Limit = Limit { unit: Unit::Bytes, max: 1024, source: Source::Connectly };
 
 const fn characters(max: usize) -> Limit {
-    Limit { unit: Unit::Characters, max }
+    Limit { unit: Unit::Characters, max, source: Source::WhatsApp }
 }
 
 const fn items(max: usize) -> Limit {
-    Limit { unit: Unit::Items, max }
+    Limit { unit: Unit::Items, max, source: Source::WhatsApp }
 }
 
 impl Limit {
+    const fn of_connectly(self) -> Self {
+        Self { source: Source::Connectly, ..self }
+    }
+
     /// Whether a size is within it.
     pub fn allows(&self, found: usize) -> bool {
         (1..=self.max).contains(&found)
@@ -81,7 +97,7 @@ impl Limit {
 
     /// The rest of a sentence that begins with the field: what was found, and what is allowed.
     pub(super) fn broken_by(&self, found: usize) -> String {
-        let Self { unit, max } = self;
+        let Self { unit, max, .. } = self;
         let are = if *max == 1 { "is" } else { "are" };
         match found {
             0 => "is empty".to_owned(),

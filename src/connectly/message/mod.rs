@@ -25,8 +25,8 @@ pub use attachment::{Attachment, AttachmentKind};
 pub use interactive::{
     Footer, Header, ListButton, ListMessage, ReplyButton, ReplyButtonMessage, Row, Section,
 };
-pub use invalid::{Invalid, Problem};
-pub use limits::{Limit, Unit};
+pub use invalid::{Invalid, Problem, Strictness};
+pub use limits::{Limit, Source, Unit};
 pub use location::Location;
 pub use product::{MultiProductMessage, ProductItem, ProductSection, SingleProductMessage};
 pub use text::Text;

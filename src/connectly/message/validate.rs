@@ -76,7 +76,7 @@ fn attachment(found: &mut Findings, path: &str, attachment: &Attachment) {
     found.url(&format!("{path}.url"), &attachment.url);
     found.optional(&format!("{path}.caption"), attachment.caption.as_ref(), limits::CAPTION);
     if attachment.kind == AttachmentKind::Audio && has_words(attachment.caption.as_ref()) {
-        found.rule(&format!("{path}.caption"), "is not shown with audio");
+        found.whatsapp_rule(&format!("{path}.caption"), "is not shown with audio");
     }
     if attachment.kind != AttachmentKind::Document && has_words(attachment.filename.as_ref()) {
         found.rule(&format!("{path}.filename"), "is for documents only");
@@ -124,7 +124,7 @@ fn reply_buttons(found: &mut Findings, path: &str, message: &ReplyButtonMessage)
         let (id, text) = (format!("{path}.buttons[{index}].id"), format!("{path}.buttons[{index}].text"));
         found.required(&id, &button.id, limits::BUTTON_ID);
         if button.id.trim() != &*button.id {
-            found.rule(&id, "must not begin or end with a space");
+            found.whatsapp_rule(&id, "must not begin or end with a space");
         }
         found.unique(&id, &button.id, &mut ids);
         found.required(&text, &button.text, limits::BUTTON_TEXT);
@@ -164,7 +164,7 @@ fn sections(found: &mut Findings, path: &str, titles: &[Option<&Text>]) {
         let path = format!("{path}.sections[{index}].title");
         found.optional(&path, *title, limits::SECTION_TITLE);
         if titles.len() > 1 && !has_words(*title) {
-            found.rule(&path, "is required when there is more than one section");
+            found.whatsapp_rule(&path, "is required when there is more than one section");
         }
     }
 }
@@ -173,7 +173,10 @@ fn sections(found: &mut Findings, path: &str, titles: &[Option<&Text>]) {
 fn words_header(found: &mut Findings, path: &str, header: Option<&Header>) {
     let Some(header) = header else { return };
     if header.attachment.is_some() {
-        found.rule(&format!("{path}.attachment"), "is not shown here: WhatsApp takes a header of text only");
+        found.whatsapp_rule(
+            &format!("{path}.attachment"),
+            "is not shown here: WhatsApp takes a header of text only",
+        );
     } else {
         found.body(&format!("{path}.text"), header.text.as_ref(), limits::HEADER);
     }
@@ -183,7 +186,7 @@ fn media_header(found: &mut Findings, path: &str, header: &Header) {
     match (&header.text, &header.attachment) {
         (Some(text), None) => found.required(&format!("{path}.text"), text, limits::HEADER),
         (None, Some(media)) if media.kind == AttachmentKind::Audio => {
-            found.rule(&format!("{path}.attachment.type"), "must be image, video or document");
+            found.whatsapp_rule(&format!("{path}.attachment.type"), "must be image, video or document");
         }
         (None, Some(media)) => attachment(found, &format!("{path}.attachment"), media),
         (None, None) | (Some(_), Some(_)) => found.rule(path, "must hold either text or an attachment"),

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::http::problem::Problem;
 
@@ -77,6 +78,12 @@ impl Fields {
             .partition(|(name, _)| !asked.contains(&name.as_str()));
         self.given = given;
         rest
+    }
+
+    /// A digest of the whole body as it was understood: white space and the order of fields make no difference.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        // Serialising what was just parsed does not fail; if it did, no repeat would be known.
+        Sha256::digest(serde_json::to_vec(&self.given).unwrap_or_default()).into()
     }
 
     /// Yes or no.

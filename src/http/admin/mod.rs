@@ -26,6 +26,7 @@ mod replays;
 mod retries;
 mod routes;
 mod stats;
+mod submissions;
 mod tail;
 
 use std::sync::Arc;
@@ -34,13 +35,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::gate::Token;
 pub use self::routes::RouteInfo;
 use crate::clock::Clock;
+use crate::connectly::message::Strictness;
 use crate::http::frame;
 use crate::ingest::replay::Replayer;
 use crate::model::retention::Retention;
@@ -70,6 +72,12 @@ pub struct AdminState {
     pub clock: Clock,
     /// Kept before a window's end.
     pub window_margin: Duration,
+    /// The accounts that messages can be sent for.
+    pub accounts: Arc<[String]>,
+    /// What is done about WhatsApp's limits that Connectly does not state.
+    pub strictness: Strictness,
+    /// Called when there may be messages to send.
+    pub sends: Arc<Notify>,
     /// How long things are kept.
     pub retention: Retention,
     /// What `/metrics` shows.
@@ -97,6 +105,7 @@ fn behind_token() -> OpenApiRouter<AdminState> {
         .merge(events::router())
         .merge(events_stream::router())
         .merge(messages::router())
+        .merge(submissions::router())
         .merge(conversations::router())
         .merge(customers::router())
         .merge(jobs::router())

@@ -45,6 +45,14 @@ pub(super) static REPEATED_PARAMETER: Kind = Kind {
     header: None,
 };
 
+pub(super) static KEY_REUSED: Kind = Kind {
+    status: StatusCode::UNPROCESSABLE_ENTITY,
+    name: "/problems/idempotency-key-reused",
+    title: "The idempotency key was used for another request",
+    detail: "a request with another body came under this Idempotency-Key within 24 hours: use a new key for each message",
+    header: None,
+};
+
 pub(super) static INVALID_BODY: Kind = Kind {
     status: StatusCode::BAD_REQUEST,
     name: "/problems/invalid-body",

@@ -16,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::kind::Kind;
+use crate::connectly::message::Invalid;
 use crate::store::StoreError;
 
 /// The media type of a problem document.
@@ -145,6 +146,17 @@ impl Problem {
     pub fn unknown_field(name: &str, known: &[&str]) -> Self {
         let detail = Cow::Owned(format!("the body takes {}", known.join(", ")));
         Self { detail, ..Self::of_parameter(&kind::UNKNOWN_FIELD, name) }
+    }
+
+    /// 422: a field has a value that Connectly or WhatsApp would not take.
+    pub fn invalid(invalid: &Invalid) -> Self {
+        let (detail, parameter) = (Cow::Owned(invalid.to_string()), Some(invalid.field.clone()));
+        Self { kind: &kind::INVALID_FIELD, detail, parameter }
+    }
+
+    /// 422: the `Idempotency-Key` came before, with another body.
+    pub const fn key_reused() -> Self {
+        Self::of(&kind::KEY_REUSED)
     }
 
     /// 421: the Host header names something this listener does not answer for.

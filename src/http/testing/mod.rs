@@ -22,6 +22,7 @@ pub(super) use self::samples::{
 };
 use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;
+use crate::connectly::message::Strictness;
 use crate::ingest::Signals;
 use crate::ingest::replay::Replayer;
 use crate::model::retention::Retention;
@@ -51,7 +52,7 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
     let (committed, has_committed) = watch::channel(0);
     let (shutdown, clock) = (CancellationToken::new(), Clock::system());
     let as_store = || Arc::clone(&store) as Arc<dyn crate::store::Store>;
-    let signals = Signals { committed: watch::Sender::new(0), work: Arc::default() };
+    let signals = Signals { committed: watch::Sender::new(0), work: Arc::default(), sends: Arc::default() };
     let greeter = Route::new("greeter", &["message.received".to_owned()], None, true).unwrap();
     let routes = Arc::new(Routes::new(vec![greeter]));
     let state = AdminState {
@@ -65,6 +66,9 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
         shutdown: shutdown.clone(),
         clock: clock.clone(),
         window_margin: Duration::from_mins(1),
+        accounts: Arc::from(["default".to_owned()]),
+        strictness: Strictness::Enforce,
+        sends: Arc::default(),
         retention: Retention { bodies: Duration::from_hours(24), events: Duration::from_hours(240) },
         metrics: Arc::new(Metrics::new()),
     };

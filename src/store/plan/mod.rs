@@ -18,4 +18,5 @@ pub mod replies;
 pub mod retention;
 pub mod sending;
 pub mod settle;
+pub mod submit;
 pub mod timeline;

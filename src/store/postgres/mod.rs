@@ -26,6 +26,7 @@ mod retention;
 mod send;
 mod settle;
 mod stats;
+mod submit;
 mod sweep;
 
 use std::future::Future;
@@ -42,6 +43,7 @@ use super::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
+use super::submission::{Submission, Submitted};
 use super::work::{
     ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
     SendResult, Sending, Settlement, Swept,
@@ -190,6 +192,10 @@ impl Store for PostgresStore {
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
         repeat(self, || claim::release(self, leases)).await
+    }
+
+    async fn submit(&self, submission: &Submission) -> Result<Submitted> {
+        repeat(self, || submit::submit(self, submission)).await
     }
 
     async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row as _};
 use super::{PostgresStore, merge};
 use crate::connectly::event::party::Party;
 use crate::model::conversation::Window;
-use crate::model::id::CustomerId;
+use crate::model::id::{ConversationId, ConversationTag, CustomerId};
 use crate::store::plan::conversations::{ConversationKey, Deltas, LockedConversation};
 use crate::store::plan::directory::Directory;
 use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, identities};
@@ -254,4 +254,39 @@ pub(super) async fn lock_conversations(
         conversations.insert(key.clone(), (LockedConversation { key, id, last_sequence, window }, sequences));
     }
     Ok(conversations)
+}
+
+/// A customer's conversation with a number, made if need be. It is not locked: that is done in one order for all.
+pub(super) async fn conversation_with(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    account: &str,
+    business: &str,
+    customer: CustomerId,
+    now: i64,
+) -> Result<ConversationId> {
+    // store::conversation_with (new)
+    sqlx::query(
+        "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $5)
+         ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO NOTHING",
+    )
+    .bind(store.id::<ConversationTag>())
+    .bind(account)
+    .bind(business)
+    .bind(customer)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    // store::conversation_with
+    let id = sqlx::query_scalar(
+        "SELECT id FROM conversations
+         WHERE account = $1 AND business = $2 AND customer_id = $3 AND merged_into IS NULL",
+    )
+    .bind(account)
+    .bind(business)
+    .bind(customer)
+    .fetch_optional(connection)
+    .await?;
+    id.ok_or_else(|| StoreError::Contention("a conversation was merged by another transaction".to_owned()))
 }

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::{PostgresStore, outbox, queue};
+use super::{PostgresStore, outbox, people, queue};
 use crate::model::event::EventType;
-use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId};
+use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
+use crate::store::Result;
 use crate::store::plan::settle::{
     HeldJob, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis};
 use crate::store::work::{Settled, Settlement};
-use crate::store::{Result, StoreError};
 
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.pool.begin().await?;
@@ -156,45 +156,10 @@ async fn other_conversations(
     }
     let jobs = read(connection, &naming).await?;
     for (job, customer, from) in foreign_numbers(settlements, &jobs) {
-        let id = with_number(store, connection, &job.account, &from, customer, now).await?;
+        let id = people::conversation_with(store, connection, &job.account, &from, customer, now).await?;
         others.insert((job.id, from), id);
     }
     Ok(others)
-}
-
-/// A customer's conversation with a number. It is not locked: that is done in one order for all.
-async fn with_number(
-    store: &PostgresStore,
-    connection: &mut PgConnection,
-    account: &str,
-    business: &str,
-    customer: CustomerId,
-    now: i64,
-) -> Result<ConversationId> {
-    // store::settle (other numbers)
-    sqlx::query(
-        "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $5)
-         ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO NOTHING",
-    )
-    .bind(store.id::<ConversationTag>())
-    .bind(account)
-    .bind(business)
-    .bind(customer)
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
-    // store::settle (conversation with a number)
-    let id = sqlx::query_scalar(
-        "SELECT id FROM conversations
-         WHERE account = $1 AND business = $2 AND customer_id = $3 AND merged_into IS NULL",
-    )
-    .bind(account)
-    .bind(business)
-    .bind(customer)
-    .fetch_optional(connection)
-    .await?;
-    id.ok_or_else(|| StoreError::Contention("a conversation was merged by another transaction".to_owned()))
 }
 
 pub(super) async fn postpone(

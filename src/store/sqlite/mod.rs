@@ -30,6 +30,7 @@ mod retention;
 mod send;
 mod settle;
 mod stats;
+mod submit;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use super::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
+use super::submission::{Submission, Submitted};
 use super::work::{
     ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
     SendResult, Sending, Settlement, Swept,
@@ -237,6 +239,10 @@ impl Store for SqliteStore {
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
         claim::release(self, leases).await
+    }
+
+    async fn submit(&self, submission: &Submission) -> Result<Submitted> {
+        submit::submit(self, submission).await
     }
 
     async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {

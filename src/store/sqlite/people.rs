@@ -8,7 +8,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::{SqliteStore, json, merge};
 use crate::connectly::event::party::Party;
 use crate::model::conversation::Window;
-use crate::model::id::{ConversationId, CustomerId, EventId};
+use crate::model::id::{ConversationId, ConversationTag, CustomerId, EventId};
 use crate::store::Result;
 use crate::store::plan::conversations::{ConversationDelta, ConversationKey, Deltas, LockedConversation};
 use crate::store::plan::directory::Directory;
@@ -287,4 +287,31 @@ pub(super) async fn lock_conversations(
         conversations.insert(key, (locked, sequences));
     }
     Ok(conversations)
+}
+
+/// A customer's conversation with a number, made if need be.
+pub(super) async fn conversation_with(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    account: &str,
+    business: &str,
+    customer: CustomerId,
+    now: i64,
+) -> Result<ConversationId> {
+    // store::conversation_with
+    let id = sqlx::query_scalar(
+        "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $5)
+         -- A row that is left as it is would not be returned.
+         ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET last_event_at = conversations.last_event_at
+         RETURNING id",
+    )
+    .bind(store.id::<ConversationTag>())
+    .bind(account)
+    .bind(business)
+    .bind(customer)
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    Ok(id)
 }

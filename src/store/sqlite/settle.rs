@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, json, outbox, queue};
+use super::{SqliteStore, json, outbox, people, queue};
 use crate::connectly::ids::parse_ulid;
 use crate::model::event::EventType;
-use crate::model::id::{ConversationId, ConversationTag, CustomerId, JobId};
+use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
 use crate::store::Result;
 use crate::store::plan::settle::{
@@ -113,21 +113,7 @@ async fn other_conversations(
 ) -> Result<OtherConversations> {
     let mut others = OtherConversations::new();
     for (job, customer, from) in foreign_numbers(settlements, jobs) {
-        // store::settle (other numbers)
-        let id: ConversationId = sqlx::query_scalar(
-            "INSERT INTO conversations (id, account, business, customer_id, last_event_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $5)
-             -- A row that is left as it is would not be returned.
-             ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET last_event_at = conversations.last_event_at
-             RETURNING id",
-        )
-        .bind(store.id::<ConversationTag>())
-        .bind(&job.account)
-        .bind(&from)
-        .bind(customer)
-        .bind(now)
-        .fetch_one(&mut *connection)
-        .await?;
+        let id = people::conversation_with(store, connection, &job.account, &from, customer, now).await?;
         others.insert((job.id, from), id);
     }
     Ok(others)

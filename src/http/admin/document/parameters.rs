@@ -48,6 +48,18 @@ pub(in crate::http::admin) fn limit(default: u32, most: u32) -> Parameter {
 }
 
 /// A name in a path.
+pub(in crate::http::admin) fn header(name: &str, description: &str, longest: usize) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(longest));
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema.pattern(Some("^[!-~]+$"))))
+        .build()
+}
+
+/// A part of the path that is a name.
 pub(in crate::http::admin) fn name_in_path(name: &str, description: &str) -> Parameter {
     let parameter =
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
