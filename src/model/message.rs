@@ -271,6 +271,9 @@ pub struct TimelineEntry {
     /// The event that told us; absent for what we did ourselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
+    /// 2 for the template that was sent in place of the message, when its window was closed; absent for the message itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<i64>,
 }
 
 #[cfg(test)]

@@ -285,6 +285,7 @@ impl Store for FakeStore {
             at: message.created_at,
             lag_ms: None,
             event_id: None,
+            send: None,
         };
         Ok(message.map(|message| (message.clone(), vec![queued(message)])))
     }

@@ -14,6 +14,7 @@ pub struct StatusSeen {
     pub id: EventId,
     pub status: String,
     pub at: i64,
+    pub number: i64,
 }
 
 /// Puts the timeline together. `settled_at` is when we last changed the message, which dates what we made of it ourselves.
@@ -25,22 +26,25 @@ pub fn of(
 ) -> Vec<TimelineEntry> {
     let mut timeline = Vec::new();
     if message.origin != Origin::Observed {
-        timeline.push(ours(OwnState::Queued, message.created_at));
+        timeline.push(ours(OwnState::Queued, message.created_at, FIRST));
     }
-    let accepted = sends.iter().filter_map(|send| send.accepted_at);
-    timeline.extend(accepted.map(|at| ours(OwnState::Accepted, timestamp(at))));
+    let accepted = sends.iter().filter_map(|send| Some((send.accepted_at?, send.number)));
+    timeline.extend(accepted.map(|(at, number)| ours(OwnState::Accepted, timestamp(at), number)));
+    let newest = sends.iter().map(|send| send.number).max().unwrap_or(FIRST);
     let unsent = [OwnState::Unconfirmed, OwnState::Failed, OwnState::Expired, OwnState::Suppressed];
     let told = statuses.iter().any(|seen| seen.status == message.state);
     let settled = unsent.into_iter().find(|own| own.as_str() == message.state && !told);
-    timeline.extend(settled.map(|own| ours(own, timestamp(settled_at))));
+    timeline.extend(settled.map(|own| ours(own, timestamp(settled_at), newest)));
     timeline.extend(statuses.into_iter().map(|seen| TimelineEntry {
         state: seen.status,
         at: timestamp(seen.at),
         lag_ms: None,
         event_id: Some(seen.id),
+        send: shown(seen.number),
     }));
-    // Connectly's clock prints whole seconds: of equal times, what we did comes first, then the usual order.
-    timeline.sort_by_key(|entry| (entry.at.as_second(), rank(&entry.state), entry.at));
+    // Connectly's clock prints whole seconds: of equal times, the earlier send comes first, then what we did, then the usual
+    // order.
+    timeline.sort_by_key(|entry| (entry.at.as_second(), entry.send, rank(&entry.state), entry.at));
     measure(&mut timeline);
     timeline
 }
@@ -55,8 +59,15 @@ fn measure(timeline: &mut [TimelineEntry]) {
     }
 }
 
-fn ours(state: OwnState, at: Timestamp) -> TimelineEntry {
-    TimelineEntry { state: state.as_str().to_owned(), at, lag_ms: None, event_id: None }
+fn ours(state: OwnState, at: Timestamp, number: i64) -> TimelineEntry {
+    TimelineEntry { state: state.as_str().to_owned(), at, lag_ms: None, event_id: None, send: shown(number) }
+}
+
+/// The number of the send that most messages have only.
+const FIRST: i64 = 1;
+
+fn shown(number: i64) -> Option<i64> {
+    (number > FIRST).then_some(number)
 }
 
 fn rank(state: &str) -> usize {

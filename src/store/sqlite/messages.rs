@@ -26,7 +26,7 @@ pub(super) async fn message(store: &SqliteStore, id: &str) -> Result<Option<(Mes
         .await?;
     // store::message (statuses)
     let statuses: Vec<StatusSeen> = sqlx::query_as(
-        "SELECT e.id, e.status, coalesce(e.occurred_at, e.received_at) AS at
+        "SELECT e.id, e.status, coalesce(e.occurred_at, e.received_at) AS at, s.number
          FROM sends s JOIN events e ON e.account = s.account AND e.provider_message_id = s.provider_message_id
          WHERE s.message_id = $1 AND e.status IS NOT NULL",
     )

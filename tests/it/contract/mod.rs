@@ -12,4 +12,5 @@ mod permutations;
 mod replaying;
 mod sending;
 mod settling;
+mod submitting;
 mod upkeep;

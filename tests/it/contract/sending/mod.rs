@@ -3,7 +3,10 @@
 mod answers;
 mod claiming;
 mod doubt;
+mod fallback;
 mod fence;
+mod precedence;
+mod suppressing;
 mod verdicts;
 
 use std::time::Duration;
