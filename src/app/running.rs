@@ -131,17 +131,7 @@ impl Running {
         let (ready, is_ready) = watch::channel(true);
         let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());
         let (public, admin) = (public_listener.address(), admin_listener.address());
-        let public_router = public::router(PublicState {
-            accounts: Arc::new(keys(config)),
-            accept: Arc::new(ingest),
-            limits: Limits {
-                body: config.public.body_limit,
-                bodies_in_flight: config.public.bodies_in_flight,
-                read_timeout: config.public.read_timeout,
-            },
-            clock: clock.clone(),
-            metrics: Arc::clone(&metrics),
-        });
+        let public_router = public::router(public_state(config, ingest, clock.clone(), Arc::clone(&metrics)));
         let admin_router = admin::router(AdminState {
             store: Arc::clone(&store),
             replayer,
@@ -305,6 +295,15 @@ fn route_info(config: &RouteConfig) -> RouteInfo {
         }
         .to_owned(),
     }
+}
+
+fn public_state(config: &Config, ingest: Ingest, clock: Clock, metrics: Arc<Metrics>) -> PublicState {
+    let limits = Limits {
+        body: config.public.body_limit,
+        bodies_in_flight: config.public.bodies_in_flight,
+        read_timeout: config.public.read_timeout,
+    };
+    PublicState { accounts: Arc::new(keys(config)), accept: Arc::new(ingest), limits, clock, metrics }
 }
 
 fn retention(config: &Config) -> Retention {

@@ -228,6 +228,7 @@ pub struct Message {
 
 impl Message {
     /// The message as it was when it was queued.
+    #[must_use]
     pub fn as_queued(self) -> Self {
         Self {
             kind: self.content.as_ref().map_or(self.kind, kind_of),

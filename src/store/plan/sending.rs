@@ -218,10 +218,31 @@ pub struct Answered {
     pub clears_fence: bool,
     /// Whether the message needs a new job, because its old one was given up meanwhile.
     pub requeue: bool,
-    /// Whether Connectly says that the window is closed.
-    pub window_closed: bool,
-    /// Whether Connectly says that the customer wants no messages.
-    pub opted_out: bool,
+    /// What Connectly says of more than this message.
+    pub tells: Tells,
+}
+
+/// What an answer says of the conversation or the customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    /// Nothing.
+    Nothing,
+    /// The 24-hour window is closed.
+    WindowClosed,
+    /// The customer wants no messages.
+    OptedOut,
+}
+
+impl Tells {
+    const fn of(answer: &Answer) -> Self {
+        match answer {
+            Answer::WindowClosed(_) => Self::WindowClosed,
+            Answer::OptedOut(_) => Self::OptedOut,
+            Answer::Accepted(_) | Answer::NotProcessed { .. } | Answer::Refused(_) | Answer::Unknown => {
+                Self::Nothing
+            }
+        }
+    }
 }
 
 /// Settles a send by its answer; `None` when the answer is not to the request that is in force.
@@ -272,7 +293,6 @@ pub fn answer(
     let requeue = again && !had_job;
     let clears_fence = again && job.is_some();
     let (finished, postponed) = job.map_or((None, None), |job| settle_job(&fate, &job, &answered.attempt));
-    let refused = open && unseen;
     Some(Answered {
         record,
         absorbed,
@@ -280,8 +300,7 @@ pub fn answer(
         postponed,
         clears_fence,
         requeue,
-        window_closed: refused && matches!(answered.answer, Answer::WindowClosed(_)),
-        opted_out: refused && matches!(answered.answer, Answer::OptedOut(_)),
+        tells: if open && unseen { Tells::of(&answered.answer) } else { Tells::Nothing },
     })
 }
 

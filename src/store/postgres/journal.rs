@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
-use super::{PostgresStore, callback, send};
+use super::{PostgresStore, callback, outbox};
 use crate::model::customer::BY_CONNECTLY;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
@@ -35,7 +35,7 @@ pub(super) async fn learn(
     update(connection, &changes.changed, now).await?;
     close_windows(connection, &changes.window_closed).await?;
     for (message, conversation) in changes.fallen_back {
-        send::enqueue_unless_queued(store, connection, conversation, message).await?;
+        outbox::enqueue_unless_queued(store, connection, conversation, message).await?;
     }
     for conversation in changes.opted_out {
         opt_out(connection, conversation, now).await?;

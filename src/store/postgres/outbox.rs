@@ -3,11 +3,14 @@
 use sqlx::PgConnection;
 
 use super::{PostgresStore, callback, queue};
-use crate::model::message::OwnState;
+use crate::model::id::{ConversationId, MessageId};
+use crate::model::job::place_of_send;
+use crate::model::message::{Origin, OwnState};
 use crate::model::payload::kind_of;
 use crate::store::Result;
 use crate::store::plan::callback::keys;
-use crate::store::plan::outbox::{NewMessage, send_jobs, wanted};
+use crate::store::plan::outbox::{NewMessage, send_job, send_jobs, wanted};
+use crate::store::rows::millis;
 
 /// Inserts messages and their jobs, in this order. The caller holds the conversations' locks.
 pub(super) async fn put(
@@ -68,4 +71,39 @@ async fn insert(connection: &mut PgConnection, messages: &[NewMessage], now: i64
     .await?;
     let carriers = messages.iter().map(|message| (message.id, message.callback_data.as_deref()));
     callback::insert(connection, &keys(carriers)).await
+}
+
+/// A new job for a message at the end of its class in the conversation's lane. The caller holds the conversation's lock.
+pub(super) async fn enqueue(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    message: MessageId,
+) -> Result<()> {
+    // store::enqueue (message)
+    let (account, origin): (String, String) =
+        sqlx::query_as("SELECT account, origin FROM messages WHERE id = $1")
+            .bind(message)
+            .fetch_one(&mut *connection)
+            .await?;
+    let last = queue::reserve(connection, &[(conversation, 1)]).await?;
+    let origin = Origin::parse(&origin).unwrap_or(Origin::Reply);
+    let place = place_of_send(origin, last.first().map_or(0, |(_, last)| *last));
+    let job = send_job(store.id(), &account, message, conversation, place);
+    queue::insert(connection, &[job], millis(store.clock.now()), store.clock.offset_ms()).await
+}
+
+/// The same, unless the message has a job: that is still at its first send, and goes on to the next one by itself.
+pub(super) async fn enqueue_unless_queued(
+    store: &PostgresStore,
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    message: MessageId,
+) -> Result<()> {
+    // store::enqueue (queued)
+    let queued: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM jobs WHERE message_id = $1)")
+        .bind(message)
+        .fetch_one(&mut *connection)
+        .await?;
+    if queued { Ok(()) } else { enqueue(store, connection, conversation, message).await }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::{SqliteStore, callback, json, send};
+use super::{SqliteStore, callback, json, outbox};
 use crate::model::customer::BY_CONNECTLY;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::json::JsonText;
@@ -37,7 +37,7 @@ pub(super) async fn learn(
     update(connection, &changes.changed, now).await?;
     close_windows(connection, &changes.window_closed).await?;
     for (message, conversation) in changes.fallen_back {
-        send::enqueue_unless_queued(store, connection, conversation, message).await?;
+        outbox::enqueue_unless_queued(store, connection, conversation, message).await?;
     }
     for conversation in changes.opted_out {
         opt_out(connection, conversation, now).await?;

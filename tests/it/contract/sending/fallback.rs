@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 use switchboard::model::id::MessageId;
 use switchboard::model::job::JobState;
 use switchboard::model::message::SendKind;
@@ -188,5 +188,5 @@ async fn a_fallback_that_is_refused_is_told_by_its_own_error(
     // Retried by a person, it is the template that is tried again.
     depot.store.retry_job(job.id).await.unwrap();
     template_leaves(&depot, message).await;
-    assert_eq!(depot.message(message).await.0.content, Some(Value::from(json!({ "text": "hello" }))));
+    assert_eq!(depot.message(message).await.0.content, Some(json!({ "text": "hello" })));
 }

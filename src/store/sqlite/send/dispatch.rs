@@ -1,0 +1,155 @@
+//! The fence before a request leaves: whether it may, decided under lock.
+
+use sqlx::SqliteConnection;
+
+use super::super::{SqliteStore, journal};
+use super::rate::{bucket, write_bucket};
+use super::{JobFacts, write_fate};
+use crate::connectly::throttle::Bucket;
+use crate::model::job::Lease;
+use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
+use crate::store::Result;
+use crate::store::plan::journal::MessageRecord;
+use crate::store::plan::sending::{self, Brakes, JobView};
+use crate::store::rows::{ConversationRow, duration_ms, millis};
+use crate::store::work::{Dispatch, Sending};
+
+pub(in crate::store::sqlite) async fn dispatch(
+    store: &SqliteStore,
+    sending: &Sending,
+    policy: &SendPolicy,
+) -> Result<Dispatch> {
+    let mut tx = store.write().await?;
+    let Some(mut record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
+        return Ok(Dispatch::Lost);
+    };
+    let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
+    else {
+        return Ok(Dispatch::Lost);
+    };
+    if is_paused(&mut tx).await? {
+        ready_again(&mut tx, sending).await?;
+        tx.commit().await?;
+        return Ok(Dispatch::Paused);
+    }
+    let now = store.clock.now();
+    let facts = facts(&mut tx, &record, &job, now).await?;
+    let verdict = sending::judge(&mut record, facts, policy);
+    let answer = match verdict {
+        Verdict::Leave => leave(&mut tx, sending, record, policy, now).await?,
+        Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
+            let ended = sending::end(verdict, record, &job, sending.attempt, now);
+            write_end(store, &mut tx, &ended, millis(now)).await?;
+            Dispatch::Ended(ended.outcome)
+        }
+    };
+    tx.commit().await?;
+    Ok(answer)
+}
+
+async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<Option<JobView>> {
+    // store::dispatch (fence)
+    let row: Option<JobFacts> = sqlx::query_as(
+        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
+    )
+    .bind(lease.job)
+    .bind(lease.token.to_string())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(JobFacts::into_view))
+}
+
+async fn is_paused(connection: &mut SqliteConnection) -> Result<bool> {
+    // store::dispatch (paused)
+    let paused = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM settings WHERE key = 'pause/sends')");
+    Ok(paused.fetch_one(connection).await?)
+}
+
+/// Gives a claimed send back, due when it was: the attempt is not counted.
+async fn ready_again(connection: &mut SqliteConnection, sending: &Sending) -> Result<()> {
+    // store::dispatch (ready again)
+    sqlx::query(
+        "UPDATE jobs SET attempts = attempts - 1, lease_token = NULL, lease_until = NULL,
+             first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
+         WHERE id = $1",
+    )
+    .bind(sending.lease.job)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn facts(
+    connection: &mut SqliteConnection,
+    record: &MessageRecord,
+    job: &JobView,
+    now: jiff::Timestamp,
+) -> Result<Facts> {
+    // store::dispatch (conversation)
+    let conversation: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
+        .bind(record.conversation)
+        .fetch_one(&mut *connection)
+        .await?;
+    // store::dispatch (loop guard)
+    let brakes: Brakes = sqlx::query_as(
+        "SELECT m.confirms_opt_out,
+             (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
+              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply') AS replies_last_minute
+         FROM messages m WHERE m.id = $1",
+    )
+    .bind(record.id)
+    .bind(record.conversation)
+    .bind(millis(minute_before(now)))
+    .fetch_one(connection)
+    .await?;
+    Ok(sending::facts(record, &conversation, job, brakes, now))
+}
+
+/// Draws from the account's rate and sets the fence, or postpones the job.
+async fn leave(
+    connection: &mut SqliteConnection,
+    sending: &Sending,
+    mut record: MessageRecord,
+    policy: &SendPolicy,
+    now: jiff::Timestamp,
+) -> Result<Dispatch> {
+    let left = bucket(connection, &sending.account).await?;
+    let mut bucket = Bucket { rate: policy.rate, ..left.unwrap_or_else(|| Bucket::new(policy.rate)) };
+    let taken = bucket.take(millis(now));
+    write_bucket(connection, &sending.account, &bucket, millis(now)).await?;
+    if let Err(delay) = taken {
+        // store::dispatch (later)
+        sqlx::query(
+            "UPDATE jobs SET due_at = $2, attempts = attempts - 1, lease_token = NULL, lease_until = NULL,
+                 first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
+             WHERE id = $1",
+        )
+        .bind(sending.lease.job)
+        .bind(millis(now) + duration_ms(delay).max(1))
+        .execute(connection)
+        .await?;
+        return Ok(Dispatch::Later(delay));
+    }
+    // store::dispatch (go)
+    sqlx::query(
+        "UPDATE jobs SET dispatched_at = $2, lease_until = $2 + $3 WHERE id = $1 AND dispatched_at IS NULL",
+    )
+    .bind(sending.lease.job)
+    .bind(millis(now))
+    .bind(duration_ms(policy.lease))
+    .execute(&mut *connection)
+    .await?;
+    let departure = sending::depart(&mut record, now);
+    journal::write_sends(connection, &[record]).await?;
+    Ok(Dispatch::Go(departure))
+}
+
+async fn write_end(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    ended: &sending::Ended,
+    now: i64,
+) -> Result<()> {
+    journal::update(connection, std::slice::from_ref(&ended.record), now).await?;
+    write_fate(store, connection, ended.finished.as_ref(), ended.postponed.as_ref(), now).await
+}

@@ -1,0 +1,54 @@
+//! Sends: claiming, the fence before a request leaves, and settling its answer.
+
+mod answer;
+mod claim;
+mod dispatch;
+mod rate;
+
+use sqlx::{FromRow, SqliteConnection};
+
+pub(super) use self::answer::{resolve, settle_answer, settle_send};
+pub(super) use self::claim::claim_sends;
+pub(super) use self::dispatch::dispatch;
+use super::{SqliteStore, queue, settle};
+use crate::model::id::JobId;
+use crate::store::Result;
+use crate::store::plan::sending::JobView;
+use crate::store::plan::settle::{Finished, Postponed};
+use crate::store::rows::{attempts, timestamp};
+
+#[derive(FromRow)]
+struct JobFacts {
+    id: JobId,
+    dispatched_at: Option<i64>,
+    first_attempt_at: Option<i64>,
+    log: String,
+}
+
+impl JobFacts {
+    fn into_view(self) -> JobView {
+        JobView {
+            id: self.id,
+            dispatched_at: self.dispatched_at.map(timestamp),
+            first_attempt_at: self.first_attempt_at.map(timestamp),
+            log: attempts(Some(&self.log)),
+        }
+    }
+}
+
+async fn write_fate(
+    store: &SqliteStore,
+    connection: &mut SqliteConnection,
+    finished: Option<&Finished>,
+    postponed: Option<&Postponed>,
+    now: i64,
+) -> Result<()> {
+    if let Some(finished) = finished {
+        let finished = std::slice::from_ref(finished);
+        queue::finish(connection, finished, now, vec![store.clock.ulid()]).await?;
+    }
+    if let Some(postponed) = postponed {
+        settle::postpone(connection, std::slice::from_ref(postponed), now).await?;
+    }
+    Ok(())
+}
