@@ -13,6 +13,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod verdict;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -10,16 +10,16 @@ use tokio_util::task::TaskTracker;
 use super::pace::Pace;
 use super::pulse::Loop;
 use super::settle::until_available;
+use super::verdict::{self, Verdict};
 use super::{Shared, WorkAccount};
 use crate::connectly::client::{Recipient, SessionRequest, TemplateRequest};
 use crate::connectly::error::{ErrorDetail, SendAnswer};
-use crate::connectly::ids::ProviderMessageId;
 use crate::connectly::mark;
-use crate::model::job::{Attempt, RetryPolicy};
+use crate::model::job::Attempt;
 use crate::model::json::JsonText;
 use crate::model::payload::Payload;
 use crate::model::sending::SendPolicy;
-use crate::store::work::{Answer, ClaimSends, Departure, Dispatch, SendAnswered, Sending};
+use crate::store::work::{ClaimSends, Departure, Dispatch, SendAnswered, Sending};
 
 /// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
 const CONCURRENCY: usize = 100;
@@ -30,18 +30,6 @@ const API_TURN: u32 = 4;
 /// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for
 /// its rate one after the other anyway, and whatever waits there holds a connection that accepting and renewing need.
 const CALLS: usize = 4;
-/// How long an account waits after Connectly refused its key: a person has to put it right.
-const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
-/// How long to wait after a 429 that does not say.
-const RATE_LIMITED_PAUSE: Duration = Duration::from_secs(1);
-/// The longest wait that one 429 can ask for; another one renews it. A proxy's day would let every window close.
-const LONGEST_RATE_LIMIT: Duration = Duration::from_mins(5);
-/// Retries of what surely was not processed: until the window closes, or for a template a day.
-const NOT_PROCESSED: RetryPolicy = RetryPolicy { attempts: u32::MAX, max_age: Duration::MAX };
-
-/// What a request comes to that was not even begun.
-const NOT_BEGUN: Answer = Answer::NotProcessed { after: Duration::ZERO, drain: false };
-
 /// Claims sends and makes their requests.
 pub(super) struct Sender {
     work: Arc<Sends>,
@@ -182,15 +170,25 @@ impl Sends {
         request: Option<impl Future<Output = SendAnswer>>,
     ) {
         let watch = self.shared.clock.stopwatch();
-        let (answer, outcome, detail) = match request {
+        let verdict = match request {
             Some(request) => {
                 let answer = request.await;
                 self.shared.metrics.send_request(watch.elapsed());
-                self.judge(sending, answer)
+                verdict::judge(answer, u32::try_from(sending.attempt).unwrap_or(u32::MAX), rand::random())
             }
-            None => (NOT_BEGUN, "not_sent", Some("the process stood still past its lease".to_owned())),
+            None => verdict::not_begun(),
         };
+        let Verdict { answer, outcome, detail, account_waits } = verdict;
         self.shared.metrics.send(outcome);
+        if let Some(delay) = account_waits {
+            tracing::warn!(
+                account = sending.account,
+                outcome,
+                seconds = delay.as_secs(),
+                "the account's sends wait"
+            );
+            self.wait(&sending.account, delay);
+        }
         let attempt = Attempt {
             number: sending.attempt,
             at: departure.at,
@@ -206,58 +204,6 @@ impl Sends {
         };
         if let Err(error) = until_available(settle).await {
             tracing::error!(message.id = %sending.message, error = %error, "an answer could not be settled");
-        }
-    }
-
-    /// The one table from what Connectly answered to what follows.
-    fn judge(&self, sending: &Sending, answer: SendAnswer) -> (Answer, &'static str, Option<String>) {
-        let again = |after: Duration, drain| Answer::NotProcessed { after, drain };
-        let tried = u32::try_from(sending.attempt).unwrap_or(u32::MAX);
-        match answer {
-            SendAnswer::Accepted { provider_message_id } => {
-                // In the spelling under which statuses are kept.
-                let id = ProviderMessageId::parse(&provider_message_id).map(|id| id.to_string());
-                (Answer::Accepted(id.unwrap_or(provider_message_id)), "accepted", None)
-            }
-            SendAnswer::RateLimited { retry_after } => {
-                let after = retry_after.unwrap_or(RATE_LIMITED_PAUSE).min(LONGEST_RATE_LIMIT);
-                tracing::warn!(
-                    account = sending.account,
-                    seconds = after.as_secs(),
-                    "Connectly limits the account's rate"
-                );
-                self.wait(&sending.account, after);
-                (again(after, true), "rate_limited", Some("Connectly's rate limit".to_owned()))
-            }
-            SendAnswer::NotSent { why } => {
-                let after = NOT_PROCESSED.next(tried, Duration::ZERO, None, rand::random());
-                (again(after.unwrap_or(UNAUTHORIZED_PAUSE), false), "not_sent", Some(why.to_string()))
-            }
-            SendAnswer::Unauthorized(_) => {
-                tracing::error!(
-                    account = sending.account,
-                    "Connectly refused the API key; the account's sends wait"
-                );
-                self.wait(&sending.account, UNAUTHORIZED_PAUSE);
-                (
-                    again(UNAUTHORIZED_PAUSE, false),
-                    "unauthorized",
-                    Some("Connectly refused the API key".to_owned()),
-                )
-            }
-            SendAnswer::WindowClosed(error) => {
-                let detail = Some(error.known_code().to_owned());
-                (Answer::WindowClosed(error), "window_closed", detail)
-            }
-            SendAnswer::OptedOut(error) => {
-                let detail = Some(error.known_code().to_owned());
-                (Answer::OptedOut(error), "suppressed", detail)
-            }
-            SendAnswer::Refused(error) => {
-                let detail = Some(error.known_code().to_owned());
-                (Answer::Refused(error), "refused", detail)
-            }
-            SendAnswer::Unknown { why, .. } => (Answer::Unknown, "unconfirmed", Some(why.to_string())),
         }
     }
 
