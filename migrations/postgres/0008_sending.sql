@@ -15,13 +15,16 @@ SELECT
 FROM conversations c
 JOIN customers p ON p.id = c.customer_id;
 
--- What a send needs: the template that follows once the window is closed.
+-- Connectly's `order` of a message that was asked for with one, as JSON.
+ALTER TABLE messages ADD COLUMN dispatch_order text;
+
+-- What a send needs: the template that follows once the window is closed, and Connectly's `order`.
 CREATE OR REPLACE VIEW message_view AS
 SELECT
     m.id, m.account, m.conversation_id, m.origin, m.content, m.callback_data, m.campaign, m.own_state, m.state, m.error,
     m.confirms_opt_out, m.created_at, m.updated_at,
     s.number, s.kind, s.provider_message_id,
-    c.business, c.customer_id, p.phone, p.user_id, m.fallback
+    c.business, c.customer_id, p.phone, p.user_id, m.fallback, m.dispatch_order
 FROM messages m
 JOIN sends s ON s.message_id = m.id AND s.number = (SELECT max(n.number) FROM sends n WHERE n.message_id = m.id)
 LEFT JOIN conversations c ON c.id = m.conversation_id

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod kind;
 pub mod mark;
 pub mod message;
+pub mod order;
 pub mod phone;
 pub mod signature;
 pub mod template;

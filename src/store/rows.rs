@@ -381,6 +381,7 @@ pub struct SendingRow {
     pub fallback: Option<String>,
     pub callback_data: Option<String>,
     pub campaign: Option<String>,
+    pub dispatch_order: Option<String>,
 }
 
 impl SendingRow {
@@ -405,6 +406,7 @@ impl SendingRow {
             fallback: self.fallback.and_then(|text| serde_json::from_str(&text).ok()),
             callback_data: self.callback_data.and_then(JsonText::parse),
             campaign: self.campaign,
+            order: self.dispatch_order.and_then(|text| serde_json::from_str(&text).ok()),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::connectly::event::party::Party;
+use crate::connectly::order::Order;
 use crate::model::json::JsonText;
 use crate::model::message::Message;
 
@@ -26,6 +27,8 @@ pub struct Submission {
     pub callback_data: Option<JsonText>,
     /// The campaign it is counted under.
     pub campaign: Option<String>,
+    /// What it waits for at Connectly.
+    pub order: Option<Order>,
     /// What makes a repeat of the request known.
     pub key: Option<RequestKey>,
     /// Kept before a window's end, for choosing a number.

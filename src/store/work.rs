@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::message::Invalid;
+use crate::connectly::order::Order;
 use crate::connectly::throttle::Rate;
 use crate::model::context::Context;
 use crate::model::event::Event;
@@ -148,6 +149,8 @@ pub struct Sending {
     pub callback_data: Option<JsonText>,
     /// The campaign's name.
     pub campaign: Option<String>,
+    /// What it waits for at Connectly.
+    pub order: Option<Order>,
 }
 
 impl Sending {

@@ -242,7 +242,8 @@ async fn ask(account: &WorkAccount, sending: &Sending, departure: Departure) -> 
     let campaign = sending.campaign.as_deref();
     match &payload {
         Payload::Session(message) => {
-            let request = SessionRequest { sender, recipient, message, callback_data, campaign };
+            let order = sending.order.as_ref();
+            let request = SessionRequest { sender, recipient, message, callback_data, campaign, order };
             account.client.send_session(&request).await
         }
         Payload::Template(template) => {

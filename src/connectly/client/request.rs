@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::connectly::message::Message;
+use crate::connectly::order::Order;
 use crate::connectly::template::{Parameter, Template};
 
 /// One free-form message on its way to one customer. It was validated before: the client sends what it is given.
@@ -21,6 +22,8 @@ pub struct SessionRequest<'a> {
     pub callback_data: Option<&'a Value>,
     /// The campaign the message is counted under.
     pub campaign: Option<&'a str>,
+    /// What it waits for at Connectly.
+    pub order: Option<&'a Order>,
 }
 
 /// One template on its way to one customer.
@@ -63,6 +66,7 @@ impl SessionRequest<'_> {
             message: self.message,
             callback_data: self.callback_data,
             campaign_name: self.campaign,
+            order: self.order,
         })
         .ok()
     }
@@ -131,6 +135,8 @@ struct Body<'a> {
     callback_data: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     campaign_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a Order>,
 }
 
 /// Here `sender` is a plain text, where a session message has an object.

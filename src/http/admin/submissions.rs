@@ -17,6 +17,7 @@ use super::document::refusals::{BadBody, Unavailable};
 use super::query::NoQuery;
 use crate::connectly::event::party::Party;
 use crate::connectly::message::{Invalid, Strictness};
+use crate::connectly::order::Order;
 use crate::connectly::phone;
 use crate::http::json;
 use crate::http::problem::Problem;
@@ -71,13 +72,16 @@ struct NewMessage {
     callback_data: Option<JsonText>,
     /// The campaign that the message is counted under.
     campaign: Option<String>,
+    /// Connectly's `order` object, `{"parentId": ..., "strategy": ...}`: what the message waits for there. Not for templates.
+    #[schema(value_type = Option<Object>)]
+    order: Option<Value>,
     #[schema(ignore)]
     body_hash: [u8; 32],
 }
 
 impl RequestBody for NewMessage {
     const TAKES: &'static str = "it takes {\"to\": ..., \"message\": {...}} or {\"to\": ..., \"template\": {...}}, and optionally \
-        `account`, `from`, `fallback`, `callback_data` and `campaign`";
+        `account`, `from`, `fallback`, `callback_data`, `campaign` and `order`";
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
@@ -96,6 +100,7 @@ impl RequestBody for NewMessage {
             fallback: fields.optional("fallback", "a template", any)?,
             callback_data: fields.optional("callback_data", "any JSON", |data| Some(JsonText::of(data)))?,
             campaign: fields.optional("campaign", "a name of at most 200 characters", named)?,
+            order: fields.optional("order", "Connectly's order object", any)?,
         })
     }
 }
@@ -192,6 +197,7 @@ fn checked(asked: NewMessage, key: Option<String>, state: &AdminState) -> Result
         outgoing::callback_data(data).map_err(refused)?;
     }
     let content = content(&asked, state.strictness)?;
+    let order = asked.order.as_ref().map(Order::from_value).transpose().map_err(refused)?;
     Ok(Submission {
         to: party(&asked.to)?,
         from,
@@ -199,6 +205,7 @@ fn checked(asked: NewMessage, key: Option<String>, state: &AdminState) -> Result
         fallback: asked.fallback,
         callback_data: asked.callback_data,
         campaign: asked.campaign,
+        order,
         key: key.map(|key| RequestKey { key, body_hash: asked.body_hash }),
         window_margin: state.window_margin,
         account,
@@ -216,6 +223,12 @@ fn content(asked: &NewMessage, strictness: Strictness) -> Result<Value, Problem>
                 warnings.extend(found.map_err(|invalid| Problem::invalid(&invalid))?);
             }
             (message.clone(), warnings)
+        }
+        (None, Some(_)) if asked.order.is_some() => {
+            return Err(Problem::field(
+                "order",
+                "nothing beside a template: Connectly has it for messages only",
+            ));
         }
         (None, Some(_)) if asked.fallback.is_some() => {
             return Err(Problem::field("fallback", "nothing beside a template, which needs no window"));
@@ -340,6 +353,8 @@ mod tests {
                 "callback_data.switchboard",
             ),
             (json!({"to": "+15550100001", "message": hi, "campaign": ""}), "campaign"),
+            (json!({"to": "+15550100001", "message": hi, "order": {"strategy": "first"}}), "order.strategy"),
+            (json!({"to": "+15550100001", "template": reopen, "order": {"parentId": "x"}}), "order"),
             (json!({"to": "+15550100001", "message": hi, "account": "other"}), "account"),
             (json!({"to": "+15550100001", "message": hi, "colour": "red"}), "colour"),
         ] {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::group::NewJob;
+use crate::connectly::order::Order;
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::{JobKind, Lane, place_of_send};
 use crate::model::message::Origin;
@@ -30,6 +31,8 @@ pub struct NewMessage {
     pub callback_data: Option<String>,
     /// The campaign it is counted under.
     pub campaign: Option<String>,
+    /// What it waits for at Connectly.
+    pub order: Option<Order>,
     /// Whether it is the confirmation of an opt-out.
     pub confirms_opt_out: bool,
 }

@@ -201,6 +201,7 @@ impl SettlePlan {
                 fallback: reply.fallback.clone(),
                 callback_data: reply.callback_data.as_ref().map(|data| data.as_str().to_owned()),
                 campaign: None,
+                order: None,
                 confirms_opt_out: !self.is_out(job) && confirms_opt_out(index, effects),
             });
         }

@@ -66,6 +66,7 @@ pub fn message(submission: &Submission, id: MessageId, conversation: Conversatio
         fallback: submission.fallback.clone(),
         callback_data: submission.callback_data.as_ref().map(|data| JsonText::as_str(data).to_owned()),
         campaign: submission.campaign.clone(),
+        order: submission.order.clone(),
         confirms_opt_out: false,
     }
 }

@@ -33,14 +33,14 @@ async fn insert(connection: &mut PgConnection, messages: &[NewMessage], now: i64
     // store::queue_messages
     sqlx::query(
         "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
-             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at)
+             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at, dispatch_order)
          SELECT id, account, conversation_id, (SELECT c.business FROM conversations c WHERE c.id = conversation_id),
              origin, caused_by, reply_index, content, fallback, callback_data, campaign, $12, $12, confirms_opt_out,
-             $13, $13
+             $13, $13, dispatch_order
          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], $8::text[],
-             $9::text[], $10::text[], $11::boolean[])
+             $9::text[], $10::text[], $11::boolean[], $14::text[])
              AS n (id, account, conversation_id, origin, caused_by, reply_index, content, fallback, callback_data,
-                 campaign, confirms_opt_out)",
+                 campaign, confirms_opt_out, dispatch_order)",
     )
     .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
     .bind(messages.iter().map(|message| message.account.as_str()).collect::<Vec<_>>())
@@ -55,6 +55,7 @@ async fn insert(connection: &mut PgConnection, messages: &[NewMessage], now: i64
     .bind(messages.iter().map(|message| message.confirms_opt_out).collect::<Vec<_>>())
     .bind(OwnState::Queued.as_str())
     .bind(now)
+    .bind(messages.iter().map(order).collect::<Vec<_>>())
     .execute(&mut *connection)
     .await?;
     // store::queue_messages (sends)
@@ -106,4 +107,8 @@ pub(super) async fn enqueue_unless_queued(
         .fetch_one(&mut *connection)
         .await?;
     if queued { Ok(()) } else { enqueue(store, connection, conversation, message).await }
+}
+
+fn order(message: &NewMessage) -> Option<String> {
+    message.order.as_ref().and_then(|order| serde_json::to_string(order).ok())
 }

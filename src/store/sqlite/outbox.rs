@@ -36,6 +36,7 @@ struct NewMessageColumns<'a> {
     fallback: Option<String>,
     callback_data: Option<&'a str>,
     campaign: Option<&'a str>,
+    order: Option<String>,
     origin: &'static str,
     kind: &'static str,
     confirms_opt_out: bool,
@@ -53,6 +54,7 @@ impl<'a> NewMessageColumns<'a> {
             fallback: message.fallback.as_ref().map(ToString::to_string),
             callback_data: message.callback_data.as_deref(),
             campaign: message.campaign.as_deref(),
+            order: message.order.as_ref().and_then(|order| serde_json::to_string(order).ok()),
             origin: message.origin.as_str(),
             kind: kind_of(&message.content).as_str(),
             confirms_opt_out: message.confirms_opt_out,
@@ -70,11 +72,11 @@ async fn insert(connection: &mut SqliteConnection, messages: &[NewMessage], now:
     // store::queue_messages
     sqlx::query(
         "INSERT INTO messages (id, account, conversation_id, business, origin, caused_by, reply_index, content, fallback,
-             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at)
+             callback_data, campaign, own_state, state, confirms_opt_out, created_at, updated_at, dispatch_order)
          SELECT value ->> 'id', value ->> 'account', value ->> 'conversation',
              (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation'), value ->> 'origin',
              value ->> 'caused_by', value ->> 'reply_index', value ->> 'content', value ->> 'fallback',
-             value ->> 'callback_data', value ->> 'campaign', $2, $2, value ->> 'confirms_opt_out', $3, $3
+             value ->> 'callback_data', value ->> 'campaign', $2, $2, value ->> 'confirms_opt_out', $3, $3, value ->> 'order'
          FROM json_each($1)",
     )
     .bind(&rows)

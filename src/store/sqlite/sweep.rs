@@ -27,7 +27,7 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
     let rows: Vec<Unanswered> = sqlx::query_as(
         "SELECT j.id AS job_id, j.lease_token AS token, j.attempts, v.id AS message_id, v.account,
              v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
-             v.campaign, j.dispatched_at,
+             v.campaign, v.dispatch_order, j.dispatched_at,
              -- A status may have made the fallback the newest one meanwhile.
              (SELECT max(s.number) FROM sends s WHERE s.message_id = j.message_id AND s.dispatched_at = j.dispatched_at)
                  AS number

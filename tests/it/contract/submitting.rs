@@ -26,6 +26,7 @@ fn to(phone: &str) -> Submission {
         fallback: None,
         callback_data: None,
         campaign: None,
+        order: None,
         key: None,
         window_margin: POLICY.window_margin,
     }

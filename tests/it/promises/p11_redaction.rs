@@ -196,6 +196,7 @@ fn p11_debug_output_shows_nothing_private() {
         fallback: Some(TEXT.into()),
         callback_data: JsonText::parse(format!("\"{TEXT}\"")),
         campaign: None,
+        order: None,
     };
     let delivery = Delivery { lease, event: event.clone(), context: context.clone(), first_attempt_at: now };
     let settled = Settled::Done {

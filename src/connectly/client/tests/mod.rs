@@ -1,6 +1,7 @@
 //! What is sent, and what a client refuses to be made of.
 
 mod answers;
+mod documented;
 
 use serde_json::{Value, json};
 use wiremock::matchers::any;
@@ -29,6 +30,7 @@ async fn send(settings: &ClientSettings) -> SendAnswer {
         message: &message,
         callback_data: None,
         campaign: None,
+        order: None,
     };
     Client::new(settings).unwrap().send_session(&request).await
 }
@@ -75,6 +77,7 @@ async fn a_customer_without_phone_is_addressed_by_user_id() {
         message: &message,
         callback_data: Some(&callback_data),
         campaign: Some("spring"),
+        order: None,
     };
     let body = sent_body(request).await;
     assert_eq!(body["recipient"], json!({"id": "US.1349", "channelType": "whatsapp", "userId": "US.1349"}));
@@ -114,6 +117,7 @@ fn debug_output_shows_neither_key_nor_number() {
         message: &message,
         callback_data: None,
         campaign: None,
+        order: None,
     };
     let settings = settings("http://host");
     let client = Client::new(&settings).unwrap();

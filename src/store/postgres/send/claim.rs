@@ -72,7 +72,7 @@ pub(in crate::store::postgres) async fn claim_sends(
          )
          SELECT l.id AS job_id, l.lease_token::text AS token, l.attempts, v.id AS message_id, v.account,
              v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
-             v.campaign
+             v.campaign, v.dispatch_order
          FROM leased l JOIN message_view v ON v.id = l.message_id
          ORDER BY l.sequence >= 281474976710656, l.id",
     )

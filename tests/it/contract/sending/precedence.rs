@@ -21,6 +21,7 @@ async fn ask(depot: &Depot, phone: &str, text: &str) {
         fallback: None,
         callback_data: None,
         campaign: None,
+        order: None,
         key: None,
         window_margin: POLICY.window_margin,
     };
