@@ -118,7 +118,7 @@ async fn keys(config: &Config, report: &mut Report) {
 async fn key(config: &Config, account: &AccountConfig) -> anyhow::Result<()> {
     let mut settings = client_settings(config, account);
     settings.timeout = settings.timeout.min(PATIENCE);
-    Ok(Client::new(&settings)?.check_key().await?)
+    Ok(Client::new(&settings)?.webhooks().await.map(drop)?)
 }
 
 #[cfg(test)]

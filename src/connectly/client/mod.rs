@@ -1,13 +1,21 @@
-//! The client of Connectly's send API.
+//! The client of Connectly's API: sends, and questions about the account itself.
 //!
 //! One call is one request and one attempt: it is classified, never repeated. Repeating is the business of whoever
 //! remembers the message. The client therefore has no retries, follows no redirect, and speaks HTTP/1.1: a broken
 //! connection leaves one message in doubt, not all that share it.
+//!
+//! To ask Connectly something else about the account: a file per family of endpoints, beside [`webhooks`], that makes its
+//! requests with `call` and reads the answers with `fields`.
 
-mod key;
+mod call;
+mod fields;
+pub mod quality;
+pub mod register;
 mod request;
+pub mod templates;
 #[cfg(test)]
 mod tests;
+pub mod webhooks;
 
 use std::time::Duration;
 
@@ -15,7 +23,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RE
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use key::KeyError;
+pub use call::CallError;
 pub use request::{Recipient, SessionRequest, TemplateRequest};
 
 use crate::connectly::error::{ErrorDetail, SendAnswer};
@@ -24,7 +32,7 @@ use crate::connectly::kind::SendKind;
 /// The header that carries the API key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The most of an answer that is read, in bytes; a real one has a few hundred.
+/// The most of the answer to a send that is read, in bytes; a real one has a few hundred.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// How long an unused connection is kept. Shorter than the 5 s after which the hastiest common servers close theirs:
@@ -55,7 +63,10 @@ pub struct Client {
     http: reqwest::Client,
     session_url: Url,
     template_url: Url,
-    webhooks_url: Url,
+    /// What every other URL begins with.
+    business_url: Url,
+    /// Kept to be cut out of what a server says.
+    api_key: SecretString,
 }
 
 /// Why a client cannot be made of its settings. It repeats none of them.
@@ -82,7 +93,7 @@ impl Client {
         let session_url = endpoint(&base_url, &settings.business_id, &["send", "messages"])?;
         let template_url =
             endpoint(&base_url, &settings.business_id, &["send", "whatsapp_templated_messages"])?;
-        let webhooks_url = endpoint(&base_url, &settings.business_id, &["webhooks"])?;
+        let business_url = endpoint(&base_url, &settings.business_id, &[])?;
         install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("connectly-switchboard/", env!("CARGO_PKG_VERSION")))
@@ -101,7 +112,8 @@ impl Client {
             builder = builder.tls_certs_only(std::iter::empty());
         }
         let http = builder.build().map_err(ClientError::Setup)?;
-        Ok(Self { http, session_url, template_url, webhooks_url })
+        let api_key = settings.api_key.clone();
+        Ok(Self { http, session_url, template_url, business_url, api_key })
     }
 
     /// Sends a free-form message: one request, whose outcome is always classified. Dropping the future before it is
@@ -127,7 +139,7 @@ impl Client {
             Err(failure) => return SendAnswer::from_failure(&failure),
         };
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        match read(response).await {
+        match read(response, BODY_LIMIT).await {
             Ok(body) => SendAnswer::from_response(kind, status.as_u16(), retry_after, &body),
             // A success whose id was lost is in doubt; any other status has said what matters.
             Err(failure) if status.is_success() => SendAnswer::from_failure(&failure),
@@ -189,14 +201,14 @@ fn headers(api_key: &SecretString) -> Result<HeaderMap, ClientError> {
     Ok(HeaderMap::from_iter([(API_KEY, value), (CONTENT_TYPE, HeaderValue::from_static("application/json"))]))
 }
 
-/// The body up to the limit. A longer one is cut, which leaves no JSON and so counts as unreadable.
-async fn read(mut response: Response) -> reqwest::Result<Vec<u8>> {
+/// The body up to a limit. A longer one is cut, which leaves no JSON and so counts as unreadable.
+async fn read(mut response: Response, limit: usize) -> reqwest::Result<Vec<u8>> {
     let mut body = Vec::new();
-    while body.len() < BODY_LIMIT {
+    while body.len() < limit {
         let Some(chunk) = response.chunk().await? else {
             break;
         };
-        let room = BODY_LIMIT - body.len();
+        let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     Ok(body)

@@ -1,7 +1,10 @@
 //! What is sent, and what a client refuses to be made of.
 
+mod account;
 mod answers;
 mod documented;
+mod registering;
+mod webhooks;
 
 use serde_json::{Value, json};
 use wiremock::matchers::any;
