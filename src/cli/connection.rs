@@ -31,6 +31,10 @@ pub struct Connection {
     pub webhook_secret: SecretString,
     /// The emulator, when one runs beside the server.
     pub emulator_url: Option<String>,
+    /// The business that the emulator plays.
+    pub business_id: Option<String>,
+    /// What the emulator asks for.
+    pub api_key: Option<SecretString>,
 }
 
 impl Connection {
@@ -78,6 +82,8 @@ impl Connection {
             "webhook_url": self.webhook_url,
             "webhook_secret": self.webhook_secret.expose_secret(),
             "emulator_url": self.emulator_url,
+            "business_id": self.business_id,
+            "api_key": self.api_key.as_ref().map(|key| key.expose_secret()),
         });
         format!("{connection:#}\n")
     }
@@ -103,6 +109,8 @@ pub(crate) mod tests {
             webhook_url: "http://127.0.0.1:8080/webhooks/connectly".into(),
             webhook_secret: "secret-1".into(),
             emulator_url: emulator_url.map(str::to_owned),
+            business_id: emulator_url.map(|_| "dev".to_owned()),
+            api_key: emulator_url.map(|_| "key-1".into()),
         }
     }
 
@@ -133,8 +141,8 @@ pub(crate) mod tests {
 
     #[test]
     fn neither_debug_output_nor_errors_show_a_secret() {
-        let shown = format!("{:?}", connection(None));
-        assert!(!shown.contains("token-1") && !shown.contains("secret-1"), "{shown}");
+        let shown = format!("{:?}", connection(Some("http://127.0.0.1:8082")));
+        assert!(["token-1", "secret-1", "key-1"].iter().all(|secret| !shown.contains(secret)), "{shown}");
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join(FILE), r#"{"admin_url": "x", "admin_token": ["hunter2"]}"#).unwrap();
         let error = format!("{:#}", Connection::read(home.path()).unwrap_err());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -27,6 +28,11 @@ pub struct Listing {
 /// Reads how many rows are wanted.
 pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|limit| *limit > 0).ok_or("expected a number from 1 on")
+}
+
+/// Rows that come from elsewhere than the API, as documents like its own.
+pub fn documents<T: Serialize>(rows: &[T]) -> serde_json::Result<Vec<Document>> {
+    rows.iter().map(serde_json::value::to_raw_value).collect()
 }
 
 /// Prints rows as an array, one a line.

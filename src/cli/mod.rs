@@ -1,6 +1,7 @@
 //! The commands: what a person types, and what it prints.
 //!
-//! `dev`, `serve`, `migrate`, `check`, `emulate`, `config`, `sign` and `verify` work on this machine. All others ask a
+//! `dev`, `serve`, `migrate`, `check`, `emulate`, `config`, `sign` and `verify` work on this machine; `webhooks`, `templates`
+//! and `quality` ask Connectly ([`account`]). All others ask a
 //! running server's admin API ([`admin`]) and print the answer ([`terminal`], [`table`], [`document`]). They know no store and no handler: whatever a command can do, the API can do.
 //!
 //! To add a command: a file with its `Args`, whose doc comments are its help text, and a `run` that writes to a
@@ -14,6 +15,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Problems};
 
+pub mod account;
 pub mod admin;
 pub mod backoff;
 pub mod check;
@@ -42,6 +44,7 @@ pub mod moment;
 pub mod pauses;
 pub mod problem;
 pub mod purge;
+pub mod quality;
 pub mod replay;
 pub mod routes;
 pub mod serve;
@@ -52,12 +55,14 @@ pub mod simulate;
 pub mod sse;
 pub mod table;
 pub mod tail;
+pub mod templates;
 pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod until;
 pub mod verify;
 pub mod watch;
+pub mod webhooks;
 pub mod why;
 
 use admin::Admin;
@@ -126,6 +131,13 @@ pub enum Command {
     Erase(erase::Args),
     /// Shows which events go to which handler
     Routes(routes::Args),
+    /// Lists, registers and deletes the addresses that Connectly posts to
+    Webhooks(webhooks::Args),
+    /// Lists the templates that Connectly has, with what became of their approval
+    Templates(templates::Args),
+    /// Shows what WhatsApp thinks of the business's numbers
+    #[command(after_help = quality::help())]
+    Quality(quality::Args),
     /// Sends signed events to a running server, as Connectly would
     Simulate(simulate::Args),
     /// Sends live events to a program on your desk, signed as Connectly signs
@@ -194,6 +206,9 @@ impl Surroundings {
                 | Command::Config(_)
                 | Command::Sign(_)
                 | Command::Verify(_)
+                | Command::Webhooks(_)
+                | Command::Templates(_)
+                | Command::Quality(_)
                 | Command::Healthcheck(_)
         );
         let configured = match &cli.config {
@@ -261,6 +276,9 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Pause(args) => pauses::pause(&args, &admin()?, terminal).await,
         Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,
         Command::Routes(args) => routes::run(args, &admin()?, terminal).await,
+        Command::Webhooks(args) => webhooks::run(args, file, surroundings, terminal).await,
+        Command::Templates(args) => templates::run(args, file, surroundings, terminal).await,
+        Command::Quality(args) => quality::run(&args, file, surroundings, terminal).await,
         Command::Simulate(args) => simulate::run(args, surroundings, terminal).await,
         Command::Listen(args) => listen::run(args, file, surroundings, &admin()?, terminal).await,
         Command::Sign(args) => sign::run(&args, file, surroundings, terminal),

@@ -14,6 +14,8 @@ use super::shown;
 pub struct PublicConfig {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// What the listener is called from outside, without a slash at the end: `https://hooks.example.com`.
+    pub url: Option<String>,
     /// The most bytes of one request's body.
     #[serde(serialize_with = "shown::size")]
     pub body_limit: usize,
@@ -42,6 +44,7 @@ impl Default for PublicConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            url: None,
             body_limit: 1 << 20,
             bodies_in_flight: 64 << 20,
             read_timeout: Duration::from_secs(10),
@@ -56,6 +59,7 @@ impl PublicConfig {
         let default = Self::default();
         let config = Self {
             listen: section.address("listen").unwrap_or(default.listen),
+            url: section.public_url("url"),
             body_limit: section.size("body_limit", 1 << 10..=16 << 20).unwrap_or(default.body_limit),
             bodies_in_flight: section
                 .size("bodies_in_flight", 1 << 20..=16 << 30)

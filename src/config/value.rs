@@ -163,6 +163,16 @@ impl Section<'_> {
         }
     }
 
+    /// The same, without query and fragment: paths are put behind it.
+    pub(super) fn public_url(&mut self, key: &'static str) -> Option<String> {
+        let url = self.http_url(key)?;
+        if url.contains(['?', '#']) {
+            self.problem(key, "expected a URL without ? and #, such as \"https://hooks.example.com\"");
+            return None;
+        }
+        Some(url)
+    }
+
     fn read<T>(
         &mut self,
         key: &'static str,

@@ -1,6 +1,7 @@
 //! `switchboard check`: whether a configuration can be served here and now, and everything that is in its way at once.
 
 mod report;
+mod webhooks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use self::report::Report;
+use super::account::is_usable;
 use super::{Surroundings, Terminal, Usage};
 use crate::app::client_settings;
 use crate::config::{AccountConfig, Config, Problems};
-use crate::connectly::client::Client;
+use crate::connectly::client::webhooks::Registration;
+use crate::connectly::client::{CallError, Client};
 use crate::store::inspect::inspect;
 
 /// The longest that Connectly is waited for: whoever checks sits in front of it.
@@ -19,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shown below the help.
 pub const EXAMPLES: &str = "Looks at the configuration, its routes and their handlers; at the database: whether it answers, is up to \
-date and keeps what it commits; and whether Connectly takes the API keys (by listing the registered webhooks). Nothing is \
-changed anywhere, and a server may be running meanwhile.
+date and keeps what it commits; at the webhooks registered at Connectly: whether it takes the API keys to list them, and whether \
+`messages` and `delivery_status` go to `public.url`. Nothing is changed anywhere, and a server may be running meanwhile.
 
 Exit code 0: all is well. 1: a check failed. 2: the configuration is wrong.
 
@@ -63,10 +66,10 @@ pub(super) async fn run(
         Ok(loaded) => {
             routes(&loaded.config, &problems, &mut report);
             database(&loaded.config, &mut report).await;
-            keys(&loaded.config, &mut report).await;
+            accounts(&loaded.config, &mut report).await;
         }
         Err(_) => {
-            for subject in ["routes", "database", "API key"] {
+            for subject in ["routes", "database", "API key", webhooks::SUBJECT] {
                 report.skip(subject, "the configuration cannot be read");
             }
         }
@@ -101,24 +104,39 @@ async fn database(config: &Config, report: &mut Report) {
     }
 }
 
-async fn keys(config: &Config, report: &mut Report) {
+/// Whether Connectly takes each account's key, asked by the list of registered webhooks, and what that list says.
+async fn accounts(config: &Config, report: &mut Report) {
+    let public_url = config.public.url.as_deref();
     for (name, account) in &config.accounts {
         let told = |detail: &str| format!("accounts.{name}: {detail}");
-        if account.api_key.expose_secret().is_empty() || account.business_id.is_empty() {
+        let cannot = |report: &mut Report| report.skip(webhooks::SUBJECT, &told("see the API key"));
+        if !is_usable(account) {
             report.skip("API key", &told("it is not configured"));
+            cannot(report);
             continue;
         }
-        match key(config, account).await {
-            Ok(()) => report.ok("API key", &told("Connectly takes it")),
-            Err(error) => report.fail("API key", &told(&format!("{error:#}"))),
+        match registered(config, account).await {
+            Ok(registered) => {
+                report.ok("API key", &told("Connectly takes it"));
+                webhooks::compare(name, public_url, &registered, report);
+            }
+            // Whoever is told anything at all has shown a key that is taken.
+            Err(error) if matches!(error.downcast_ref(), Some(CallError::Unreadable(_))) => {
+                report.ok("API key", &told("Connectly takes it"));
+                report.fail(webhooks::SUBJECT, &told(&format!("{error:#}")));
+            }
+            Err(error) => {
+                report.fail("API key", &told(&format!("{error:#}")));
+                cannot(report);
+            }
         }
     }
 }
 
-async fn key(config: &Config, account: &AccountConfig) -> anyhow::Result<()> {
+async fn registered(config: &Config, account: &AccountConfig) -> anyhow::Result<Vec<Registration>> {
     let mut settings = client_settings(config, account);
     settings.timeout = settings.timeout.min(PATIENCE);
-    Ok(Client::new(&settings)?.webhooks().await.map(drop)?)
+    Ok(Client::new(&settings)?.webhooks().await?)
 }
 
 #[cfg(test)]

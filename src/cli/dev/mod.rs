@@ -83,6 +83,7 @@ type Demo = Option<usize>;
 struct Secrets {
     token: String,
     webhook: String,
+    key: String,
 }
 
 impl Desk {
@@ -93,15 +94,15 @@ impl Desk {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let secret = |prefix: &str| format!("{prefix}_{:032x}", rand::random::<u128>());
-        let secrets = Secrets { token: secret("token"), webhook: secret("secret") };
+        let secrets = Secrets { token: secret("token"), webhook: secret("secret"), key: secret("key") };
         let mut config = configuration(file, surroundings)?;
         logging::init_logging(&config.log)?;
         panics::install_hook();
-        let mut settings = Settings::new(BUSINESS_ID, secret("key").into(), secrets.webhook.clone().into());
+        let mut settings =
+            Settings::new(BUSINESS_ID, secrets.key.clone().into(), secrets.webhook.clone().into());
         configure(&mut settings, &config.emulator);
-        let api_key = settings.api_key.clone();
         let emulator = start_emulator(settings, &surroundings.clock).await?;
-        settle(&mut config, folder, &secrets, &api_key, &emulator);
+        settle(&mut config, folder, &secrets, &emulator);
         let demo = if args.demo { Some(tell_history(folder, &surroundings.clock).await?) } else { None };
         let started = start(&mut config, &surroundings.app, &surroundings.clock).await;
         let running = started.map_err(|error| match error {
@@ -125,6 +126,8 @@ impl Desk {
             webhook_url: self.webhook_url(),
             webhook_secret: SecretString::from(self.secrets.webhook.as_str()),
             emulator_url: Some(self.emulator.url()),
+            business_id: Some(BUSINESS_ID.to_owned()),
+            api_key: Some(SecretString::from(self.secrets.key.as_str())),
         }
     }
 
@@ -199,19 +202,13 @@ fn desk_manners(config: &mut Config) {
 }
 
 /// Fills in what a desk decides by itself: the store, the secrets, and that all messages go to the emulator.
-fn settle(
-    config: &mut Config,
-    folder: &Path,
-    secrets: &Secrets,
-    api_key: &SecretString,
-    emulator: &Emulator,
-) {
+fn settle(config: &mut Config, folder: &Path, secrets: &Secrets, emulator: &Emulator) {
     config.admin.token = Some(SecretString::from(secrets.token.as_str()));
     // Never another store than the desk's own: its worker would swallow the messages that wait there.
     config.store.url = Some(SecretString::from(database(folder)));
     let account = AccountConfig {
         business_id: BUSINESS_ID.to_owned(),
-        api_key: api_key.clone(),
+        api_key: SecretString::from(secrets.key.as_str()),
         webhook_secrets: vec![SecretString::from(secrets.webhook.as_str())],
         base_url: emulator.url(),
         rate: crate::config::RateConfig::default(),

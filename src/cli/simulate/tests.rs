@@ -31,6 +31,8 @@ impl Desk {
             webhook_url: format!("{uri}/webhooks/connectly"),
             webhook_secret: "secret-1".into(),
             emulator_url: emulator.then_some(uri),
+            business_id: None,
+            api_key: None,
         };
         connection.write(&folder.path().join(FOLDER)).unwrap();
         Self { server, folder }

@@ -14,6 +14,7 @@ fn all_problems_are_listed_at_once() {
         body_limit = "1 MB"
         bodies_in_flight = 5
         lisen = "x"
+        url = "https://hooks.example.com/?token=hunter2"
         tls = { certificate = "c.pem" }
 
         [admin]
@@ -48,6 +49,7 @@ fn all_problems_are_listed_at_once() {
     ];
     insta::assert_snapshot!(problems(text, &variables), @r#"
     public.listen: found "localhost:8080", expected an IP address with a port, such as "127.0.0.1:8080"
+    public.url: expected a URL without ? and #, such as "https://hooks.example.com"
     public.body_limit: found "1 MB", expected a size from "1KiB" to "16MiB", or a number of bytes
     public.bodies_in_flight: found 5, expected a size from "1MiB" to "16GiB", or a number of bytes
     public.tls.key: missing, expected the path of a PEM file
