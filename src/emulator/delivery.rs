@@ -29,7 +29,7 @@ impl Default for Retry {
 pub struct Webhook {
     /// When it was handed to delivery, by the emulator's time.
     pub at: Timestamp,
-    /// The endpoint; null when none was set, and then there are no attempts.
+    /// The endpoint; null when none was set or nobody registered for it, and then there are no attempts.
     pub address: Option<String>,
     /// The body as it was signed.
     pub body: Box<RawValue>,

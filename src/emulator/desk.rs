@@ -8,6 +8,7 @@ use ulid::Ulid;
 
 use super::Settings;
 use super::delivery::Answer;
+use super::echo;
 use super::errors::Refusal;
 use super::faults::{Fault, SendFault};
 use super::inbound::{Inbound, InboundError, Speech};
@@ -73,6 +74,7 @@ impl Desk {
     ) -> Result<Ulid, Refusal> {
         let mut world = self.world();
         let accepted = world.accept(outbound, arrival, fault, self.time.now())?;
+        echo::post(&self.courier, &world, accepted.id);
         if let Some(batch) = accepted.statuses {
             self.courier.enqueue(batch);
         }

@@ -165,7 +165,7 @@ impl From<Refusal> for ErrorBody {
 
 /// A trace id as Connectly prints it: an unsigned 64-bit number as text, here always too large for a signed one, so that
 /// a reader who takes it for a number notices.
-fn trace_id() -> String {
+pub(super) fn trace_id() -> String {
     (rand::random::<u64>() | 1 << 63).to_string()
 }
 

@@ -11,12 +11,15 @@
 //! To add an endpoint of Connectly's: a request in `wire`, its checks and meaning beside `outbound` and in `world.rs`,
 //! a handler beside `send.rs`, a line in `page.txt`.
 
+mod account;
+mod catalog;
 mod chat;
 mod client;
 mod connection;
 mod control;
 mod delivery;
 mod desk;
+mod echo;
 mod errors;
 mod faults;
 mod host;
@@ -24,6 +27,7 @@ mod inbound;
 mod message;
 mod outbound;
 mod rate;
+mod registrations;
 mod reply;
 mod send;
 mod settings;
@@ -52,6 +56,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::clock::Clock;
 use connection::{Connection, Listener};
 use desk::Desk;
+use registrations::Registrations;
 use time::OwnTime;
 use webhooks::Courier;
 
@@ -61,6 +66,7 @@ pub use faults::{Fault, SendFault, WebhookFault};
 pub use inbound::{Inbound, InboundError};
 pub use message::{EmittedStatus, SentMessage};
 pub use rate::Rate;
+pub use registrations::ExistingTopic;
 pub use reply::{Button, ListPick, ListShape, Shape};
 pub use settings::Settings;
 pub use wire::{Attachment, Location};
@@ -81,6 +87,7 @@ impl Emulator {
         let courier = Courier::new(
             &settings.webhook_secret,
             settings.webhook_url.clone(),
+            Registrations::new(settings.existing_topic),
             settings.retry,
             time.clone(),
             stop.clone(),
@@ -110,7 +117,7 @@ impl Emulator {
         format!("http://{}", self.address)
     }
 
-    /// Delivers webhooks to this URL from now on.
+    /// Delivers webhooks to this URL from now on, as long as nothing is registered.
     pub fn set_webhook_url(&self, url: impl Into<String>) {
         self.desk.courier.set_address(url.into());
     }
@@ -178,6 +185,7 @@ fn router(desk: &Arc<Desk>) -> Router {
     Router::new()
         .route("/v1/businesses/{business_id}/send/messages", post(send::session))
         .route("/v1/businesses/{business_id}/send/whatsapp_templated_messages", post(send::template))
+        .merge(account::router())
         .merge(control::router())
         .fallback(errors::not_found)
         .layer(middleware::from_fn_with_state(desk.clone(), host::guard))

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::delivery::Retry;
 use super::rate::Rate;
+use super::registrations::ExistingTopic;
 
 /// Where the emulator listens unless told otherwise.
 const DEFAULT_PORT: u16 = 8082;
@@ -24,8 +25,10 @@ pub struct Settings {
     pub api_key: SecretString,
     /// The secret that its webhooks are signed with.
     pub webhook_secret: SecretString,
-    /// Where its webhooks go; they are only listed while there is no address.
+    /// Where its webhooks go as long as none is registered; they are only listed while there is no address.
     pub webhook_url: Option<String>,
+    /// What registering a topic does that is registered already.
+    pub existing_topic: ExistingTopic,
     /// The business's WhatsApp number, in E.164 form.
     pub business_number: String,
     /// The business's display name.
@@ -57,6 +60,7 @@ impl Settings {
             api_key,
             webhook_secret,
             webhook_url: None,
+            existing_topic: ExistingTopic::default(),
             business_number: "+15550100002".to_owned(),
             business_name: "Shop".to_owned(),
             hosts: Vec::new(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client;
 use super::delivery::{Answer, Attempt, Retry, Webhook};
+use super::registrations::Registrations;
 use super::time::OwnTime;
 use super::world::{Batch, push_bounded};
 use crate::connectly::signature::{HEADER, Key};
@@ -36,6 +37,7 @@ struct Shared {
 /// What the lanes share. A lane is in the map as long as its task runs.
 struct Board {
     address: Option<String>,
+    registrations: Registrations,
     lanes: HashMap<String, VecDeque<Parcel>>,
     delivered: VecDeque<Webhook>,
 }
@@ -46,16 +48,28 @@ struct Parcel {
     answer: Option<oneshot::Sender<Answer>>,
 }
 
+impl Board {
+    /// Where a webhook goes: to those who registered for it, or to the one address while nobody registered for anything.
+    /// What goes nowhere has one place all the same, the list.
+    fn targets(&self, body: &str) -> Vec<Option<String>> {
+        let Some(registered) = self.registrations.targets(body) else {
+            return vec![self.address.clone()];
+        };
+        if registered.is_empty() { vec![None] } else { registered.into_iter().map(Some).collect() }
+    }
+}
+
 impl Courier {
     /// A courier who signs with this secret.
     pub(super) fn new(
         secret: &SecretString,
         address: Option<String>,
+        registrations: Registrations,
         retry: Retry,
         time: OwnTime,
         stop: CancellationToken,
     ) -> reqwest::Result<Self> {
-        let board = Board { address, lanes: HashMap::new(), delivered: VecDeque::new() };
+        let board = Board { address, registrations, lanes: HashMap::new(), delivered: VecDeque::new() };
         let shared = Shared {
             client: client::build()?,
             key: Key::new(secret),
@@ -68,9 +82,14 @@ impl Courier {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Delivers to this address from now on.
+    /// Delivers to this address from now on, as long as nothing is registered.
     pub(super) fn set_address(&self, address: String) {
         self.board().address = Some(address);
+    }
+
+    /// Looks at what is registered, or changes it.
+    pub(super) fn registrations<T>(&self, look: impl FnOnce(&mut Registrations) -> T) -> T {
+        look(&mut self.board().registrations)
     }
 
     /// Delivers a batch, each webhook when its time has come, behind what its customer waits for by then. The answer to
@@ -157,21 +176,31 @@ impl Courier {
     }
 
     async fn deliver(&self, parcel: Parcel) {
-        let at = self.shared.time.now();
-        let address = self.board().address.clone();
-        let attempts = match &address {
-            Some(address) => self.attempts(address, &parcel.body).await,
-            None => Vec::new(),
-        };
-        let answer = attempts.last().map(|attempt| attempt.answer.clone());
-        if let Ok(body) = RawValue::from_string(parcel.body) {
-            let webhook = Webhook { at, address, body, attempts };
-            push_bounded(&mut self.board().delivered, webhook);
+        let targets = self.board().targets(&parcel.body);
+        let mut answer = None;
+        for address in targets {
+            let said = self.deliver_to(address, &parcel.body).await;
+            answer = answer.or(said);
         }
         if let (Some(waits), Some(answer)) = (parcel.answer, answer) {
             // Nobody waits for the answer to a status.
             let _ = waits.send(answer);
         }
+    }
+
+    /// Delivers to one address, or lists what goes nowhere. The last answer.
+    async fn deliver_to(&self, address: Option<String>, body: &str) -> Option<Answer> {
+        let at = self.shared.time.now();
+        let attempts = match &address {
+            Some(address) => self.attempts(address, body).await,
+            None => Vec::new(),
+        };
+        let answer = attempts.last().map(|attempt| attempt.answer.clone());
+        if let Ok(body) = RawValue::from_string(body.to_owned()) {
+            let webhook = Webhook { at, address, body, attempts };
+            push_bounded(&mut self.board().delivered, webhook);
+        }
+        answer
     }
 
     async fn attempts(&self, address: &str, body: &str) -> Vec<Attempt> {

@@ -1,5 +1,6 @@
 //! The emulator through its front door, and the world without one.
 
+mod account;
 mod control;
 mod deliveries;
 mod receiver;

@@ -4,6 +4,7 @@
 //! either shows as a disagreement between the two.
 
 mod interactive;
+pub(super) mod registration;
 mod request;
 mod template;
 mod webhook;
