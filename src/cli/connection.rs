@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -83,7 +83,7 @@ impl Connection {
             "webhook_secret": self.webhook_secret.expose_secret(),
             "emulator_url": self.emulator_url,
             "business_id": self.business_id,
-            "api_key": self.api_key.as_ref().map(|key| key.expose_secret()),
+            "api_key": self.api_key.as_ref().map(ExposeSecret::expose_secret),
         });
         format!("{connection:#}\n")
     }

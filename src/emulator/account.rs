@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::catalog;
@@ -71,25 +70,53 @@ impl IntoResponse for RegistrationError {
     }
 }
 
+/// Why a request is refused: for its body, or for what it asks for.
+enum Refused {
+    Body(serde_json::Error),
+    Registration(RegistrationError),
+}
+
+impl From<serde_json::Error> for Refused {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<RegistrationError> for Refused {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Body(error) => Refusal::from(error).into_response(),
+            Self::Registration(error) => error.into_response(),
+        }
+    }
+}
+
 async fn list(Caller(desk): Caller) -> Json<Value> {
     let webhooks = desk.courier.registrations(|registrations| json!(registrations.list()));
     Json(json!({"entity": {"businessId": desk.settings.business_id, "webhooks": webhooks}}))
 }
 
-async fn create(Caller(desk): Caller, body: Bytes) -> Result<Json<Value>, Response> {
-    let request: CreateRequest = read(&body)?;
-    let created = desk.courier.registrations(|registrations| registrations.create(request, desk.time.now()));
-    created.map(|id| Json(json!({"id": id}))).map_err(IntoResponse::into_response)
+async fn create(Caller(desk): Caller, body: Bytes) -> Result<Json<Value>, Refused> {
+    let request: CreateRequest = serde_json::from_slice(&body)?;
+    let now = desk.time.now();
+    let id = desk.courier.registrations(|registrations| registrations.create(request, now))?;
+    Ok(Json(json!({"id": id})))
 }
 
 async fn update(
     Caller(desk): Caller,
     Path((_, id)): Path<(String, String)>,
     body: Bytes,
-) -> Result<Json<Value>, Response> {
-    let request: UpdateRequest = read(&body)?;
-    let updated = desk.courier.registrations(|registrations| registrations.update(&id, request));
-    updated.map(|()| Json(json!({}))).map_err(IntoResponse::into_response)
+) -> Result<Json<Value>, Refused> {
+    let request: UpdateRequest = serde_json::from_slice(&body)?;
+    desk.courier.registrations(|registrations| registrations.update(&id, request))?;
+    Ok(Json(json!({})))
 }
 
 async fn remove(
@@ -127,19 +154,10 @@ struct Opinion {
 }
 
 async fn set_existing_topic(State(desk): State<Arc<Desk>>, body: Bytes) -> Response {
-    match serde_json::from_slice(&body) {
-        Ok(Opinion { existing_topic }) => {
-            desk.courier.registrations(|registrations| registrations.existing_topic = existing_topic);
-            Json(json!({"existing_topic": existing_topic})).into_response()
-        }
-        Err(_) => {
-            let error = r#"give {"existing_topic": "conflict"} or {"existing_topic": "replace"}"#;
-            (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response()
-        }
-    }
-}
-
-/// A request's body, or what is wrong with it.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| Refusal::from(error).into_response())
+    let Ok(Opinion { existing_topic }) = serde_json::from_slice(&body) else {
+        let error = r#"give {"existing_topic": "conflict"} or {"existing_topic": "replace"}"#;
+        return (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
+    };
+    desk.courier.registrations(|registrations| registrations.existing_topic = existing_topic);
+    Json(json!({"existing_topic": existing_topic})).into_response()
 }

@@ -4,6 +4,9 @@
 //! signed webhooks: a message's statuses, and what customers say. What goes wrong in production can be made to go wrong
 //! here, by name ([`Fault`]).
 //!
+//! Webhooks go where they are registered, as at Connectly (`registrations`); as long as nothing is, to the address in the
+//! settings.
+//!
 //! It must not know how the service decodes: of the rest of the house it uses the signature and the clock alone, and its
 //! wire structs are its own. The state (`world`) is pure; the endpoints (`send`, `control`) only carry to it and
 //! from it, and `webhooks` delivers.
@@ -26,6 +29,7 @@ mod host;
 mod inbound;
 mod message;
 mod outbound;
+mod pattern;
 mod rate;
 mod registrations;
 mod reply;

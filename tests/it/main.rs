@@ -15,5 +15,6 @@ mod listen;
 mod model;
 mod packaging;
 mod promises;
+mod registering;
 mod scenarios;
 mod support;

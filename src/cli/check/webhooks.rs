@@ -43,7 +43,7 @@ fn of_topic(found: &[&Registration], address: &str, told: &impl Fn(&str) -> Stri
     };
     let mut detail = format!("{topic} goes to {address}");
     if !others.is_empty() {
-        detail.push_str(&format!(", and to {} as well", addresses(&others)));
+        detail = format!("{detail}, and to {} as well", addresses(&others));
     }
     if topic == TOPICS[0] && !ours.configuration.echo {
         detail.push_str("; echo is off: what is sent from elsewhere is not shown");

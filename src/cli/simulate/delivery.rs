@@ -82,6 +82,9 @@ impl Delivery {
 
 /// What the webhook answered, as the emulator tells it: the body may be JSON, or a text that holds it.
 fn relayed(answer: &Value) -> anyhow::Result<(StatusCode, Value)> {
+    if answer.get("webhook").is_some_and(Value::is_null) {
+        anyhow::bail!("nobody is registered for it: `switchboard webhooks list` shows who is for what");
+    }
     let status = answer.pointer("/webhook/status").and_then(Value::as_u64);
     let status = status
         .and_then(|status| u16::try_from(status).ok())

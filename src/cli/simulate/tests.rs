@@ -186,6 +186,9 @@ async fn what_the_webhook_told_the_emulator_decides() {
     assert_eq!(desk.simulate(&line).await.err().unwrap().to_string(), "the webhook answered 503 queue full");
     let desk = Desk::new(true).await.answers(INBOUND, 200, &json!({"webhook": null})).await;
     let error = desk.simulate(&line).await.err().unwrap();
+    assert!(error.to_string().starts_with("nobody is registered for it"), "{error}");
+    let desk = Desk::new(true).await.answers(INBOUND, 200, &json!({"webhook": {"error": "x"}})).await;
+    let error = desk.simulate(&line).await.err().unwrap();
     assert_eq!(error.to_string(), "the emulator could not reach the webhook");
     let desk =
         Desk::new(true).await.answers(INBOUND, 422, &json!({"title": "invalid", "detail": "from"})).await;

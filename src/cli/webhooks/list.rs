@@ -28,6 +28,9 @@ const HEADINGS: [&str; 6] = ["id", "topic", "echo", "channels", "filters", "addr
 /// What to say when there is none.
 const NONE: &str =
     "nothing is registered, so Connectly posts nothing: `switchboard webhooks register` changes that";
+/// The same on a desk.
+const NONE_LOCALLY: &str =
+    "nothing is registered; an emulator posts to the address that it was started with all the same";
 
 pub(super) async fn run(
     args: &Args,
@@ -40,7 +43,8 @@ pub(super) async fn run(
     if args.json {
         list::json(&rows, terminal)?;
     } else {
-        list::table(&rows, HEADINGS, cells, NONE, terminal)?;
+        let none = if account.is_local { NONE_LOCALLY } else { NONE };
+        list::table(&rows, HEADINGS, cells, none, terminal)?;
     }
     Ok(())
 }

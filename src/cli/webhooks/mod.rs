@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Surroundings, Terminal};
 
+mod address;
 pub mod delete;
 pub mod list;
 pub mod register;

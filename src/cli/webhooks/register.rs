@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use reqwest::Url;
 use serde_json::json;
 
-use crate::cli::account::{Account, AccountOptions, WHERE, is_local};
+use super::address::objection;
+use crate::cli::account::{Account, AccountOptions, WHERE};
 use crate::cli::confirm::confirm;
 use crate::cli::table::Table;
 use crate::cli::{Surroundings, Terminal, Usage, list};
-use crate::connectly::client::register::{Plan, RegisterError, Registered, Wish};
+use crate::connectly::client::register::{Plan, PlanError, Registered, Wish};
 use crate::connectly::client::webhooks::{Filter, Registration, Wanted};
 
 /// The topic of what customers write; the only one with something to echo.
@@ -166,23 +166,6 @@ impl Args {
     }
 }
 
-/// Why Connectly could not post to an address.
-fn objection(address: &str, is_desk: bool) -> Option<&'static str> {
-    let Ok(url) = Url::parse(address) else {
-        return Some("it is no URL, like https://hooks.example.com/webhooks/connectly");
-    };
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    match url.scheme() {
-        _ if !url.has_host() || !anonymous || url.fragment().is_some() => {
-            Some("it has to have a host, and neither user nor password nor #")
-        }
-        "https" | "http" if is_desk => None,
-        "https" if !is_local(address) => None,
-        "https" => Some("Connectly cannot reach this machine by that name"),
-        _ => Some("Connectly posts to https:// only"),
-    }
-}
-
 /// The registrations that will get another address. The wishes they stand in the way of are allowed to change them from now on.
 fn moved(wishes: &mut [Wish], registered: &[Registration]) -> anyhow::Result<Vec<Registration>> {
     let mut moved = Vec::new();
@@ -192,17 +175,15 @@ fn moved(wishes: &mut [Wish], registered: &[Registration]) -> anyhow::Result<Vec
                 moved.push(registration.clone());
             }
             Ok(Plan::Create | Plan::Update(_) | Plan::Nothing(_)) => {}
-            Err(RegisterError::Elsewhere(registration)) => {
+            Err(PlanError::Elsewhere(registration)) => {
                 wish.replace = Some(registration.id.clone());
-                moved.push(registration);
+                moved.push(*registration);
             }
-            Err(error @ RegisterError::Several { .. }) => {
+            Err(error @ PlanError::Several { .. }) => {
                 let advice = "say which to change with --replace ID, or delete those that are not wanted";
                 return Err(Usage(format!("{error}; {advice}")).into());
             }
-            Err(error @ (RegisterError::Call(_) | RegisterError::NotThere { .. })) => {
-                return Err(error.into());
-            }
+            Err(error @ PlanError::NotThere { .. }) => return Err(error.into()),
         }
     }
     Ok(moved)

@@ -1,4 +1,4 @@
-//! The fields of an answer, read as protobuf's JSON is: camelCase or snake_case, null like absent, anything else left aside.
+//! The fields of an answer, read as protobuf's JSON is: in `camelCase` or `snake_case`, null like absent, anything else left aside.
 
 use serde_json::{Map, Value};
 

@@ -41,15 +41,23 @@ pub enum Registered {
     Unchanged(String),
 }
 
-/// Why a wish was not fulfilled. Nothing was changed for it, except perhaps by a call that was lost.
+/// Why a wish was not fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
     /// A request failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// What is registered stands in its way; nothing was changed.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Why what is registered stands in the way of a wish.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
     /// The topic's only registration has another address, and may be somebody else's.
     #[error("{} is registered with {} ({})", .0.topic, .0.address, .0.id)]
-    Elsewhere(Registration),
+    Elsewhere(Box<Registration>),
     /// The topic has several registrations, and which one is meant cannot be told.
     #[error("{topic} is registered more than once: {}", listed(.registered))]
     Several {
@@ -72,7 +80,7 @@ impl Wish {
     /// What is to be done, given what is registered: of the topic's registrations that a program made, the one with our
     /// address is ours. If there is none, the one that may be replaced is made ours; the topic's only one, which has another
     /// address, is not touched by itself.
-    pub fn plan<'a>(&self, registered: &'a [Registration]) -> Result<Plan<'a>, RegisterError> {
+    pub fn plan<'a>(&self, registered: &'a [Registration]) -> Result<Plan<'a>, PlanError> {
         if let Some(id) = &self.replace {
             return self.plan_for(id, registered);
         }
@@ -81,16 +89,16 @@ impl Wish {
         match (ours.as_slice(), others.as_slice()) {
             ([], []) => Ok(Plan::Create),
             ([ours], _) => Ok(self.change(ours)),
-            ([], [other]) => Err(RegisterError::Elsewhere((*other).clone())),
+            ([], [other]) => Err(PlanError::Elsewhere(Box::new((*other).clone()))),
             (several @ [_, ..], _) | ([], several) => Err(self.several(several)),
         }
     }
 
     /// The plan when a registration is named. One that would become the second with our address is left alone: every event
     /// would come twice.
-    fn plan_for<'a>(&self, id: &str, registered: &'a [Registration]) -> Result<Plan<'a>, RegisterError> {
+    fn plan_for<'a>(&self, id: &str, registered: &'a [Registration]) -> Result<Plan<'a>, PlanError> {
         let found: Vec<&Registration> = self.of_topic(registered).collect();
-        let not_there = || RegisterError::NotThere { topic: self.topic.clone(), id: id.to_owned() };
+        let not_there = || PlanError::NotThere { topic: self.topic.clone(), id: id.to_owned() };
         let named = *found.iter().find(|registration| registration.id == id).ok_or_else(not_there)?;
         let is_registered = found.iter().any(|registration| registration.posts_to(&self.address));
         if is_registered && !named.posts_to(&self.address) {
@@ -99,9 +107,9 @@ impl Wish {
         Ok(self.change(named))
     }
 
-    fn several(&self, registered: &[&Registration]) -> RegisterError {
+    fn several(&self, registered: &[&Registration]) -> PlanError {
         let registered = registered.iter().map(|registration| (*registration).clone()).collect();
-        RegisterError::Several { topic: self.topic.clone(), registered }
+        PlanError::Several { topic: self.topic.clone(), registered }
     }
 
     /// The registrations of the topic that a program made.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use wiremock::{Request, Respond};
 
 use super::*;
-use crate::connectly::client::register::{Plan, RegisterError, Registered, Wish};
+use crate::connectly::client::register::{Plan, PlanError, RegisterError, Registered, Wish};
 use crate::connectly::client::webhooks::{Registration, Wanted};
 
 const OURS: &str = "https://hooks.example.com/webhooks/connectly";
@@ -60,11 +60,11 @@ fn which_of_several_is_meant_is_not_guessed() {
     );
     assert_eq!(named.plan(&others), Ok(Plan::Update(&others[1])));
     let twice = [registration("wh_1", OURS), registration("wh_2", OURS)];
-    assert!(matches!(wish().plan(&twice), Err(RegisterError::Several { .. })));
+    assert!(matches!(wish().plan(&twice), Err(PlanError::Several { .. })));
     assert_eq!(named.plan(&twice), Ok(Plan::Nothing(&twice[1])));
     // Ours is there already: another one with its address would bring every event twice.
     let beside = [registration("wh_1", OURS), registration("wh_2", OTHER)];
-    assert!(matches!(named.plan(&beside), Err(RegisterError::Several { .. })));
+    assert!(matches!(named.plan(&beside), Err(PlanError::Several { .. })));
 }
 
 /// A Connectly that answers each request with the next of its answers, and remembers what was asked.
@@ -126,7 +126,7 @@ async fn a_topic_that_turns_out_to_be_registered_is_looked_at_again() {
     assert_eq!(asked, ["GET", "POST", "GET", "PUT"]);
     // It is somebody else's: nobody was asked about that one.
     let (told, _) = register(vec![list(&[]), conflict.clone(), list(&[("wh_1", OTHER)])]).await;
-    assert!(matches!(told, Err(RegisterError::Elsewhere(_))), "{told:?}");
+    assert!(matches!(told, Err(RegisterError::Plan(PlanError::Elsewhere(_)))), "{told:?}");
     // It is in no list, and once is enough.
     let (told, asked) = register(vec![list(&[]), conflict, list(&[])]).await;
     assert!(matches!(told, Err(RegisterError::Call(CallError::Conflict(_)))), "{told:?}");
