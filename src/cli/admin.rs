@@ -72,6 +72,11 @@ impl Admin {
         self.document(self.http.delete(self.url(path)).query(query)).await
     }
 
+    /// Deletes a thing of which nothing is told.
+    pub async fn remove(&self, path: &[&str]) -> Result<(), AdminError> {
+        self.send(self.http.delete(self.url(path)).timeout(REQUEST_TIMEOUT)).await.map(drop)
+    }
+
     /// Puts a document in the place of another and gets it back.
     pub async fn put(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
         self.json(self.http.put(self.url(path)).json(body)).await

@@ -1,8 +1,9 @@
-//! `switchboard conversations`: who may still be answered freely, and what was said.
+//! `switchboard conversations`: who may still be answered freely, what was said, and what handlers keep.
 
 use serde_json::Value;
 
 use super::admin::{Admin, Document, Query};
+use super::confirm::confirm;
 use super::document;
 use super::filter::add;
 use super::list::{self, Listing, TEXT_WIDTH, text};
@@ -37,6 +38,29 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Shows what a route's handler keeps for a conversation, or clears it
+    #[command(
+        after_help = "A job that is under way has the state still, and may write it anew when it is done: `pause --route` first where that must not be.\n\nExamples:\n  switchboard conversations state 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z front-desk\n  switchboard conversations state 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z front-desk --clear"
+    )]
+    State(StateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct StateArgs {
+    /// The conversation's id
+    #[arg(value_parser = parse_id)]
+    id: ConversationId,
+    /// The route's name
+    route: String,
+    /// Remove it: the handler finds none with the next event
+    #[arg(long)]
+    clear: bool,
+    /// Do not ask
+    #[arg(long, requires = "clear")]
+    yes: bool,
+    /// Print the API's JSON; of what is cleared there is none
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +110,25 @@ pub async fn run(args: Args, admin: &Admin, terminal: &mut Terminal<'_>) -> anyh
                 show(&conversation, admin, terminal)?;
             }
         }
+        Action::State(args) if args.clear => clear_state(&args, admin, terminal).await?,
+        Action::State(args) => {
+            let path = ["conversations", &args.id.to_string(), "state", &args.route];
+            let state = admin.get(&path, &Query::new()).await?;
+            document::show(&state, args.json, terminal)?;
+        }
+    }
+    Ok(())
+}
+
+async fn clear_state(args: &StateArgs, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
+    let StateArgs { id, route, .. } = args;
+    let question = format!("what {route} keeps for {id} will be gone, and cannot be brought back");
+    if !confirm(args.yes, &question, terminal)? {
+        return Ok(());
+    }
+    admin.remove(&["conversations", &id.to_string(), "state", route]).await?;
+    if !args.json {
+        terminal.line("cleared")?;
     }
     Ok(())
 }
@@ -168,9 +211,10 @@ pub fn said(content: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wiremock::MockServer;
+    use wiremock::{MockServer, ResponseTemplate};
 
-    use crate::cli::testing::{answers, run};
+    use crate::cli::Usage;
+    use crate::cli::testing::{answer, answers, run};
 
     const ID: &str = "01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z";
 
@@ -216,5 +260,38 @@ mod tests {
         2025-12-31T12:00:02Z  customer         image
         ");
         assert_eq!(printed.err(), "more was said before: --limit shows up to 200 lines\n");
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_keeps_is_shown_as_it_wrote_it() {
+        let server = MockServer::start().await;
+        let state = json!({"route": "front desk", "conversation_id": ID, "state": {"step": 2, "cart": [{"sku": "a"}]},
+            "updated_at": "2026-01-01T00:00:00Z"});
+        answers(&server, &format!("/api/v1/conversations/{ID}/state/front%20desk"), &state).await;
+        let printed = run(&server, &["conversations", "state", ID, "front desk"]).await.unwrap();
+        insta::assert_snapshot!(printed.out(), @r#"
+        conversation_id  01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z
+        route            front desk
+        state            {"cart":[{"sku":"a"}],"step":2}
+        updated_at       2026-01-01T00:00:00Z
+        "#);
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_keeps_is_not_cleared_unasked() {
+        let server = MockServer::start().await;
+        let line = ["conversations", "state", ID, "front-desk", "--clear"];
+        let error = run(&server, &line).await.err().unwrap();
+        assert!(error.is::<Usage>() && error.to_string().contains("--yes"), "{error}");
+        let target = format!("/api/v1/conversations/{ID}/state/front-desk");
+        for (json, printed) in [(&[][..], "cleared\n"), (&["--json"][..], "")] {
+            let server = MockServer::start().await;
+            answer(&server, "DELETE", &target, ResponseTemplate::new(204)).await;
+            let cleared = run(&server, &[&line[..], &["--yes"], json].concat()).await.unwrap();
+            assert_eq!((cleared.out(), cleared.err()), (printed, ""));
+        }
+        answer(&server, "DELETE", &target, ResponseTemplate::new(404)).await;
+        let error = run(&server, &[&line[..], &["--yes"]].concat()).await.err().unwrap();
+        assert_eq!(error.to_string(), "404 not found");
     }
 }

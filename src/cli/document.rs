@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 use super::table::{Table, aligned};
 use super::terminal::{Terminal, clean};
 
+/// What is somebody else's JSON.
+const AS_WRITTEN: [&str; 2] = ["callback_data", "state"];
+
 /// Prints one document, as the server's JSON or for people.
 pub fn show(document: &RawValue, json: bool, terminal: &mut Terminal<'_>) -> io::Result<()> {
     if json { terminal.json(document.get()) } else { write(document, terminal) }
@@ -44,7 +47,7 @@ impl Sheet {
                 let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                 self.add(&name, value);
             }
-        } else if let Some(rows) = rows(value) {
+        } else if let Some(rows) = rows(name, value) {
             self.tables.push((name.to_owned(), rows));
         } else {
             self.lines.push((clean(name), clean(&text(value))));
@@ -56,10 +59,11 @@ impl Sheet {
 struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    /// `None` for what is printed as one value: callback data is the caller's own, so it is shown as it was written.
+    /// `None` for what is printed as one value: callback data is the caller's own and a state the handler's, so they are
+    /// shown as they were written.
     fn of(name: &str, value: &RawValue) -> Option<Self> {
         let fields: Self = serde_json::from_str(value.get()).ok()?;
-        (name != "callback_data" && !fields.0.is_empty()).then_some(fields)
+        (!AS_WRITTEN.contains(&name) && !fields.0.is_empty()).then_some(fields)
     }
 
     fn get(&self, name: &str) -> Option<&RawValue> {
@@ -89,9 +93,10 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// The value as a list of objects, when it is one.
-fn rows(value: &RawValue) -> Option<Vec<Fields>> {
-    serde_json::from_str(value.get()).ok().filter(|rows: &Vec<Fields>| !rows.is_empty())
+/// The value as a list of objects, when it is one of ours.
+fn rows(name: &str, value: &RawValue) -> Option<Vec<Fields>> {
+    let ours = (!AS_WRITTEN.contains(&name)).then_some(value)?;
+    serde_json::from_str(ours.get()).ok().filter(|rows: &Vec<Fields>| !rows.is_empty())
 }
 
 /// A string's own text, or the JSON of anything else.

@@ -19,5 +19,6 @@ pub mod pauses;
 pub mod payload;
 pub mod retention;
 pub mod sending;
+pub mod state;
 pub mod stats;
 pub mod template;

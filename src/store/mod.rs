@@ -55,6 +55,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::state::HandlerState;
 use crate::model::stats::{Figures, Parts};
 
 /// The result of every verb.
@@ -218,6 +219,15 @@ pub trait Store: Send + Sync + 'static {
     /// Every customer that a text names by phone, user id or our id, also that of one who turned out to be this one: at most
     /// one in each account.
     async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>>;
+
+    /// What a route keeps for a conversation, named by its id or that of one that was merged into it.
+    async fn state(&self, id: ConversationId, route: &str) -> Result<Option<HandlerState>>;
+
+    /// Removes what a route keeps for a conversation: after `Ok(true)`, a job of that lane that is claimed later finds none.
+    /// `false` when there was none.
+    ///
+    /// A job that was claimed before still works with what it was given, and its settlement may write the state anew.
+    async fn clear_state(&self, id: ConversationId, route: &str) -> Result<bool>;
 
     /// One job, unfinished, parked or finished, with its log.
     async fn job(&self, id: JobId) -> Result<Option<Job>>;

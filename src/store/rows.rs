@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use sqlx::FromRow;
 
 use super::error::StoreError;
@@ -20,6 +21,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::{Message, Origin, OwnState, SendKind, Statuses};
+use crate::model::state::HandlerState;
 use crate::model::stats::{Failures, Lag};
 
 /// A time as it is stored.
@@ -181,6 +183,28 @@ impl CustomerRow {
             opted_out_at: self.opted_out_at.map(timestamp),
             opted_out_by: self.opted_out_by,
             created_at: timestamp(self.created_at),
+        }
+    }
+}
+
+/// What a route keeps for a conversation.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct HandlerStateRow {
+    pub route: String,
+    pub conversation_id: ConversationId,
+    pub state: String,
+    pub updated_at: i64,
+}
+
+impl HandlerStateRow {
+    /// The state to the letter, also one that is too strange for a handler; null when it is no JSON.
+    pub fn into_state(self) -> HandlerState {
+        HandlerState {
+            route: self.route,
+            conversation_id: self.conversation_id,
+            state: JsonText::parse(self.state).unwrap_or_else(|| JsonText::of(&Value::Null)),
+            updated_at: timestamp(self.updated_at),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::state::HandlerState;
 use crate::model::stats::{Figures, Parts};
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::query::{
@@ -50,6 +51,7 @@ pub(crate) struct FakeStore {
     pub(crate) jobs: Vec<Job>,
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) customers: Vec<CustomerProfile>,
+    pub(crate) states: Mutex<Vec<HandlerState>>,
     /// `None` fails.
     pub(crate) counts: Option<Vec<JobCount>>,
     /// `None` fails.
@@ -321,6 +323,19 @@ impl Store for FakeStore {
             customer.id.to_string() == name || customer.phone.as_deref() == Some(name)
         };
         Ok(self.customers.iter().filter(named).cloned().collect())
+    }
+
+    async fn state(&self, id: ConversationId, route: &str) -> Result<Option<HandlerState>> {
+        let states = self.states.lock().unwrap();
+        Ok(states.iter().find(|state| state.conversation_id == id && state.route == route).cloned())
+    }
+
+    async fn clear_state(&self, id: ConversationId, route: &str) -> Result<bool> {
+        fail(self.fails_to_change)?;
+        let mut states = self.states.lock().unwrap();
+        let before = states.len();
+        states.retain(|state| state.conversation_id != id || state.route != route);
+        Ok(states.len() < before)
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {

@@ -25,6 +25,7 @@ mod query;
 mod replays;
 mod retries;
 mod routes;
+mod states;
 mod stats;
 mod submissions;
 mod tail;
@@ -107,6 +108,7 @@ fn behind_token() -> OpenApiRouter<AdminState> {
         .merge(messages::router())
         .merge(submissions::router())
         .merge(conversations::router())
+        .merge(states::router())
         .merge(customers::router())
         .merge(jobs::router())
         .merge(replays::router())

@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 pub(super) use self::samples::{
     conversation, conversation_id, count, customer, customer_id, event, event_id, event_with_id, job, job_id,
-    message, message_id,
+    message, message_id, state,
 };
 use super::admin::{self, AdminState, RouteInfo, Token};
 use crate::clock::Clock;

@@ -12,6 +12,7 @@ use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{Attempt, Job, JobKind, JobState};
 use crate::model::json::JsonText;
 use crate::model::message::{Message, Origin, SendKind};
+use crate::model::state::HandlerState;
 use crate::store::query::JobCount;
 
 /// 2026-01-01T00:00:00Z in milliseconds.
@@ -146,4 +147,14 @@ pub(in crate::http) fn job(number: u64) -> Job {
 /// How many deliveries of a route stand where.
 pub(in crate::http) fn count(route: &str, state: JobState, count: i64) -> JobCount {
     JobCount { kind: JobKind::Deliver, route: route.to_owned(), state, count }
+}
+
+/// What a route keeps for a conversation.
+pub(in crate::http) fn state(conversation: u64, route: &str) -> HandlerState {
+    HandlerState {
+        route: route.to_owned(),
+        conversation_id: conversation_id(conversation),
+        state: JsonText::of(&json!({ "step": 2 })),
+        updated_at: at(1),
+    }
 }

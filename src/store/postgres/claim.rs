@@ -38,7 +38,8 @@ pub(super) async fn claim_deliveries(
     Ok(deliveries)
 }
 
-/// What is read here cannot change under us: state and order belong to the lane, and the lane is leased.
+/// What is read here changes under us only when a person clears the state: state and order belong to the lane, and the lane
+/// is leased.
 async fn read(store: &PostgresStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
     let mut connection = store.pool.acquire().await?;
     surroundings(&mut connection, claimed).await

@@ -25,6 +25,7 @@ mod replay;
 mod retention;
 mod send;
 mod settle;
+mod states;
 mod stats;
 mod submit;
 mod sweep;
@@ -59,6 +60,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::state::HandlerState;
 use crate::model::stats::{Figures, Parts};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -306,6 +308,14 @@ impl Store for PostgresStore {
 
     async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>> {
         in_time(conversations::customers(self, name)).await
+    }
+
+    async fn state(&self, id: ConversationId, route: &str) -> Result<Option<HandlerState>> {
+        in_time(states::state(self, id, route)).await
+    }
+
+    async fn clear_state(&self, id: ConversationId, route: &str) -> Result<bool> {
+        repeat(self, || states::clear(self, id, route)).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {

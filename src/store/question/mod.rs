@@ -7,6 +7,7 @@ pub mod customers;
 pub mod events;
 pub mod messages;
 pub mod narrow;
+pub mod states;
 pub mod stats;
 
 use sqlx::{Database, Encode, Postgres, Sqlite, Type};

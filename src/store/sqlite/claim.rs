@@ -34,7 +34,8 @@ pub(super) async fn claim_deliveries(store: &SqliteStore, claim: &ClaimDeliverie
     Ok(deliveries)
 }
 
-/// What is read here cannot change under us: state and order belong to the lane, and the lane is leased.
+/// What is read here changes under us only when a person clears the state: state and order belong to the lane, and the lane
+/// is leased.
 async fn read(store: &SqliteStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
     let mut connection = store.readers.acquire().await?;
     surroundings(&mut connection, claimed).await

@@ -29,6 +29,7 @@ mod replay;
 mod retention;
 mod send;
 mod settle;
+mod states;
 mod stats;
 mod submit;
 mod sweep;
@@ -70,6 +71,7 @@ use crate::model::message::{Message, TimelineEntry};
 use crate::model::pauses::Pauses;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::model::sending::SendPolicy;
+use crate::model::state::HandlerState;
 use crate::model::stats::{Figures, Parts};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -352,6 +354,14 @@ impl Store for SqliteStore {
 
     async fn customers(&self, name: &str) -> Result<Vec<CustomerProfile>> {
         conversations::customers(self, name).await
+    }
+
+    async fn state(&self, id: ConversationId, route: &str) -> Result<Option<HandlerState>> {
+        states::state(self, id, route).await
+    }
+
+    async fn clear_state(&self, id: ConversationId, route: &str) -> Result<bool> {
+        states::clear(self, id, route).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>> {

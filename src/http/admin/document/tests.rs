@@ -9,11 +9,11 @@ use crate::store::StoreError;
 const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
 const ID: &str = "01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z";
 
-/// One operation: its method, its path with an id in it, and its description.
+/// One operation: its method, its path with an id and a route in it, and its description.
 fn operations() -> Vec<(Method, String, Value)> {
     let document = document();
     let of_path = |(path, methods): (&String, &Value)| {
-        let path = path.replace("{id}", ID);
+        let path = path.replace("{id}", ID).replace("{route}", "greeter");
         let operation = |(method, operation): (&String, &Value)| {
             let method = method.to_uppercase().parse().unwrap();
             (method, path.clone(), operation.clone())

@@ -4,6 +4,7 @@ mod conversations;
 mod events;
 mod jobs;
 mod messages;
+mod states;
 mod stats;
 
 use std::fmt::Debug;
