@@ -63,8 +63,8 @@ impl Admin {
     }
 
     /// Posts a document whose work may take long, and gets one back.
-    pub async fn work(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
-        self.document(self.http.post(self.url(path)).json(body)).await
+    pub async fn work(&self, path: &[&str], query: &Query, body: &Value) -> Result<Document, AdminError> {
+        self.document(self.http.post(self.url(path)).query(query).json(body)).await
     }
 
     /// Deletes a thing, which may take long, and gets a document of what went.

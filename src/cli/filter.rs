@@ -18,6 +18,11 @@ pub struct Period {
 }
 
 impl Period {
+    /// Whether another time is meant when it is given again.
+    pub fn is_relative(&self) -> bool {
+        [self.since, self.until].into_iter().flatten().any(|moment| matches!(moment, Moment::Ago(_)))
+    }
+
     /// Adds itself to a query, seen from now.
     pub fn add_to(&self, query: &mut Query, now: Timestamp) {
         let text = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now).to_string());

@@ -148,7 +148,7 @@ async fn retry_all(
     add(&mut which, "kind", args.kind.as_deref());
     add(&mut which, "route", args.route.as_deref());
     args.period.add_to(&mut which, clock.now());
-    let answer = admin.work(&["jobs", "retry"], &body_of(which)).await?;
+    let answer = admin.work(&["jobs", "retry"], &Query::new(), &body_of(which)).await?;
     if args.json {
         return Ok(terminal.json(answer.get())?);
     }

@@ -43,6 +43,7 @@ pub mod migrate;
 pub mod moment;
 pub mod pauses;
 pub mod problem;
+pub mod progress;
 pub mod purge;
 pub mod quality;
 pub mod replay;
@@ -271,7 +272,7 @@ async fn dispatch(cli: Cli, surroundings: &Surroundings, terminal: &mut Terminal
         Command::Conversations(args) => conversations::run(args, &admin()?, terminal).await,
         Command::Customers(args) => customers::run(args, &admin()?, terminal).await,
         Command::Replay(args) => replay::run(&args, &admin()?, &surroundings.clock, terminal).await,
-        Command::Purge(args) => purge::run(&args, &admin()?, terminal).await,
+        Command::Purge(args) => purge::run(&args, &admin()?, &surroundings.clock, terminal).await,
         Command::Erase(args) => erase::run(&args, &admin()?, terminal).await,
         Command::Pause(args) => pauses::pause(&args, &admin()?, terminal).await,
         Command::Resume(args) => pauses::resume(&args, &admin()?, terminal).await,

@@ -17,6 +17,31 @@ pub(super) async fn interrupted() {
     }
 }
 
+/// Ctrl-C, each time that it is pressed.
+pub(super) struct Interrupts(Option<Signal>);
+
+impl Interrupts {
+    /// Nothing is listened to: the process ends by the system's default.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Begins to listen; from then on the process ends by its own doing only.
+    pub(super) fn listen() -> Self {
+        Self(signal(SignalKind::interrupt()).ok())
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        if let Some(signal) = &mut self.0
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
 /// What a stop may last over the limit that it was given.
 const OVER_THE_LIMIT: Duration = Duration::from_secs(1);
 

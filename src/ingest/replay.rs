@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use ulid::Ulid;
+
 use super::{Signals, matches};
 use crate::clock::Clock;
 use crate::model::event::Event;
@@ -14,8 +17,8 @@ use crate::store::arrival::Arrival;
 use crate::store::query::EventFilter;
 use crate::store::{Result, Store, StoreError};
 
-/// Events that are read, and replayed in one transaction.
-const GROUP: u32 = 200;
+/// The most events that are read, and replayed in one transaction.
+pub const GROUP: u32 = 200;
 
 /// Replays events. Clones share everything.
 #[derive(Clone)]
@@ -44,6 +47,24 @@ pub enum Events {
     One(EventId),
     /// All that a filter finds among those that are stored when it begins.
     Filter(Box<EventFilter>),
+    /// The next of those, for who wants to see how far it is.
+    Slice {
+        /// Which events there are in all.
+        filter: Box<EventFilter>,
+        /// Where the slice before ended; absent: this one is the first.
+        from: Option<Place>,
+        /// How many events, at most [`GROUP`].
+        limit: u32,
+    },
+}
+
+/// Where a slice ends and the next one begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The last event of the slices before.
+    pub after: EventId,
+    /// When the first slice began: what has come since then is not part of it.
+    pub until: Timestamp,
 }
 
 /// What came of it.
@@ -53,6 +74,8 @@ pub struct Replayed {
     pub jobs: u64,
     /// The events that cannot be delivered again, since retention has dropped their bytes.
     pub purged: u64,
+    /// Where the next slice begins, when there may be one.
+    pub next: Option<Place>,
 }
 
 impl Replayer {
@@ -64,29 +87,42 @@ impl Replayer {
     /// Makes the jobs, group by group in the order of the events; `None` when there is no such event. A replay that is
     /// interrupted has made the jobs of the groups before.
     pub async fn replay(&self, replay: &Replay) -> Result<Option<Replayed>> {
-        let filter = match &replay.events {
+        let begin = || Place { after: EventId::new(Ulid(0)), until: self.clock.now() };
+        match &replay.events {
             Events::One(id) => {
                 let known = self.store.event(*id).await?.is_some();
-                let replayed = Replayed::default();
-                return if known { self.group(&[*id], replay, replayed).await.map(Some) } else { Ok(None) };
+                if known { self.group(&[*id], replay, Replayed::default()).await.map(Some) } else { Ok(None) }
             }
             Events::Filter(filter) => {
-                let now = self.clock.now();
-                EventFilter {
-                    until: Some(filter.until.map_or(now, |until| until.min(now))),
-                    ..(**filter).clone()
+                let mut replayed = Replayed { next: Some(begin()), ..Replayed::default() };
+                while let Some(place) = replayed.next {
+                    replayed = self.slice(filter, place, GROUP, replay, replayed).await?;
                 }
+                Ok(Some(replayed))
             }
-        };
-        let mut replayed = Replayed::default();
-        let mut after = EventId::new(ulid::Ulid(0));
-        loop {
-            let events = self.store.events_after(&filter, after, GROUP).await?;
-            let Some(last) = events.last() else { return Ok(Some(replayed)) };
-            after = last.id;
-            let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
-            replayed = self.group(&ids, replay, replayed).await?;
+            Events::Slice { filter, from, limit } => {
+                let place = from.unwrap_or_else(begin);
+                self.slice(filter, place, *limit, replay, Replayed::default()).await.map(Some)
+            }
         }
+    }
+
+    async fn slice(
+        &self,
+        filter: &EventFilter,
+        place: Place,
+        limit: u32,
+        replay: &Replay,
+        so_far: Replayed,
+    ) -> Result<Replayed> {
+        let until = Some(filter.until.map_or(place.until, |until| until.min(place.until)));
+        let filter = EventFilter { until, ..filter.clone() };
+        let limit = limit.min(GROUP);
+        let events = self.store.events_after(&filter, place.after, limit).await?;
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let last = ids.last().filter(|_| ids.len() >= limit as usize);
+        let next = last.map(|last| Place { after: *last, ..place });
+        Ok(Replayed { next, ..self.group(&ids, replay, so_far).await? })
     }
 
     async fn group(&self, ids: &[EventId], replay: &Replay, mut so_far: Replayed) -> Result<Replayed> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// How long an answer to a request that may be repeated is kept.
@@ -30,7 +30,7 @@ pub struct Keep {
 }
 
 /// How much retention took away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Purged {
     /// Bytes of events.
     pub bodies: u64,
@@ -44,8 +44,8 @@ pub struct Purged {
     pub conversations: u64,
     /// Customers who have no conversation any more. Those who opted out are remembered.
     pub customers: u64,
-    /// Whether there may be more. A purge ends when there is not.
-    #[serde(skip)]
+    /// Whether there may be more, when only some was to go; absent at the end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
 

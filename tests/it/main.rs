@@ -16,5 +16,6 @@ mod model;
 mod packaging;
 mod promises;
 mod registering;
+mod replay;
 mod scenarios;
 mod support;

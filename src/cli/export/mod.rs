@@ -10,9 +10,10 @@ use super::admin::{Admin, Query};
 use super::events::Filter;
 use super::filter::Period;
 use super::list::limit;
+use super::progress::Progress;
 use super::terminal::Terminal;
 use super::{Usage, until};
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 
 mod format;
 mod output;
@@ -47,8 +48,6 @@ Examples:
 
 /// How long to wait before a page is asked for again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How often the count of rows is shown: a few times a second, as fast as a person reads.
-const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 /// Which events, and where to.
 #[derive(Debug, clap::Args)]
@@ -82,7 +81,7 @@ pub async fn run(
     let mut query: Query = args.filter.query();
     args.period.add_to(&mut query, clock.now());
     let pages = Pages::new(admin, query, args.limit, FIRST_PAUSE);
-    let mut export = Export { pages, format: args.format, bom: args.bom, watch: clock.stopwatch() };
+    let mut export = Export { pages, format: args.format, bom: args.bom, progress: Progress::begin(clock) };
     let Some(path) = args.output else {
         export.write(&mut Output::Terminal, terminal).await?;
         return Ok(terminal.clear_progress()?);
@@ -101,13 +100,13 @@ struct Export<'a> {
     pages: Pages<'a>,
     format: Format,
     bom: bool,
-    watch: Stopwatch,
+    progress: Progress,
 }
 
 impl Export<'_> {
     /// Writes page by page, and says how many rows it were.
     async fn write(&mut self, output: &mut Output, terminal: &mut Terminal<'_>) -> anyhow::Result<u64> {
-        let (mut rows, mut shown) = (0, Duration::ZERO);
+        let mut rows = 0;
         let on_screen = output.is_screen(terminal);
         output.write(self.format.opening(self.bom).as_bytes(), terminal)?;
         loop {
@@ -117,10 +116,8 @@ impl Export<'_> {
             }
             output.write(&self.format.rows(&page)?, terminal)?;
             rows += page.len() as u64;
-            let now = self.watch.elapsed();
-            if !on_screen && now >= shown + SHOW_EVERY {
-                terminal.progress(&counted(rows))?;
-                shown = now;
+            if !on_screen {
+                self.progress.show(terminal, || counted(rows))?;
             }
         }
     }

@@ -43,7 +43,8 @@ fn busy() -> ResponseTemplate {
 async fn export(server: &MockServer) -> (anyhow::Result<u64>, Captured) {
     let admin = Admin::new(&server.uri(), "token-1".into()).unwrap();
     let pages = Pages::new(&admin, Query::new(), None, Duration::ZERO);
-    let mut export = Export { pages, format: Format::Jsonl, bom: false, watch: Clock::system().stopwatch() };
+    let mut export =
+        Export { pages, format: Format::Jsonl, bom: false, progress: Progress::begin(&Clock::system()) };
     let mut captured = Captured::default();
     let written = export.write(&mut Output::Terminal, &mut captured.terminal()).await;
     (written, captured)

@@ -1,13 +1,17 @@
 //! Retention now, instead of within the hour.
 
 use axum::extract::State;
+use axum::http::Uri;
 use axum::response::Response;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AdminState;
+use super::document::parameters;
 use super::document::refusals::{BadQuery, Unavailable};
-use super::query::NoQuery;
+use super::query::Query;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::retention::Purged;
@@ -17,19 +21,48 @@ pub(super) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::default().routes(routes!(purge))
 }
 
+/// The most rounds that can be asked for.
+const MOST_ROUNDS: u32 = 1000;
+
+/// How much of it to do now.
+struct Rounds(Option<u32>);
+
+impl IntoParams for Rounds {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Only so many rounds, each of which takes 500 rows of a kind at most, or a month: then `more` says whether \
+            to ask again. Without it, all.";
+        vec![parameters::count("rounds", MOST_ROUNDS, about)]
+    }
+}
+
+impl Rounds {
+    fn read(uri: &Uri) -> Result<Self, Problem> {
+        let mut query = Query::read(uri)?;
+        let takes = format!("a number from 1 to {MOST_ROUNDS}");
+        let rounds = query.parsed("rounds", &takes, |text| {
+            text.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds))
+        })?;
+        query.finish()?;
+        Ok(Self(rounds))
+    }
+}
+
 /// Takes away now what is older than retention keeps.
 ///
-/// It happens by itself within the hour. The answer comes once everything has gone.
+/// It happens by itself within the hour. The answer comes once everything has gone, or after so many rounds.
 #[utoipa::path(
     post,
     path = "/api/v1/purge",
     operation_id = "purge",
     tag = "operations",
+    params(Rounds),
     responses((status = 200, description = "How much went.", body = Purged), BadQuery, Unavailable),
 )]
-async fn purge(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Response, Problem> {
+async fn purge(State(state): State<AdminState>, uri: Uri) -> Result<Response, Problem> {
+    let Rounds(rounds) = Rounds::read(&uri)?;
     let keep = state.retention.keep(state.clock.now());
-    Ok(json::answer(&retention::purge(state.store.as_ref(), &keep).await?))
+    let purged = retention::purge_some(state.store.as_ref(), &keep, rounds.unwrap_or(u32::MAX)).await?;
+    Ok(json::answer(&purged))
 }
 
 #[cfg(test)]
@@ -55,5 +88,19 @@ mod tests {
         assert_refused(call(&admin.router, get("/api/v1/purge")).await, 405).await;
         let older = call(&admin.router, request(Method::POST, "/api/v1/purge?older_than=1d")).await;
         assert_eq!(assert_refused(older, 400).await["parameter"], "older_than");
+    }
+
+    #[tokio::test]
+    async fn it_can_be_done_bit_by_bit() {
+        let admin = admin(|_| {});
+        let some = |rounds: &str| request(Method::POST, &format!("/api/v1/purge?rounds={rounds}"));
+        let purged = read_json(call(&admin.router, some("2")).await).await;
+        assert_eq!((&purged["events"], &purged["more"]), (&4.into(), &true.into()));
+        let rest = read_json(call(&admin.router, some("2")).await).await;
+        assert_eq!((&rest["events"], rest.get("more")), (&2.into(), None));
+        for wrong in ["0", "1001", "-1", "all", ""] {
+            let refused = assert_refused(call(&admin.router, some(wrong)).await, 400).await;
+            assert_eq!(refused["parameter"], "rounds", "{wrong}");
+        }
     }
 }

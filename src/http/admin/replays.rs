@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::openapi::schema::{AdditionalProperties, Object, OneOfBuilder, SchemaType};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -12,13 +12,14 @@ use utoipa_axum::routes;
 
 use super::AdminState;
 use super::body::{Fields, JsonBody, RequestBody};
+use super::cursor;
 use super::document::parameters;
 use super::document::refusals::{BadBody, NotFound, Unavailable};
 use super::events;
 use super::query::{NoQuery, Query};
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::ingest::replay::{Events, Replay};
+use crate::ingest::replay::{Events, GROUP, Place, Replay};
 use crate::model::id::EventId;
 use crate::store::query::EventFilter;
 
@@ -27,7 +28,7 @@ const NOTHING_NAMED: &str =
     "an event's id, unless filters of the list of events say which: an empty body would replay everything";
 
 impl RequestBody for Replay {
-    const TAKES: &'static str = "it takes {\"event_id\": id} or the filters of the list of events, and optionally `route` and `dry_run`";
+    const TAKES: &'static str = "it takes {\"event_id\": id} or the filters of the list of events, and optionally `route`, `dry_run`, `limit` and `cursor`";
 
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let route =
@@ -35,19 +36,35 @@ impl RequestBody for Replay {
         let dry_run = fields.optional("dry_run", "true or false", Value::as_bool)?.unwrap_or(false);
         let event =
             fields.optional("event_id", "the id of an event", |value| EventId::parse(value.as_str()?))?;
+        let limit = fields.optional("limit", &limits(), |value| {
+            u32::try_from(value.as_u64()?).ok().filter(|limit| (1..=GROUP).contains(limit))
+        })?;
+        let from = fields
+            .optional("cursor", "what `next` of a replay was", |value| cursor::read(value.as_str()?))?;
         let filters = fields.rest();
         let events = match event {
-            Some(id) if filters.is_empty() => Events::One(id),
-            Some(_) => return Err(Problem::field("event_id", "no filters beside it")),
+            Some(id) if filters.is_empty() && limit.is_none() && from.is_none() => Events::One(id),
+            Some(_) => return Err(Problem::field("event_id", "neither filters nor a slice beside it")),
             None if filters.is_empty() => return Err(Problem::field("event_id", NOTHING_NAMED)),
-            None => {
-                let mut query = Query::of_fields(filters)?;
-                let filter = events::filter(&mut query)?;
-                query.finish()?;
-                Events::Filter(Box::new(filter))
-            }
+            None => found_by(filters, limit, from)?,
         };
         Ok(Self { events, route, dry_run })
+    }
+}
+
+/// What `limit` has to be.
+fn limits() -> String {
+    format!("a number from 1 to {GROUP}")
+}
+
+fn found_by(filters: Map<String, Value>, limit: Option<u32>, from: Option<Place>) -> Result<Events, Problem> {
+    let mut query = Query::of_fields(filters)?;
+    let filter = Box::new(events::filter(&mut query)?);
+    query.finish()?;
+    match limit {
+        Some(limit) => Ok(Events::Slice { filter, from, limit }),
+        None if from.is_some() => Err(Problem::field("cursor", "`limit` beside it")),
+        None => Ok(Events::Filter(filter)),
     }
 }
 
@@ -72,10 +89,10 @@ fn one_event() -> Object {
 fn many_events() -> Object {
     let filters = EventFilter::into_params(|| None);
     let known: Vec<&str> = filters.iter().map(|filter| filter.name.as_str()).collect();
-    let names = format!("^(route|dry_run|{}|callback_data\\..+)$", known.join("|"));
+    let names = format!("^(route|dry_run|limit|cursor|{}|callback_data\\..+)$", known.join("|"));
     let about = "All events that the filters of the list of events find; one at least has to be there. As there, values in \
         callback data are asked for by path, as in `\"callback_data.order_id\": \"12345\"`.";
-    parameters::as_fields(options(about), filters)
+    parameters::as_fields(slices(options(about)), filters)
         .property_names(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(names))))
         .additional_properties(Some(ObjectBuilder::new().schema_type(parameters::plain())))
         .min_properties(Some(1))
@@ -94,6 +111,15 @@ fn options(about: &str) -> ObjectBuilder {
         .property("dry_run", field(Type::Boolean, dry_run))
 }
 
+fn slices(object: ObjectBuilder) -> ObjectBuilder {
+    let limit = "Only the next so many events; then `next` leads on. Without it, all.";
+    let cursor = "What `next` of the slice before was. All else has to be as it was then.";
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(GROUP));
+    object
+        .property("limit", number.description(Some(limit)))
+        .property("cursor", ObjectBuilder::new().schema_type(Type::String).description(Some(cursor)))
+}
+
 pub(super) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::default().routes(routes!(replay))
 }
@@ -107,6 +133,9 @@ struct Answer {
     /// How many events could not be replayed, since their bytes are no longer kept.
     #[serde(skip_serializing_if = "is_zero")]
     purged: u64,
+    /// What `cursor` takes to go on, when there was a `limit`; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over as it is")]
@@ -116,7 +145,8 @@ const fn is_zero(number: &u64) -> bool {
 
 /// Delivers events once more, to the routes that match them today.
 ///
-/// It goes on when the caller hangs up: half a replay is worse than a whole one.
+/// It goes on when the caller hangs up: half a replay is worse than a whole one. With `limit` it is done in slices, so that
+/// whoever asks sees how far it is: each event that was stored when the first one began is in one of them.
 #[utoipa::path(
     post,
     path = "/api/v1/replays",
@@ -140,13 +170,18 @@ async fn replay(
     let running = tokio::spawn(async move { replayer.replay(&replay).await });
     let replayed = running.await.map_err(|_panicked| Problem::internal())??;
     let replayed = replayed.ok_or_else(Problem::not_found)?;
-    Ok(json::answer(&Answer { jobs: replayed.jobs, purged: replayed.purged }))
+    let next = replayed.next.as_ref().map(cursor::write);
+    Ok(json::answer(&Answer { jobs: replayed.jobs, purged: replayed.purged, next }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
     use axum::body::Body;
     use axum::http::{Method, Request};
+    use serde_json::json;
 
     use crate::http::testing::{admin, assert_refused, call, event, event_id, read_json, read_text, request};
     use crate::model::event::EventType;
@@ -182,8 +217,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn slices_go_through_each_event_once_in_the_order_of_the_ids() {
+        let admin = admin(|store| store.events = (1..=5).map(event).collect());
+        let mut body = json!({ "type": "message.received", "limit": 2 });
+        let (mut slices, mut untils) = (Vec::new(), BTreeSet::new());
+        loop {
+            let answer = read_json(call(&admin.router, post(&body.to_string())).await).await;
+            slices.push(answer["jobs"].as_u64().unwrap());
+            let until = admin.store.event_filter.lock().unwrap().clone().unwrap().until.unwrap();
+            untils.insert(until.as_millisecond());
+            admin.clock.advance(Duration::from_secs(1));
+            let Some(next) = answer.get("next") else { break };
+            body["cursor"] = next.clone();
+        }
+        assert_eq!(slices, [2, 2, 1]);
+        assert_eq!(untils.len(), 1, "what arrives meanwhile is not part of it");
+        let replayed: Vec<_> = admin.store.replayed.lock().unwrap().iter().map(|(id, _)| *id).collect();
+        assert_eq!(replayed, (1..=5).map(event_id).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_replayed_is_refused_by_its_field() {
         let admin = admin(|store| store.events = vec![event(1)]);
+        let cursor = super::cursor::write(&super::Place { after: event_id(1), until: admin.clock.now() });
         for (body, parameter) in [
             ("{}".to_owned(), "event_id"),
             (r#"{"event_id":"7"}"#.to_owned(), "event_id"),
@@ -194,6 +250,14 @@ mod tests {
             (r#"{"type":["unknown"]}"#.to_owned(), "type"),
             (r#"{"type":"unknown","dry_run":"yes"}"#.to_owned(), "dry_run"),
             (r#"{"type":"unknown","route":"greater"}"#.to_owned(), "route"),
+            (r#"{"type":"unknown","limit":0}"#.to_owned(), "limit"),
+            (r#"{"type":"unknown","limit":201}"#.to_owned(), "limit"),
+            (r#"{"type":"unknown","limit":"9"}"#.to_owned(), "limit"),
+            (r#"{"type":"unknown","limit":9,"cursor":"01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z"}"#.to_owned(), "cursor"),
+            (format!(r#"{{"type":"unknown","cursor":"{cursor}"}}"#), "cursor"),
+            (format!(r#"{{"event_id":"{}","limit":9}}"#, event_id(1)), "event_id"),
+            (format!(r#"{{"event_id":"{}","cursor":"{cursor}"}}"#, event_id(1)), "event_id"),
+            (r#"{"limit":9}"#.to_owned(), "event_id"),
         ] {
             let problem = assert_refused(call(&admin.router, post(&body)).await, 422).await;
             assert_eq!(problem["parameter"], parameter, "{body}");

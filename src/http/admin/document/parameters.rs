@@ -47,6 +47,12 @@ pub(in crate::http::admin) fn limit(default: u32, most: u32) -> Parameter {
     optional("limit", "The most rows of the page.", schema.default(Some(json!(default))).build())
 }
 
+/// A number from 1 on.
+pub(in crate::http::admin) fn count(name: &str, most: u32, description: &str) -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+    optional(name, description, schema.build())
+}
+
 /// A name in a path.
 pub(in crate::http::admin) fn header(name: &str, description: &str, longest: usize) -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(longest));

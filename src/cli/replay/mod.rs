@@ -7,15 +7,24 @@ use super::admin::Admin;
 use super::confirm::confirm;
 use super::events::{Filter, parse_id};
 use super::filter::{Period, body_of};
-use super::list::text;
+use super::progress::Progress;
 use super::terminal::Terminal;
 use crate::clock::Clock;
 use crate::model::id::EventId;
+
+mod slices;
+#[cfg(test)]
+mod tests;
+
+use slices::{Done, Slices};
 
 /// Shown below the help.
 pub const EXAMPLES: &str = "Each event is read anew and goes to the routes that match it today, at the end of its lane. \
 What a handler did at the first time does not stop it: it runs again, and its replies are sent again. Every replay counts; \
 none is taken for an earlier one.
+
+It is done in slices, in the order of the events. One that is stopped says how far it came and how to go on there, so that no \
+event is replayed twice; what arrives after its beginning is left out.
 
 Examples:
   switchboard replay 01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z
@@ -34,6 +43,9 @@ pub struct Args {
     /// To this route only
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
+    /// Go on where a replay of the same events stopped: what it said then
+    #[arg(long, value_name = "CURSOR", conflicts_with = "id")]
+    cursor: Option<String>,
     /// Only count what would be done
     #[arg(long)]
     dry_run: bool,
@@ -53,24 +65,33 @@ pub async fn run(
     terminal: &mut Terminal<'_>,
 ) -> anyhow::Result<()> {
     let asked = body(args, clock)?;
+    let go = |dry_run: bool, expected| {
+        let body = with(&asked, "dry_run", dry_run.into());
+        Slices::new(admin, body, expected, Progress::begin(clock))
+    };
+    let mut expected = None;
     if !args.dry_run && !args.yes {
-        let counted: Value =
-            admin.read(&admin.work(&["replays"], &with(&asked, "dry_run", true.into())).await?)?;
-        let jobs = text(&counted, "/jobs");
+        let jobs = go(true, None).run(terminal).await?.jobs;
         let question = format!("{jobs} jobs will run their handlers again, which can send messages again");
         if !confirm(false, &question, terminal)? {
             return Ok(());
         }
+        expected = Some(jobs);
     }
-    let answer = admin.work(&["replays"], &with(&asked, "dry_run", args.dry_run.into())).await?;
+    let done = go(args.dry_run, expected).run(terminal).await?;
+    show(&done, args, terminal)
+}
+
+fn show(done: &Done, args: &Args, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
+    let Done { jobs, purged, .. } = done;
     if args.json {
-        return Ok(terminal.json(answer.get())?);
+        let answer = json!({ "jobs": jobs });
+        let answer = if *purged > 0 { with(&answer, "purged", (*purged).into()) } else { answer };
+        return Ok(terminal.json(&answer.to_string())?);
     }
-    let answer: Value = admin.read(&answer)?;
-    let (jobs, purged) = (text(&answer, "/jobs"), text(&answer, "/purged"));
     let made = if args.dry_run { "jobs would be made" } else { "jobs were made" };
     terminal.line(&format!("{jobs} {made}"))?;
-    if !purged.is_empty() {
+    if *purged > 0 {
         terminal.hint(&format!("{purged} events cannot be replayed: their bytes are no longer kept"))?;
     }
     Ok(())
@@ -79,6 +100,12 @@ pub async fn run(
 fn body(args: &Args, clock: &Clock) -> anyhow::Result<Value> {
     let mut query = args.filter.query();
     args.period.add_to(&mut query, clock.now());
+    if args.cursor.is_some() && args.period.is_relative() {
+        return Err(Usage(
+            "beside --cursor, --since and --until are the times that they were then".to_owned(),
+        )
+        .into());
+    }
     let body = match args.id {
         Some(_) if !query.is_empty() => {
             return Err(Usage("an event's id stands alone: no filters beside it".to_owned()).into());
@@ -89,65 +116,13 @@ fn body(args: &Args, clock: &Clock) -> anyhow::Result<Value> {
         }
         None => body_of(query),
     };
-    Ok(match &args.route {
-        Some(route) => with(&body, "route", route.as_str().into()),
-        None => body,
-    })
+    let chosen = [("route", &args.route), ("cursor", &args.cursor)];
+    let given = chosen.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    Ok(given.fold(body, |body, (name, value)| with(&body, name, value.into())))
 }
 
 fn with(body: &Value, name: &str, value: Value) -> Value {
     let mut body = body.clone();
     body[name] = value;
     body
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use wiremock::matchers::{body_json, method, path};
-    use wiremock::{Mock, MockServer, ResponseTemplate};
-
-    use crate::cli::Usage;
-    use crate::cli::testing::run;
-
-    const ID: &str = "01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z";
-
-    async fn replays(server: &MockServer, body: Value, answer: Value) {
-        let posted = Mock::given(method("POST")).and(path("/api/v1/replays")).and(body_json(body));
-        posted.respond_with(ResponseTemplate::new(200).set_body_json(answer)).expect(1).mount(server).await;
-    }
-
-    #[tokio::test]
-    async fn one_event_or_all_that_filters_find() {
-        let server = MockServer::start().await;
-        replays(&server, json!({"event_id": ID, "dry_run": false}), json!({"jobs": 2})).await;
-        assert_eq!(run(&server, &["replay", ID, "--yes"]).await.unwrap().out(), "2 jobs were made\n");
-        let body = json!({
-            "type": "message.received", "since": "2026-01-01T00:00:00Z", "route": "front-desk", "dry_run": true
-        });
-        replays(&server, body, json!({"jobs": 7, "purged": 3})).await;
-        let line = [
-            "replay",
-            "--type",
-            "message.received",
-            "--since",
-            "2026-01-01T00:00:00Z",
-            "--route",
-            "front-desk",
-        ];
-        let counted = run(&server, &[&line[..], &["--dry-run"]].concat()).await.unwrap();
-        assert_eq!(counted.out(), "7 jobs would be made\n");
-        assert_eq!(counted.err(), "3 events cannot be replayed: their bytes are no longer kept\n");
-    }
-
-    #[tokio::test]
-    async fn where_nobody_can_answer_it_counts_and_does_nothing() {
-        let server = MockServer::start().await;
-        replays(&server, json!({"event_id": ID, "dry_run": true}), json!({"jobs": 2})).await;
-        let error = run(&server, &["replay", ID]).await.err().unwrap();
-        assert!(error.is::<Usage>() && error.to_string().contains("2 jobs"), "{error}");
-        for line in [&["replay"][..], &["replay", ID, "--status", "read"]] {
-            assert!(run(&server, line).await.err().unwrap().is::<Usage>(), "{line:?}");
-        }
-    }
 }
