@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Usage;
-use super::http::{REQUEST_TIMEOUT, client, root_cause};
+use super::http::{REQUEST_TIMEOUT, client, patient_client, root_cause};
 use super::problem::{AdminError, Problem};
 
 /// The most rows that the API puts on one page.
@@ -24,6 +24,7 @@ pub type Query = Vec<(String, String)>;
 #[derive(Debug, Clone)]
 pub struct Admin {
     http: Client,
+    patient: Client,
     base: Url,
     token: SecretString,
 }
@@ -38,7 +39,7 @@ impl Admin {
         // What is in the address is printed in errors, so no secret may be.
         let anonymous = base.username().is_empty() && base.password().is_none();
         anyhow::ensure!(anonymous, Usage("the server's address must not hold a user or a password".into()));
-        Ok(Self { http: client()?, base, token })
+        Ok(Self { http: client()?, patient: patient_client()?, base, token })
     }
 
     /// Gets one document. The path's parts follow `/api/v1`.
@@ -67,9 +68,9 @@ impl Admin {
         self.document(self.http.post(self.url(path)).query(query).json(body)).await
     }
 
-    /// Deletes a thing, which may take long, and gets a document of what went.
+    /// Deletes a thing, however long that takes, and gets a document of what went.
     pub async fn delete(&self, path: &[&str], query: &Query) -> Result<Document, AdminError> {
-        self.document(self.http.delete(self.url(path)).query(query)).await
+        self.document(self.patient.delete(self.url(path)).query(query)).await
     }
 
     /// Deletes a thing of which nothing is told.

@@ -8,7 +8,8 @@ use super::terminal::Terminal;
 
 /// Shown below the help.
 pub const EXAMPLES: &str = "Events with their bytes, messages, jobs (also those under way), state, conversations and every \
-number and id of the customer go in one transaction. A delivery that is repeated later brings nothing back; a new one is of \
+number and id of the customer go: first what is finished, in steps that hold nobody up, then all that is left at once. After \
+an error some may be gone already; repeat the command for the rest. A delivery that is repeated later brings nothing back; a new one is of \
 a new customer. Backups and what handlers passed on are not reached. On PostgreSQL the space of deleted rows is overwritten \
 when it is used again: VACUUM FULL does so at once.
 

@@ -81,6 +81,19 @@ impl Retention {
     }
 }
 
+impl Erased {
+    /// Adds what another step took.
+    pub fn add(&mut self, step: &Self) {
+        self.events += step.events;
+        self.bodies += step.bodies;
+        self.messages += step.messages;
+        self.jobs += step.jobs;
+        self.states += step.states;
+        self.conversations += step.conversations;
+        self.identities += step.identities;
+    }
+}
+
 impl Purged {
     /// Whether anything went that a person would ask after.
     pub fn is_anything(&self) -> bool {

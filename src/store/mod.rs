@@ -164,10 +164,12 @@ pub trait Store: Send + Sync + 'static {
     /// A job that waits or runs stays, and so does the message it sends.
     async fn purge(&self, keep: &Keep) -> Result<Purged>;
 
-    /// Erases a customer in one transaction: after `Ok`, no table holds their number, name or text, and whoever still works
-    /// on a job of theirs can settle nothing. `None` when there is no such customer.
+    /// Erases a customer: after `Ok`, no table holds their number, name or text, and whoever still works on a job of theirs can
+    /// settle nothing. `None` when there is no such customer.
     ///
-    /// What arrives of them later is of a new customer.
+    /// What no job is about goes first, in small transactions that hold nobody up, however much it is. The customer and
+    /// everything else go in the last one, together: before it, their jobs run and their messages arrive as ever. After an
+    /// error some may be gone; the next call takes, and counts, the rest. What arrives of them later is of a new customer.
     async fn erase(&self, customer: CustomerId) -> Result<Option<Erased>>;
 
     // Upkeep -------------------------------------------------------------------------------------------------------

@@ -21,8 +21,10 @@ use super::query::Query;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::customer::CustomerProfile;
+use crate::model::id::CustomerId;
 use crate::model::retention::Erased;
 use crate::store::query::{ConversationFilter, PageRequest};
+use crate::store::{self, Store};
 
 /// A customer has one conversation with each number of the business.
 const MOST_CONVERSATIONS: u32 = 200;
@@ -173,7 +175,8 @@ async fn opt(state: &AdminState, customer: &CustomerProfile, by: Option<&str>) -
 
 /// Erases a customer: who they are, and everything that was said.
 ///
-/// It cannot be undone.
+/// It cannot be undone. It goes on when the caller hangs up; after an error some may be gone, and another request takes the
+/// rest.
 #[utoipa::path(
     delete,
     path = "/api/v1/customers/{id}",
@@ -183,9 +186,17 @@ async fn opt(state: &AdminState, customer: &CustomerProfile, by: Option<&str>) -
     responses((status = 200, description = "How much of the customer there was.", body = Erased), BadQuery, NotFound, Unavailable),
 )]
 async fn erase(State(state): State<AdminState>, Named(customer): Named) -> Result<Response, Problem> {
-    let erased = state.store.erase(customer.id).await?.ok_or_else(Problem::not_found)?;
-    tracing::info!(customer.id = %customer.id, events = erased.events, messages = erased.messages, "a customer was erased");
-    Ok(json::answer(&erased))
+    let running = tokio::spawn(async move { erase_whole(state.store.as_ref(), customer.id).await });
+    let erased = running.await.map_err(|_panicked| Problem::internal())??;
+    Ok(json::answer(&erased.ok_or_else(Problem::not_found)?))
+}
+
+async fn erase_whole(store: &dyn Store, id: CustomerId) -> store::Result<Option<Erased>> {
+    let erased = store.erase(id).await?;
+    if let Some(Erased { events, messages, .. }) = erased {
+        tracing::info!(customer.id = %id, events, messages, "a customer was erased");
+    }
+    Ok(erased)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AdminState;
-use super::document::parameters::{party, text, time};
+use super::document::parameters::{party, some_of, text, time};
 use super::document::refusals::{BadQuery, Unavailable};
 use super::query::Query;
 use crate::connectly::error::codes;
@@ -44,8 +44,9 @@ impl IntoParams for Asked {
             text("campaign", "The campaign's name."),
             time("since", "Made at this time or later; without it, within the 24 hours before `until`."),
             time("until", "Made before this time; without it, until now."),
-            text(
+            some_of(
                 "parts",
+                &Parts::NAMES,
                 "Which figures, of `funnel`, `lag`, `failures` and `queue`, separated by commas; without it, all.",
             ),
         ]

@@ -6,7 +6,8 @@ use crate::model::id::JobId;
 use crate::model::retention::{Erased, Keep, Purged};
 use crate::store::rows::millis;
 
-/// The most rows of a kind that one transaction of a purge takes: few enough that nobody waits for it.
+/// The most rows of a kind that one transaction of a purge, or one step of an erasure, takes: few enough that nobody waits for
+/// it.
 pub const BATCH: i64 = 500;
 
 /// What rows of a table belong to.
@@ -95,6 +96,24 @@ pub const ERASED: [Holding; 14] = [
         count: |erased, rows| erased.identities += rows,
     },
     Holding { table: "customers", column: "id", of: Of::Customer, count: |_, _| {} },
+];
+
+/// What of a customer goes in steps, since it grows with traffic: as long as no job is about it, nothing happens to it any
+/// more.
+#[derive(Debug)]
+pub struct Finished {
+    /// The table that the steps go through.
+    pub table: &'static str,
+    /// The column of `jobs` that says that one is about a row.
+    pub job: &'static str,
+    /// What else goes with a row.
+    pub of: Of,
+}
+
+/// Everything that goes in steps.
+pub const FINISHED: [Finished; 2] = [
+    Finished { table: "events", job: "event_id", of: Of::Event },
+    Finished { table: "messages", job: "message_id", of: Of::Message },
 ];
 
 /// Before what a row has to lie, to go.

@@ -1,16 +1,81 @@
-//! Erasing one customer.
+//! Erasing one customer: what is finished in steps, then the customer with all that is left.
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
-use uuid::Uuid;
+use ulid::Ulid;
 
-use super::{PostgresStore, callback};
+use super::{PostgresStore, callback, in_time, repeat};
 use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::Erased;
 use crate::store::Result;
 use crate::store::plan::callback::{Carrier, Misunderstood, keys};
-use crate::store::plan::retention::{ERASED, Of, holds_trace, trace};
+use crate::store::plan::retention::{BATCH, ERASED, FINISHED, Finished, Of, holds_trace, trace};
+
+/// The id of a row of any table.
+type Row = Id<()>;
 
 pub(super) async fn erase(store: &PostgresStore, customer: CustomerId) -> Result<Option<Erased>> {
+    let mut erased = Erased::default();
+    for conversation in in_time(conversations_of(store, customer)).await? {
+        for finished in &FINISHED {
+            let mut after = Some(Row::new(Ulid::nil()));
+            while let Some(place) = after {
+                let step = repeat(store, || step(store, finished, conversation, place)).await?;
+                erased.add(&step.erased);
+                after = step.after;
+            }
+        }
+    }
+    let Some(rest) = repeat(store, || rest(store, customer)).await? else { return Ok(None) };
+    erased.add(&rest);
+    Ok(Some(erased))
+}
+
+async fn conversations_of(store: &PostgresStore, customer: CustomerId) -> Result<Vec<ConversationId>> {
+    // store::erase (whose steps)
+    let conversations = sqlx::query_scalar("SELECT id FROM conversations WHERE customer_id = $1");
+    Ok(conversations.bind(customer).fetch_all(&store.pool).await?)
+}
+
+/// What a step took, and behind which row the next one begins; nothing at the end.
+struct Step {
+    erased: Erased,
+    after: Option<Row>,
+}
+
+/// The next rows of a conversation that no job is about. Whoever would make one locks the row first: a replay the event,
+/// whoever sends again the message. What is locked is left to the last transaction.
+async fn step(
+    store: &PostgresStore,
+    finished: &Finished,
+    conversation: ConversationId,
+    after: Row,
+) -> Result<Step> {
+    let mut tx = store.pool.begin().await?;
+    let Finished { table, job, of } = finished;
+    let statement = format!(
+        "SELECT id, callback_data FROM {table} WHERE conversation_id = $1 AND id > $2
+         ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED"
+    );
+    // store::erase (step)
+    let rows = sqlx::query_as(AssertSqlSafe(statement)).bind(conversation).bind(after).bind(BATCH);
+    let mut rows: Vec<Carrier<Row>> = rows.fetch_all(&mut *tx).await?;
+    let full = rows.len() as u64 >= BATCH.unsigned_abs();
+    let last = rows.last().filter(|_| full).map(|row| row.id);
+    // A statement of its own: one that began before a lock was given back would not see the job that came with it.
+    let statement = format!("SELECT {job} FROM jobs WHERE {job} = ANY($1)");
+    // store::erase (busy)
+    let busy = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids(&rows));
+    let busy: Vec<Row> = busy.fetch_all(&mut *tx).await?;
+    rows.retain(|row| !busy.contains(&row.id));
+    let mut erased = Erased::default();
+    callback::remove(&mut tx, &keys(rows.iter().map(Carrier::as_pair))).await?;
+    delete(&mut tx, *of, &ids(&rows), &mut erased).await?;
+    tx.commit().await?;
+    Ok(Step { erased, after: last })
+}
+
+/// The customer and everything that is left.
+async fn rest(store: &PostgresStore, customer: CustomerId) -> Result<Option<Erased>> {
     let mut tx = store.pool.begin().await?;
     let Some(names) = lock(&mut tx, customer).await? else { return Ok(None) };
     let conversations = conversations(&mut tx, customer).await?;
@@ -20,20 +85,27 @@ pub(super) async fn erase(store: &PostgresStore, customer: CustomerId) -> Result
     callback::remove(&mut tx, &keys(events.iter().map(Carrier::as_pair))).await?;
     callback::remove(&mut tx, &keys(messages.iter().map(Carrier::as_pair))).await?;
     let mut erased = Erased::default();
-    for holding in &ERASED {
-        let owners = match holding.of {
-            Of::Event => uuids(events.iter().map(|event| event.id)),
-            Of::Message => uuids(messages.iter().map(|message| message.id)),
-            Of::Conversation => uuids(conversations.iter().copied()),
-            Of::Customer => uuids([customer]),
-        };
-        let statement = format!("DELETE FROM {} WHERE {} = ANY($1)", holding.table, holding.column);
-        // store::erase
-        let gone = sqlx::query(AssertSqlSafe(statement)).bind(owners).execute(&mut *tx).await?;
-        (holding.count)(&mut erased, gone.rows_affected());
+    for (of, owners) in [
+        (Of::Event, ids(&events)),
+        (Of::Message, ids(&messages)),
+        (Of::Conversation, conversations.iter().map(|id| Id::new(id.ulid())).collect()),
+        (Of::Customer, vec![Id::new(customer.ulid())]),
+    ] {
+        delete(&mut tx, of, &owners, &mut erased).await?;
     }
     tx.commit().await?;
     Ok(Some(erased))
+}
+
+/// Deletes everything that belongs to these, and them.
+async fn delete(connection: &mut PgConnection, of: Of, owners: &[Row], erased: &mut Erased) -> Result<()> {
+    for holding in ERASED.iter().filter(|holding| holding.of == of) {
+        let statement = format!("DELETE FROM {} WHERE {} = ANY($1)", holding.table, holding.column);
+        // store::erase
+        let gone = sqlx::query(AssertSqlSafe(statement)).bind(owners).execute(&mut *connection).await?;
+        (holding.count)(erased, gone.rows_affected());
+    }
+    Ok(())
 }
 
 /// Locks the customer, and answers what they are known by. A transaction that takes them for a customer after this fails on
@@ -95,6 +167,6 @@ async fn misunderstood(connection: &mut PgConnection, names: &[String]) -> Resul
     Ok(events.into_iter().map(|event| event.carrier).collect())
 }
 
-fn uuids<Of>(ids: impl IntoIterator<Item = Id<Of>>) -> Vec<Uuid> {
-    ids.into_iter().map(|id| Uuid::from_u128(id.ulid().0)).collect()
+fn ids<Of>(carriers: &[Carrier<Id<Of>>]) -> Vec<Row> {
+    carriers.iter().map(|carrier| Id::new(carrier.id.ulid())).collect()
 }

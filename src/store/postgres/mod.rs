@@ -244,7 +244,7 @@ impl Store for PostgresStore {
     }
 
     async fn erase(&self, customer: CustomerId) -> Result<Option<Erased>> {
-        repeat(self, || erase::erase(self, customer)).await
+        erase::erase(self, customer).await
     }
 
     async fn sweep(&self, known: &RouteKnowledge) -> Result<Swept> {

@@ -1,62 +1,130 @@
-//! Erasing one customer.
+//! Erasing one customer: what is finished in steps, then the customer with all that is left.
 //!
 //! The connection that writes overwrites what it deletes, so nothing is left in free pages; afterwards the write-ahead log,
 //! which still has what the pages held before, is emptied too.
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqliteExecutor};
+use ulid::Ulid;
 
 use super::{SqliteStore, callback, hex, json};
-use crate::model::id::{ConversationId, CustomerId, EventId, MessageId};
+use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::Erased;
 use crate::store::plan::callback::{Carrier, Misunderstood, keys};
-use crate::store::plan::retention::{ERASED, Of, holds_trace, trace};
+use crate::store::plan::retention::{BATCH, ERASED, FINISHED, Finished, Of, holds_trace, trace};
 use crate::store::{Result, StoreError};
 
 /// How often to try to empty the log: a question that is being answered still reads from it.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The id of a row of any table.
+type Row = Id<()>;
+
 pub(super) async fn erase(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased>> {
-    let mut tx = store.write().await?;
-    let Some(names) = names(&mut tx, customer).await? else { return Ok(None) };
-    // store::erase (conversations)
-    let conversations: Vec<ConversationId> =
-        sqlx::query_scalar("SELECT id FROM conversations WHERE customer_id = $1")
-            .bind(customer)
-            .fetch_all(&mut *tx)
-            .await?;
-    let conversations = json(&conversations)?;
-    let (mut events, messages) = said(&mut tx, &conversations).await?;
-    events.extend(misunderstood(&mut tx, &names).await?);
-    callback::remove(&mut tx, &keys(events.iter().map(Carrier::as_pair))).await?;
-    callback::remove(&mut tx, &keys(messages.iter().map(Carrier::as_pair))).await?;
-    let events = json(&events.iter().map(|event| event.id).collect::<Vec<_>>())?;
-    let messages = json(&messages.iter().map(|message| message.id).collect::<Vec<_>>())?;
-    let customer = json(&[customer])?;
     let mut erased = Erased::default();
-    for holding in &ERASED {
-        let owners = match holding.of {
-            Of::Event => &events,
-            Of::Message => &messages,
-            Of::Conversation => &conversations,
-            Of::Customer => &customer,
-        };
-        let statement = format!(
-            "DELETE FROM {} WHERE {} IN (SELECT value FROM json_each($1))",
-            holding.table, holding.column
-        );
-        // store::erase
-        let gone = sqlx::query(AssertSqlSafe(statement)).bind(owners).execute(&mut *tx).await?;
-        (holding.count)(&mut erased, gone.rows_affected());
+    for conversation in conversations(&store.readers, customer).await? {
+        for finished in &FINISHED {
+            let mut after = Some(Row::new(Ulid::nil()));
+            while let Some(place) = after {
+                let step = step(store, finished, conversation, place).await?;
+                erased.add(&step.erased);
+                after = step.after;
+            }
+        }
     }
-    tx.commit().await?;
+    let Some(rest) = rest(store, customer).await? else { return Ok(None) };
+    erased.add(&rest);
     // Erased it is, whatever becomes of the log; the next checkpoints overwrite that.
     if let Err(error) = empty_log(store).await {
         tracing::warn!(%error, "the write-ahead log was not emptied: what was erased stays in it for a while");
     }
     Ok(Some(erased))
+}
+
+async fn conversations(
+    connection: impl SqliteExecutor<'_>,
+    customer: CustomerId,
+) -> Result<Vec<ConversationId>> {
+    // store::erase (conversations)
+    let conversations = sqlx::query_scalar("SELECT id FROM conversations WHERE customer_id = $1");
+    Ok(conversations.bind(customer).fetch_all(connection).await?)
+}
+
+/// What a step took, and behind which row the next one begins; nothing at the end.
+struct Step {
+    erased: Erased,
+    after: Option<Row>,
+}
+
+/// The next rows of a conversation that no job is about.
+async fn step(
+    store: &SqliteStore,
+    finished: &Finished,
+    conversation: ConversationId,
+    after: Row,
+) -> Result<Step> {
+    let mut tx = store.write().await?;
+    let Finished { table, job, of } = finished;
+    let statement = format!(
+        "SELECT id, callback_data FROM {table} WHERE conversation_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    // store::erase (step)
+    let rows = sqlx::query_as(AssertSqlSafe(statement)).bind(conversation).bind(after).bind(BATCH);
+    let mut rows: Vec<Carrier<Row>> = rows.fetch_all(&mut *tx).await?;
+    let full = rows.len() as u64 >= BATCH.unsigned_abs();
+    let last = rows.last().filter(|_| full).map(|row| row.id);
+    let statement = format!("SELECT {job} FROM jobs WHERE {job} IN (SELECT value FROM json_each($1))");
+    // store::erase (busy)
+    let busy = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids(&rows)?);
+    let busy: Vec<Row> = busy.fetch_all(&mut *tx).await?;
+    rows.retain(|row| !busy.contains(&row.id));
+    let mut erased = Erased::default();
+    callback::remove(&mut tx, &keys(rows.iter().map(Carrier::as_pair))).await?;
+    delete(&mut tx, *of, &ids(&rows)?, &mut erased).await?;
+    tx.commit().await?;
+    Ok(Step { erased, after: last })
+}
+
+/// The customer and everything that is left.
+async fn rest(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased>> {
+    let mut tx = store.write().await?;
+    let Some(names) = names(&mut tx, customer).await? else { return Ok(None) };
+    let conversations = json(&conversations(&mut *tx, customer).await?)?;
+    let (mut events, messages) = said(&mut tx, &conversations).await?;
+    events.extend(misunderstood(&mut tx, &names).await?);
+    callback::remove(&mut tx, &keys(events.iter().map(Carrier::as_pair))).await?;
+    callback::remove(&mut tx, &keys(messages.iter().map(Carrier::as_pair))).await?;
+    let mut erased = Erased::default();
+    for (of, owners) in [
+        (Of::Event, ids(&events)?),
+        (Of::Message, ids(&messages)?),
+        (Of::Conversation, conversations),
+        (Of::Customer, json(&[customer])?),
+    ] {
+        delete(&mut tx, of, &owners, &mut erased).await?;
+    }
+    tx.commit().await?;
+    Ok(Some(erased))
+}
+
+/// Deletes everything that belongs to these, and them.
+async fn delete(connection: &mut SqliteConnection, of: Of, owners: &str, erased: &mut Erased) -> Result<()> {
+    for holding in ERASED.iter().filter(|holding| holding.of == of) {
+        let statement = format!(
+            "DELETE FROM {} WHERE {} IN (SELECT value FROM json_each($1))",
+            holding.table, holding.column
+        );
+        // store::erase
+        let gone = sqlx::query(AssertSqlSafe(statement)).bind(owners).execute(&mut *connection).await?;
+        (holding.count)(erased, gone.rows_affected());
+    }
+    Ok(())
+}
+
+fn ids<Of>(carriers: &[Carrier<Id<Of>>]) -> Result<String> {
+    json(&carriers.iter().map(|carrier| carrier.id).collect::<Vec<_>>())
 }
 
 /// What a customer is known by; nothing when there is no such customer.

@@ -28,6 +28,13 @@ pub(in crate::http::admin) fn one_of(name: &str, names: &[&str], description: &s
     optional(name, description, string().enum_values(Some(names.iter().copied())).build())
 }
 
+/// Some of a few names, separated by commas.
+pub(in crate::http::admin) fn some_of(name: &str, names: &[&str], description: &str) -> Parameter {
+    let one = names.join("|");
+    let pattern = format!("^({one})(,({one}))*$");
+    optional(name, description, string().pattern(Some(pattern)).build())
+}
+
 /// Connectly's message id.
 pub(in crate::http::admin) fn provider_message_id(description: &str) -> Parameter {
     text("provider_message_id", &format!("{description} Either spelling of it is found, ULID or UUID."))

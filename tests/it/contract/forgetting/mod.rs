@@ -2,4 +2,5 @@
 
 mod erasing;
 mod purging;
+mod steps;
 mod traces;
