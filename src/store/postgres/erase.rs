@@ -1,30 +1,20 @@
 //! Erasing one customer: what is finished in steps, then the customer with all that is left.
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
-use ulid::Ulid;
 
 use super::{PostgresStore, callback, in_time, repeat};
 use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::Erased;
 use crate::store::Result;
 use crate::store::plan::callback::{Carrier, Misunderstood, keys};
-use crate::store::plan::retention::{BATCH, ERASED, FINISHED, Finished, Of, holds_trace, trace};
-
-/// The id of a row of any table.
-type Row = Id<()>;
+use crate::store::plan::retention::{BATCH, ERASED, Finished, Of, holds_trace, trace};
+use crate::store::retention::{RowId, Step, erase_finished};
 
 pub(super) async fn erase(store: &PostgresStore, customer: CustomerId) -> Result<Option<Erased>> {
-    let mut erased = Erased::default();
-    for conversation in in_time(conversations_of(store, customer)).await? {
-        for finished in &FINISHED {
-            let mut after = Some(Row::new(Ulid::nil()));
-            while let Some(place) = after {
-                let step = repeat(store, || step(store, finished, conversation, place)).await?;
-                erased.add(&step.erased);
-                after = step.after;
-            }
-        }
-    }
+    let conversations = in_time(conversations_of(store, customer)).await?;
+    let step =
+        |finished, conversation, after| repeat(store, move || step(store, finished, conversation, after));
+    let mut erased = erase_finished(&conversations, step).await?;
     let Some(rest) = repeat(store, || rest(store, customer)).await? else { return Ok(None) };
     erased.add(&rest);
     Ok(Some(erased))
@@ -36,19 +26,13 @@ async fn conversations_of(store: &PostgresStore, customer: CustomerId) -> Result
     Ok(conversations.bind(customer).fetch_all(&store.pool).await?)
 }
 
-/// What a step took, and behind which row the next one begins; nothing at the end.
-struct Step {
-    erased: Erased,
-    after: Option<Row>,
-}
-
 /// The next rows of a conversation that no job is about. Whoever would make one locks the row first: a replay the event,
 /// whoever sends again the message. What is locked is left to the last transaction.
 async fn step(
     store: &PostgresStore,
     finished: &Finished,
     conversation: ConversationId,
-    after: Row,
+    after: RowId,
 ) -> Result<Step> {
     let mut tx = store.pool.begin().await?;
     let Finished { table, job, of } = finished;
@@ -58,14 +42,14 @@ async fn step(
     );
     // store::erase (step)
     let rows = sqlx::query_as(AssertSqlSafe(statement)).bind(conversation).bind(after).bind(BATCH);
-    let mut rows: Vec<Carrier<Row>> = rows.fetch_all(&mut *tx).await?;
+    let mut rows: Vec<Carrier<RowId>> = rows.fetch_all(&mut *tx).await?;
     let full = rows.len() as u64 >= BATCH.unsigned_abs();
     let last = rows.last().filter(|_| full).map(|row| row.id);
     // A statement of its own: one that began before a lock was given back would not see the job that came with it.
     let statement = format!("SELECT {job} FROM jobs WHERE {job} = ANY($1)");
     // store::erase (busy)
     let busy = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids(&rows));
-    let busy: Vec<Row> = busy.fetch_all(&mut *tx).await?;
+    let busy: Vec<RowId> = busy.fetch_all(&mut *tx).await?;
     rows.retain(|row| !busy.contains(&row.id));
     let mut erased = Erased::default();
     callback::remove(&mut tx, &keys(rows.iter().map(Carrier::as_pair))).await?;
@@ -98,7 +82,7 @@ async fn rest(store: &PostgresStore, customer: CustomerId) -> Result<Option<Eras
 }
 
 /// Deletes everything that belongs to these, and them.
-async fn delete(connection: &mut PgConnection, of: Of, owners: &[Row], erased: &mut Erased) -> Result<()> {
+async fn delete(connection: &mut PgConnection, of: Of, owners: &[RowId], erased: &mut Erased) -> Result<()> {
     for holding in ERASED.iter().filter(|holding| holding.of == of) {
         let statement = format!("DELETE FROM {} WHERE {} = ANY($1)", holding.table, holding.column);
         // store::erase
@@ -167,6 +151,6 @@ async fn misunderstood(connection: &mut PgConnection, names: &[String]) -> Resul
     Ok(events.into_iter().map(|event| event.carrier).collect())
 }
 
-fn ids<Of>(carriers: &[Carrier<Id<Of>>]) -> Vec<Row> {
+fn ids<Of>(carriers: &[Carrier<Id<Of>>]) -> Vec<RowId> {
     carriers.iter().map(|carrier| Id::new(carrier.id.ulid())).collect()
 }

@@ -6,34 +6,23 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqliteExecutor};
-use ulid::Ulid;
 
 use super::{SqliteStore, callback, hex, json};
 use crate::model::id::{ConversationId, CustomerId, EventId, Id, MessageId};
 use crate::model::retention::Erased;
 use crate::store::plan::callback::{Carrier, Misunderstood, keys};
-use crate::store::plan::retention::{BATCH, ERASED, FINISHED, Finished, Of, holds_trace, trace};
+use crate::store::plan::retention::{BATCH, ERASED, Finished, Of, holds_trace, trace};
+use crate::store::retention::{RowId, Step, erase_finished};
 use crate::store::{Result, StoreError};
 
 /// How often to try to empty the log: a question that is being answered still reads from it.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The id of a row of any table.
-type Row = Id<()>;
-
 pub(super) async fn erase(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased>> {
-    let mut erased = Erased::default();
-    for conversation in conversations(&store.readers, customer).await? {
-        for finished in &FINISHED {
-            let mut after = Some(Row::new(Ulid::nil()));
-            while let Some(place) = after {
-                let step = step(store, finished, conversation, place).await?;
-                erased.add(&step.erased);
-                after = step.after;
-            }
-        }
-    }
+    let conversations = conversations(&store.readers, customer).await?;
+    let step = |finished, conversation, after| step(store, finished, conversation, after);
+    let mut erased = erase_finished(&conversations, step).await?;
     let Some(rest) = rest(store, customer).await? else { return Ok(None) };
     erased.add(&rest);
     // Erased it is, whatever becomes of the log; the next checkpoints overwrite that.
@@ -52,18 +41,12 @@ async fn conversations(
     Ok(conversations.bind(customer).fetch_all(connection).await?)
 }
 
-/// What a step took, and behind which row the next one begins; nothing at the end.
-struct Step {
-    erased: Erased,
-    after: Option<Row>,
-}
-
 /// The next rows of a conversation that no job is about.
 async fn step(
     store: &SqliteStore,
     finished: &Finished,
     conversation: ConversationId,
-    after: Row,
+    after: RowId,
 ) -> Result<Step> {
     let mut tx = store.write().await?;
     let Finished { table, job, of } = finished;
@@ -72,13 +55,13 @@ async fn step(
     );
     // store::erase (step)
     let rows = sqlx::query_as(AssertSqlSafe(statement)).bind(conversation).bind(after).bind(BATCH);
-    let mut rows: Vec<Carrier<Row>> = rows.fetch_all(&mut *tx).await?;
+    let mut rows: Vec<Carrier<RowId>> = rows.fetch_all(&mut *tx).await?;
     let full = rows.len() as u64 >= BATCH.unsigned_abs();
     let last = rows.last().filter(|_| full).map(|row| row.id);
     let statement = format!("SELECT {job} FROM jobs WHERE {job} IN (SELECT value FROM json_each($1))");
     // store::erase (busy)
     let busy = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids(&rows)?);
-    let busy: Vec<Row> = busy.fetch_all(&mut *tx).await?;
+    let busy: Vec<RowId> = busy.fetch_all(&mut *tx).await?;
     rows.retain(|row| !busy.contains(&row.id));
     let mut erased = Erased::default();
     callback::remove(&mut tx, &keys(rows.iter().map(Carrier::as_pair))).await?;
