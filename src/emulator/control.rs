@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::chat;
 use super::delivery::Webhook;
 use super::desk::{Desk, InboundAnswer};
-use super::faults::Fault;
+use super::faults::{Fault, Share};
 use super::inbound::{Inbound, InboundError};
 use super::templates::TEMPLATES;
 
@@ -51,7 +51,7 @@ impl IntoResponse for Mistake {
         let error = match self {
             Self::Body(rejection) => rejection.body_text(),
             Self::Fault => {
-                r#"a fault is {"kind": ..., "count": n}; GET /_emulator/ lists the kinds"#.to_owned()
+                r#"a fault is {"kind": ..., "count": n}, or for sends {"kind": ..., "per_mille": 0 to 1000}; GET /_emulator/ lists the kinds"#.to_owned()
             }
             Self::Inbound(error) => error.to_string(),
             Self::Clock => "give either offset_seconds or advance_seconds".to_owned(),
@@ -75,6 +75,8 @@ struct Injection {
     fault: Fault,
     #[serde(default = "once")]
     count: u32,
+    /// Instead of `count`: with how many of a thousand sends, until the faults are forgotten.
+    per_mille: Option<u16>,
 }
 
 fn once() -> u32 {
@@ -85,8 +87,15 @@ async fn inject(
     State(desk): State<Arc<Desk>>,
     body: Result<Json<Injection>, JsonRejection>,
 ) -> Result<Json<Value>, Mistake> {
-    let Json(Injection { fault, count }) = body.map_err(|_| Mistake::Fault)?;
-    Ok(Json(json!({"waiting": desk.inject(fault, count)})))
+    let Json(Injection { fault, count, per_mille }) = body.map_err(|_| Mistake::Fault)?;
+    match (fault, per_mille) {
+        (fault, None) => Ok(Json(json!({"waiting": desk.inject(fault, count)}))),
+        (Fault::Send(fault), Some(per_mille)) if per_mille <= 1000 => {
+            desk.world().faults.add_share(Share { fault, per_mille });
+            Ok(Json(json!({"waiting": desk.world().faults.waiting()})))
+        }
+        (Fault::Send(_) | Fault::Webhook(_), Some(_)) => Err(Mistake::Fault),
+    }
 }
 
 async fn clear(State(desk): State<Arc<Desk>>) -> Json<Value> {

@@ -1,7 +1,7 @@
 //! What can be made to go wrong, and the queue of what will.
 //!
 //! A send takes the fault at the head of the queue of sends; its statuses take the first waiting fault of each kind of
-//! webhook fault, so a duplicate and a reordering can be had at once. To add one: a variant here, with its meaning
+//! webhook fault, so a duplicate and a reordering can be had at once. Shares strike at random besides. To add one: a variant here, with its meaning
 //! where it acts, in `send.rs` or `world.rs`.
 
 use std::collections::VecDeque;
@@ -110,6 +110,15 @@ fn internal_server_error() -> u16 {
     500
 }
 
+/// How often something goes wrong with sends, from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// What goes wrong.
+    pub fault: SendFault,
+    /// With how many of a thousand sends, drawn at random.
+    pub per_mille: u16,
+}
+
 /// How one batch of webhooks is to be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Treatment {
@@ -126,9 +135,20 @@ pub(super) struct Treatment {
 pub(super) struct Faults {
     sends: VecDeque<(SendFault, u32)>,
     webhooks: VecDeque<(WebhookFault, u32)>,
+    shares: Vec<Share>,
 }
 
 impl Faults {
+    /// Adds to what goes wrong now and then.
+    pub(super) fn add_share(&mut self, share: Share) {
+        self.shares.push(share);
+    }
+
+    /// What goes wrong now and then with sends that no waiting fault takes; it replaces what was said before.
+    pub(super) fn set_shares(&mut self, shares: Vec<Share>) {
+        self.shares = shares;
+    }
+
     /// Queues a fault for the next `count` sends that no earlier fault takes.
     pub(super) fn push(&mut self, fault: Fault, count: u32) {
         if count == 0 {
@@ -144,6 +164,7 @@ impl Faults {
     pub(super) fn clear(&mut self) {
         self.sends.clear();
         self.webhooks.clear();
+        self.shares.clear();
     }
 
     /// How many applications of faults wait.
@@ -155,7 +176,18 @@ impl Faults {
 
     /// Takes the fault that the next send suffers, if any.
     pub(super) fn next_send(&mut self) -> Option<SendFault> {
-        take_first(&mut self.sends, |_| true)
+        take_first(&mut self.sends, |_| true).or_else(|| self.drawn(rand::random_range(0..1000)))
+    }
+
+    /// The fault that a number below 1,000 falls upon.
+    fn drawn(&self, number: u16) -> Option<SendFault> {
+        let mut above = 0;
+        let mut shares = self.shares.iter();
+        let struck = shares.find(|share| {
+            above += share.per_mille;
+            number < above
+        });
+        struck.map(|share| share.fault.clone())
     }
 
     /// Takes the faults that the statuses of one message suffer.
@@ -207,6 +239,21 @@ mod tests {
         assert_eq!(faults.next_send(), Some(SendFault::LostAnswer));
         assert_eq!(faults.next_send(), Some(SendFault::WindowRefused));
         assert_eq!(faults.next_send(), None);
+    }
+
+    #[test]
+    fn shares_strike_as_often_as_they_say_and_waiting_faults_go_first() {
+        let mut faults = Faults::default();
+        let share = |fault, per_mille| Share { fault, per_mille };
+        faults.set_shares(vec![share(SendFault::LostAnswer, 50), share(SendFault::WindowRefused, 20)]);
+        let drawn = |wanted: Option<SendFault>| (0..1000).filter(|n| faults.drawn(*n) == wanted).count();
+        assert_eq!(drawn(Some(SendFault::LostAnswer)), 50);
+        assert_eq!(drawn(Some(SendFault::WindowRefused)), 20);
+        assert_eq!(drawn(None), 930);
+        faults.push(SendFault::OptedOut.into(), 1);
+        assert_eq!(faults.next_send(), Some(SendFault::OptedOut));
+        faults.clear();
+        assert_eq!(faults.drawn(0), None);
     }
 
     #[test]

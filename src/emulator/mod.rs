@@ -66,7 +66,7 @@ use webhooks::Courier;
 
 pub use delivery::{Answer, Attempt, Retry, Webhook};
 pub use desk::InboundAnswer;
-pub use faults::{Fault, SendFault, WebhookFault};
+pub use faults::{Fault, SendFault, Share, WebhookFault};
 pub use inbound::{Inbound, InboundError};
 pub use message::{EmittedStatus, SentMessage};
 pub use rate::Rate;
@@ -136,7 +136,12 @@ impl Emulator {
         self.desk.inject(fault.into(), count);
     }
 
-    /// Forgets the faults that still wait.
+    /// Makes something go wrong with a share of all sends from now on, drawn at random; it replaces what was said before.
+    pub fn set_shares(&self, shares: Vec<Share>) {
+        self.desk.world().faults.set_shares(shares);
+    }
+
+    /// Forgets the faults that still wait, and the shares.
     pub fn clear_faults(&self) {
         self.desk.world().faults.clear();
     }

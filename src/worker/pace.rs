@@ -62,6 +62,11 @@ impl Pace {
         }
     }
 
+    /// How many claimed sends have not drawn yet, over all accounts.
+    pub(super) fn undrawn(&self) -> u32 {
+        self.lock().values().map(|account| account.undrawn).sum()
+    }
+
     /// How long until somebody waits no more.
     pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
         let accounts = self.lock();

@@ -27,9 +27,15 @@ const CONCURRENCY: usize = 100;
 const KEPT_FOR_REPLIES: u32 = 20;
 /// Every so many claims, API messages get half of what may leave, if there are any. Else replies come first.
 const API_TURN: u32 = 4;
-/// The most calls of the store at a time: half of the connections that there are by default. Sends of one account wait for
-/// its rate one after the other anyway, and whatever waits there holds a connection that accepting and renewing need.
-const CALLS: usize = 4;
+/// The most fences that are set at a time. Sends of one account wait for its rate one after the other anyway, and whatever
+/// waits there holds a connection that accepting and renewing need.
+const FENCES: usize = 2;
+/// The most answers that are settled at a time, for the same reason: with the fences, half of the connections that there are
+/// by default.
+const SETTLEMENTS: usize = 2;
+/// How many claimed sends may wait for their fence: enough to keep it busy, and few enough for a reply not to wait behind
+/// many messages of the API.
+const AHEAD: u32 = 8;
 /// Claims sends and makes their requests.
 pub(super) struct Sender {
     work: Arc<Sends>,
@@ -41,8 +47,8 @@ struct Sends {
     shared: Arc<Shared>,
     accounts: HashMap<String, WorkAccount>,
     pace: Pace,
-    /// For calls of the store.
-    turns: Semaphore,
+    fences: Semaphore,
+    settlements: Semaphore,
 }
 
 impl Sender {
@@ -51,9 +57,9 @@ impl Sender {
         accounts: HashMap<String, WorkAccount>,
         tasks: TaskTracker,
     ) -> Self {
-        let turns = Semaphore::new(CALLS);
+        let (fences, settlements) = (Semaphore::new(FENCES), Semaphore::new(SETTLEMENTS));
         let pace = Pace::new(accounts.iter().map(|(name, account)| (name.clone(), account.rate)));
-        let work = Arc::new(Sends { shared, accounts, pace, turns });
+        let work = Arc::new(Sends { shared, accounts, pace, fences, settlements });
         Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), tasks }
     }
 
@@ -79,14 +85,15 @@ impl Sender {
 
     async fn claim(&self, api_turn: bool) -> usize {
         let accounts = self.work.pace.ready(self.work.shared.clock.now());
-        let limit = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        let limit = free.min(AHEAD.saturating_sub(self.work.pace.undrawn()));
         if accounts.is_empty() || limit == 0 {
             return 0;
         }
         let lease = self.work.shared.settings.lease;
         let claim = ClaimSends {
             limit,
-            api_limit: limit.saturating_sub(KEPT_FOR_REPLIES),
+            api_limit: limit.min(free.saturating_sub(KEPT_FOR_REPLIES)),
             api_turn,
             lease,
             accounts,
@@ -136,11 +143,13 @@ impl Sends {
             rate: account.rate,
             lease: settings.lease,
         };
-        let turn = self.turns.acquire().await;
+        let turn = self.fences.acquire().await;
         let watch = self.shared.clock.stopwatch();
         let dispatched = self.shared.store.dispatch(sending, &policy).await;
         drop(turn);
         self.pace.drawn(&sending.account);
+        // There is room for the next claim.
+        self.shared.sends.notify_one();
         match dispatched {
             Ok(Dispatch::Go(departure)) => {
                 // The lease was extended with the fence.
@@ -199,7 +208,7 @@ impl Sends {
         let answered = SendAnswered { departure, attempt, answer };
         // An answer in hand is held until the store has it, also past the lease.
         let settle = || async {
-            let _turn = self.turns.acquire().await;
+            let _turn = self.settlements.acquire().await;
             self.shared.store.settle_send(sending, &answered).await
         };
         if let Err(error) = until_available(settle).await {

@@ -1,5 +1,7 @@
 //! Clients that behave as Connectly does: the same body again until it is answered 200, now and then once more after that.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -29,6 +31,7 @@ pub struct Pace {
 pub struct Load {
     clients: JoinSet<Ledger>,
     end: CancellationToken,
+    taken: Arc<AtomicUsize>,
 }
 
 impl Load {
@@ -36,6 +39,7 @@ impl Load {
         switchboard::connectly::client::install_crypto_provider();
         let http = reqwest::Client::builder().no_proxy().timeout(pace.patience).build().unwrap();
         let end = CancellationToken::new();
+        let taken = Arc::new(AtomicUsize::new(0));
         let mut clients = JoinSet::new();
         for index in 0..CLIENTS {
             let rng = StdRng::seed_from_u64(seed.wrapping_add(1 + index as u64));
@@ -46,10 +50,16 @@ impl Load {
                 http: http.clone(),
                 url: url.to_owned(),
                 end: end.clone(),
+                taken: Arc::clone(&taken),
             };
             clients.spawn(client.run());
         }
-        Self { clients, end }
+        Self { clients, end, taken }
+    }
+
+    /// How many deliveries were answered 200 so far, repeats aside.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Lets every client bring its last delivery to a 200.
@@ -70,6 +80,7 @@ struct Client {
     http: reqwest::Client,
     url: String,
     end: CancellationToken,
+    taken: Arc<AtomicUsize>,
 }
 
 impl Client {
@@ -89,6 +100,7 @@ impl Client {
                     self.sleep(Duration::from_millis(150)).await;
                 }
             }
+            self.taken.fetch_add(1, Ordering::Relaxed);
             if self.rng.random_bool(0.1) {
                 self.post(&mut ledger, &mut delivery, 2).await;
             }

@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "a harness measures real time and reads its own environment")]
 
 mod audit;
+mod bulk;
 mod cluster;
 mod crash;
 mod cut;
@@ -26,6 +27,7 @@ mod pause;
 mod plan;
 mod rate;
 mod records;
+mod replies;
 mod report;
 mod server;
 mod silence;

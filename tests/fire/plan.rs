@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::database::Backend;
 use crate::report::Report;
-use crate::{crash, cut, database_killed, disk, pause, rate, silence, slow, sync};
+use crate::{bulk, crash, cut, database_killed, disk, pause, rate, replies, silence, slow, sync};
 
 /// The scenarios, by what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,10 @@ pub enum Scenario {
     Silence,
     /// More is to be sent than the rate allows, and instances are killed.
     Rate,
+    /// Connectly loses answers, refuses and fails, and the process is killed: 2,000 replies.
+    Replies,
+    /// 10,000 messages of the API's are queued, and customers write meanwhile.
+    Bulk,
     /// The store's disk is full; needs the right to mount.
     Disk,
     /// The store's disk is slow; needs `strace`.
@@ -85,8 +89,10 @@ impl Scenario {
     /// The stores that it is about.
     fn stores(self) -> &'static [Backend] {
         match self {
-            Self::Crash | Self::Disk | Self::Slow => &[Backend::Sqlite, Backend::Postgres],
-            Self::Pause | Self::Database | Self::Cut | Self::Silence | Self::Rate => &[Backend::Postgres],
+            Self::Crash | Self::Disk | Self::Slow | Self::Replies => &[Backend::Sqlite, Backend::Postgres],
+            Self::Pause | Self::Database | Self::Cut | Self::Silence | Self::Rate | Self::Bulk => {
+                &[Backend::Postgres]
+            }
             Self::Sync => &[Backend::Sqlite],
         }
     }
@@ -97,7 +103,8 @@ impl Scenario {
         match self {
             Self::Crash => Some((8, 0)),
             Self::Pause => Some((0, 1)),
-            Self::Database | Self::Silence => Some((2, 0)),
+            Self::Database | Self::Silence | Self::Replies => Some((2, 0)),
+            Self::Bulk => Some((0, 0)),
             Self::Cut => Some((20, 0)),
             Self::Rate => Some((0, 3)),
             Self::Disk | Self::Slow | Self::Sync => None,
@@ -160,6 +167,8 @@ impl Plan {
             Scenario::Cut => cut::run(self).await,
             Scenario::Silence => silence::run(self).await,
             Scenario::Rate => rate::run(self).await,
+            Scenario::Replies => replies::run(self).await,
+            Scenario::Bulk => bulk::run(self).await,
             Scenario::Disk => disk::run(self).await,
             Scenario::Slow => slow::run(self).await,
             Scenario::Sync => sync::run(self).await,

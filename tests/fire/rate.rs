@@ -69,7 +69,7 @@ struct Passage {
     arrived: i64,
 }
 
-fn check(evidence: &Evidence<'_>, rate: Rate, report: &mut Report) {
+pub fn check(evidence: &Evidence<'_>, rate: Rate, report: &mut Report) {
     let left: HashMap<&str, i64> = evidence
         .messages
         .iter()

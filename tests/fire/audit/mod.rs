@@ -43,7 +43,7 @@ pub async fn audit<'a>(stage: &mut Stage, ledger: &'a Ledger, report: &mut Repor
 }
 
 impl<'a> Evidence<'a> {
-    async fn gather(stage: &Stage, ledger: &'a Ledger) -> Self {
+    pub async fn gather(stage: &Stage, ledger: &'a Ledger) -> Self {
         let mut records = Records::open(&stage.database_url).await;
         let events = records.events().await;
         Self {
