@@ -72,6 +72,7 @@ pub mod telemetry;
 pub mod worker;
 
 pub use app::App;
+pub use connectly::template::Template;
 pub use handler::Handler;
 pub use model::context::Context;
 pub use model::conversation::Conversation;

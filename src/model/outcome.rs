@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::JsonText;
+use crate::connectly::message::Message;
+use crate::connectly::template::Template;
 
 /// What handling an event led to. Everything in it is committed together with the job's completion (P4).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +53,18 @@ pub enum Effect {
 }
 
 /// A message to the customer. Without `from` it leaves from the number the customer wrote to (P9).
+///
+/// It is written as Connectly's own JSON, or built:
+///
+/// ```
+/// use switchboard::connectly::message::{Message, ReplyButtonMessage};
+/// use switchboard::{Reply, Template};
+///
+/// let buttons = ReplyButtonMessage::new().button("yes", "Yes, please").button("no", "No, thanks");
+/// let reply = Reply::from(Message::buttons("Shall we deliver it again?", buttons))
+///     .with_fallback(&Template::new("deliver_again", "en").parameter("body_1", "Ana"));
+/// # assert_eq!(reply.message["replyButtonMessage"]["buttons"][1]["id"], "no");
+/// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
@@ -85,11 +99,26 @@ impl Reply {
         self
     }
 
+    /// Sends this template instead when the window is closed.
+    #[must_use]
+    pub fn with_fallback(mut self, template: &Template) -> Self {
+        self.fallback = serde_json::to_value(template).ok();
+        self
+    }
+
     /// Sends from another number of the business.
     #[must_use]
     pub fn from_number(mut self, number: impl Into<String>) -> Self {
         self.from = Some(number.into());
         self
+    }
+}
+
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        // A message of ours is an object of texts, numbers and lists, which JSON can hold; what it could not hold would be
+        // refused when the reply is checked.
+        Self::message(serde_json::to_value(message).unwrap_or_default())
     }
 }
 
