@@ -70,15 +70,26 @@ pub struct Brakes {
 }
 
 /// Decides whether a message leaves. When its window is closed and it has a template instead, the record's newest send is
-/// that template afterwards.
-pub fn judge(record: &mut MessageRecord, facts: Facts, policy: &SendPolicy) -> Verdict {
+/// that template afterwards, and its tries begin now.
+pub fn judge(record: &mut MessageRecord, facts: Facts, policy: &SendPolicy) -> Judgement {
     match decide(&facts, policy) {
         Verdict::FallBack => {
             record.fall_back();
-            decide(&Facts { kind: SendKind::Template, has_fallback: false, seen: false, ..facts }, policy)
+            let (kind, first_attempt_at) = (SendKind::Template, facts.now);
+            let facts = Facts { kind, first_attempt_at, has_fallback: false, seen: false, ..facts };
+            Judgement { verdict: decide(&facts, policy), fell_back: true }
         }
-        verdict => verdict,
+        verdict => Judgement { verdict, fell_back: false },
     }
+}
+
+/// What a message that asked to leave was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    /// What to do with it.
+    pub verdict: Verdict,
+    /// Whether its template takes its place from now on.
+    pub fell_back: bool,
 }
 
 /// What an account's bucket is kept under.
@@ -216,6 +227,8 @@ pub struct Answered {
     pub postponed: Option<Postponed>,
     /// Whether the request was surely not processed, so that another may leave.
     pub clears_fence: bool,
+    /// Whether the job's next request is for the template, whose tries begin with it.
+    pub begins_anew: bool,
     /// Whether the message needs a new job, because its old one was given up meanwhile.
     pub requeue: bool,
     /// What Connectly says of more than this message.
@@ -299,6 +312,7 @@ pub fn answer(
         finished,
         postponed,
         clears_fence,
+        begins_anew: !matches!(answered.answer, Answer::NotProcessed { .. }),
         requeue,
         tells: if open && unseen { Tells::of(&answered.answer) } else { Tells::Nothing },
     })

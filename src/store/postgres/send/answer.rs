@@ -60,10 +60,14 @@ pub(in crate::store::postgres) async fn settle_answer(
     write_fate(store, &mut tx, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
         // store::settle_send (not processed)
-        sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE message_id = $1")
-            .bind(sending.message)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE jobs SET dispatched_at = NULL, first_attempt_at = CASE WHEN $2 THEN NULL ELSE first_attempt_at END
+             WHERE message_id = $1",
+        )
+        .bind(sending.message)
+        .bind(answer.begins_anew)
+        .execute(&mut *tx)
+        .await?;
     }
     if answer.requeue {
         outbox::enqueue(store, &mut tx, conversation, sending.message).await?;

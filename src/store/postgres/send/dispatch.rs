@@ -12,7 +12,7 @@ use crate::model::job::Lease;
 use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
 use crate::store::Result;
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, Brakes, JobView};
+use crate::store::plan::sending::{self, Brakes, JobView, Judgement};
 use crate::store::rows::{ConversationRow, duration_ms, millis};
 use crate::store::work::{Dispatch, Sending};
 
@@ -46,9 +46,9 @@ pub(in crate::store::postgres) async fn dispatch(
         return Ok(Dispatch::Behind);
     }
     let facts = facts(&mut tx, &record, &job, conversation, now).await?;
-    let verdict = sending::judge(&mut record, facts, policy);
+    let Judgement { verdict, fell_back } = sending::judge(&mut record, facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(store, &mut tx, sending, record, policy, now).await?,
+        Verdict::Leave => leave(store, &mut tx, sending, record, fell_back, policy, now).await?,
         Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
             let ended = sending::end(verdict, record, &job, sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
@@ -136,6 +136,7 @@ async fn leave(
     connection: &mut PgConnection,
     sending: &Sending,
     mut record: MessageRecord,
+    fell_back: bool,
     policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
@@ -159,13 +160,15 @@ async fn leave(
     }
     // store::dispatch (go)
     sqlx::query(
-        "UPDATE jobs SET dispatched_at = $2, lease_until = switchboard_now($4) + $3
+        "UPDATE jobs SET dispatched_at = $2, lease_until = switchboard_now($4) + $3,
+             first_attempt_at = CASE WHEN $5 THEN $2 ELSE first_attempt_at END
          WHERE id = $1 AND dispatched_at IS NULL",
     )
     .bind(sending.lease.job)
     .bind(millis(now))
     .bind(duration_ms(policy.lease))
     .bind(store.clock.offset_ms())
+    .bind(fell_back)
     .execute(&mut *connection)
     .await?;
     let departure = sending::depart(&mut record, now);

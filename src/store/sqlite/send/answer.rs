@@ -68,10 +68,14 @@ async fn write_answer(
     write_fate(store, connection, answer.finished.as_ref(), answer.postponed.as_ref(), millis(now)).await?;
     if answer.clears_fence {
         // store::settle_send (not processed)
-        sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE message_id = $1")
-            .bind(sending.message)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "UPDATE jobs SET dispatched_at = NULL, first_attempt_at = CASE WHEN $2 THEN NULL ELSE first_attempt_at END
+             WHERE message_id = $1",
+        )
+        .bind(sending.message)
+        .bind(answer.begins_anew)
+        .execute(&mut *connection)
+        .await?;
     }
     if answer.requeue {
         outbox::enqueue(store, connection, conversation, sending.message).await?;

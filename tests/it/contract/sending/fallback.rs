@@ -155,6 +155,37 @@ async fn a_status_that_settles_doubt_can_bring_the_fallback(
     template_leaves(&depot, message).await;
 }
 
+const AGAIN: Answer = Answer::NotProcessed { after: SECOND, drain: false };
+
+/// However long its message was tried before: a day, and then a person is asked.
+#[rstest]
+#[tokio::test]
+async fn the_fallback_is_tried_for_a_day_of_its_own(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(true, false)] told_by_connectly: bool,
+) {
+    let depot = Depot::open(backend).await;
+    let message = depot.queue(with_fallback()).await;
+    let left = depot.leave().await;
+    depot.answer(&left, AGAIN).await;
+    if told_by_connectly {
+        depot.pass(Duration::from_hours(23));
+        let left = depot.leave().await;
+        depot.answer(&left, Answer::WindowClosed(refusal(WINDOW_CLOSED))).await;
+    } else {
+        depot.pass(Duration::from_hours(30));
+    }
+    for hours in [20, 3, 2] {
+        let left = depot.leave().await;
+        assert_eq!((left.0.message, left.1.number), (message, 2));
+        depot.answer(&left, AGAIN).await;
+        depot.pass(Duration::from_hours(hours));
+    }
+    let sending = depot.claim_send().await;
+    depot.dispatch(&sending).await;
+    assert_eq!(depot.job(sending.lease).await.state, JobState::Parked);
+}
+
 #[rstest]
 #[tokio::test]
 async fn no_fallback_leaves_to_who_opted_out(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
