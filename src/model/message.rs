@@ -210,6 +210,10 @@ pub struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub content: Option<Value>,
+    /// The template that leaves instead when the window is closed; it did when `kind` is a template's and `content` is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub fallback: Option<Value>,
     /// What the caller set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_data: Option<JsonText>,

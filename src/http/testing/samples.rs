@@ -66,6 +66,7 @@ pub(in crate::http) fn message(number: u64) -> Message {
         to: Some("+15550100001".to_owned()),
         state: "unconfirmed".to_owned(),
         content: Some(json!({ "text": "hello" })),
+        fallback: None,
         callback_data: Some(JsonText::of(&json!({ "order_id": "12345" }))),
         campaign: None,
         error: None,

@@ -164,6 +164,7 @@ fn p11_debug_output_shows_nothing_private() {
         to: Some(PHONE.into()),
         state: "queued".into(),
         content: Some(serde_json::json!({ "text": TEXT })),
+        fallback: Some(serde_json::json!({ "template": TEXT, "language": "en" })),
         callback_data: None,
         campaign: None,
         error: None,
