@@ -14,6 +14,11 @@ use super::problem::{AdminError, Problem};
 /// The most rows that the API puts on one page.
 pub const PAGE_ROWS: usize = 200;
 
+/// The header with the key of a request that is done once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header that tells that it was done before.
+const REPLAYED: &str = "idempotent-replayed";
+
 /// One JSON document in the server's own spelling.
 pub type Document = Box<RawValue>;
 
@@ -56,6 +61,14 @@ impl Admin {
     /// Posts a document and gets one back.
     pub async fn post(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
         self.json(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// Posts a document under a key, so that it is done once however often it is posted, and gets one back.
+    pub async fn post_once(&self, path: &[&str], key: &str, body: &RawValue) -> Result<Once, AdminError> {
+        let request = self.http.post(self.url(path)).header(IDEMPOTENCY_KEY, key).json(body);
+        let response = self.send(request.timeout(REQUEST_TIMEOUT)).await?;
+        let before = response.headers().contains_key(REPLAYED);
+        Ok(Once { document: self.received(response).await?, before })
     }
 
     /// Posts a document to an address with parameters, and gets one back.
@@ -147,6 +160,10 @@ impl Admin {
 
     async fn document(&self, request: RequestBuilder) -> Result<Document, AdminError> {
         let response = self.send(request).await?;
+        self.received(response).await
+    }
+
+    async fn received(&self, response: Response) -> Result<Document, AdminError> {
         let body = response.bytes().await.map_err(|error| self.broken(error))?;
         serde_json::from_slice(&body).map_err(|_| AdminError::Strange { url: self.base.to_string() })
     }
@@ -167,6 +184,15 @@ impl Admin {
         let body = response.bytes().await.unwrap_or_default();
         Err(AdminError::Refused(Problem::read(status, &body)))
     }
+}
+
+/// What a request under a key is answered.
+#[derive(Debug)]
+pub struct Once {
+    /// The document.
+    pub document: Document,
+    /// Whether it is the answer of an earlier request: this one did nothing.
+    pub before: bool,
 }
 
 /// One page of a list.

@@ -6,6 +6,7 @@ use super::admin::{Admin, Document, Query};
 use super::confirm::confirm;
 use super::document;
 use super::filter::add;
+use super::gist::gist;
 use super::list::{self, Listing, TEXT_WIDTH, text};
 use super::table::Table;
 use super::terminal::{Terminal, clip};
@@ -176,7 +177,7 @@ fn show(conversation: &Document, admin: &Admin, terminal: &mut Terminal<'_>) -> 
     let mut table = Table::new(["at", "who", "state", "text"]);
     for entry in timeline.as_array().into_iter().flatten() {
         let who = if text(entry, "/direction") == "in" { "customer" } else { "we" };
-        let said = said(&entry["content"]);
+        let said = gist(&entry["content"]);
         table.row([text(entry, "/at"), who.to_owned(), text(entry, "/state"), clip(&said, TEXT_WIDTH)]);
     }
     let (closes, window) = (text(&head, "/window/closes_at"), window(&head));
@@ -200,12 +201,6 @@ fn show(conversation: &Document, admin: &Admin, terminal: &mut Terminal<'_>) -> 
         terminal.hint("more was said before: --limit shows up to 200 lines")?;
     }
     Ok(())
-}
-
-/// What a message says, in one line: its text, or what it is.
-pub fn said(content: &Value) -> String {
-    let places = ["/text", "/template/name", "/body/text", "/interactive/body/text", "/kind"];
-    places.iter().map(|place| text(content, place)).find(|said| !said.is_empty()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -256,8 +251,8 @@ mod tests {
 
         AT                    WHO       STATE  TEXT
         2025-12-31T12:00:00Z  customer         hi
-        2025-12-31T12:00:01Z  we        read   welcome
-        2025-12-31T12:00:02Z  customer         image
+        2025-12-31T12:00:01Z  we        read   [welcome]
+        2025-12-31T12:00:02Z  customer         [image]
         ");
         assert_eq!(printed.err(), "more was said before: --limit shows up to 200 lines\n");
     }

@@ -33,6 +33,7 @@ pub mod erase;
 pub mod events;
 pub mod export;
 pub mod filter;
+pub mod gist;
 pub mod healthcheck;
 pub mod http;
 pub mod jobs;
@@ -104,7 +105,7 @@ pub enum Command {
     Config(config::Args),
     /// Lists, shows, follows and exports stored events
     Events(events::Args),
-    /// Lists and shows messages and how far they got; settles those that nobody knows about
+    /// Sends messages, lists and shows how far they got, settles those that nobody knows about
     Messages(messages::Args),
     /// Tells what happened to a message, step by step, and if it failed why, and what to do
     #[command(after_help = why::EXAMPLES)]

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Usage;
 use super::admin::{Admin, Document, Query};
-use super::conversations::said;
 use super::filter::{Period, Subject};
+use super::gist::{gist, instead, template_gist};
 use super::list::{self, text};
 use super::table::aligned;
 use super::terminal::Terminal;
@@ -111,7 +111,8 @@ async fn find(args: &Args, admin: &Admin, clock: &Clock) -> anyhow::Result<Vec<D
     Ok(messages)
 }
 
-fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
+/// Tells what happened to one message.
+pub fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
     let state = text(message, "/state");
     let from = Some(text(message, "/from")).filter(|from| !from.is_empty());
     terminal.line(&format!(
@@ -121,7 +122,8 @@ fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
         from.map(|from| format!(" from {from}")).unwrap_or_default()
     ))?;
     let facts = [
-        ("said", said(&message["content"])),
+        ("said", gist(&message["content"])),
+        ("fallback", message.get("fallback").map(template_gist).unwrap_or_default()),
         ("made by", origin(&text(message, "/origin")).to_owned()),
         ("at connectly", text(message, "/provider_message_id")),
         ("callback data", text(message, "/callback_data")),
@@ -129,12 +131,25 @@ fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
     ];
     sheet(&facts, terminal)?;
     terminal.line("")?;
-    for entry in message["timeline"].as_array().into_iter().flatten() {
-        let cells = [text(entry, "/at"), text(entry, "/state"), lag(entry)];
-        terminal.line(&format!("  {}", aligned(&cells, &[24, 12, 0])))?;
-    }
+    timeline(message, terminal)?;
     terminal.line("")?;
     sheet(&cause(message, &state), terminal)
+}
+
+/// A step a line. Those of a template that left in the message's place stand behind the reason.
+fn timeline(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
+    let entries = message["timeline"].as_array().map_or(&[][..], Vec::as_slice);
+    let (own, of_template): (Vec<&Value>, Vec<_>) =
+        entries.iter().partition(|entry| entry.get("send").is_none());
+    let step =
+        |entry: &Value, of: &str| [text(entry, "/at"), text(entry, "/state"), lag(entry), of.to_owned()];
+    let mut steps: Vec<_> = own.into_iter().map(|entry| step(entry, "")).collect();
+    if let Some(template) = instead(message) {
+        let why = format!("the 24-hour window was closed, so the template goes out instead: {template}");
+        steps.push([String::new(), "expired".to_owned(), why, String::new()]);
+    }
+    steps.extend(of_template.into_iter().map(|entry| step(entry, "template")));
+    steps.iter().try_for_each(|cells| terminal.line(&format!("  {}", aligned(cells, &[24, 12, 12, 0]))))
 }
 
 /// Names and values below each other, those that there are.
@@ -257,6 +272,37 @@ mod tests {
           2026-01-01T00:00:00Z      queued
 
           so             the answer to its request was lost, so nobody knows whether it was sent: find out, and tell with `switchboard messages resolve`
+        ");
+    }
+
+    #[tokio::test]
+    async fn a_template_that_went_out_instead_is_told_apart() {
+        let server = MockServer::start().await;
+        let message = json!({"id": ID, "state": "read", "origin": "api", "kind": "template", "to": "+15550100001",
+        "content": {"text": "Your order has shipped"}, "fallback": {"template": "reopen", "language": "en"},
+        "timeline": [
+            {"state": "queued", "at": "2026-01-01T00:00:00Z"},
+            {"state": "accepted", "at": "2026-01-01T00:00:00.120Z", "lag_ms": 120},
+            {"state": "accepted", "at": "2026-01-01T00:00:02.500Z", "lag_ms": 500, "send": 2},
+            {"state": "failed", "at": "2026-01-01T00:00:02Z", "lag_ms": 1880},
+            {"state": "read", "at": "2026-01-01T01:02:02Z", "lag_ms": 3_720_000, "send": 2}
+        ]});
+        answers(&server, &format!("/api/v1/messages/{ID}"), &message).await;
+        let printed = run(&server, &["why", ID]).await.unwrap();
+        insta::assert_snapshot!(printed.out(), @r"
+        01K9ZZ2Q6M3H8B4T5V6W7X8Y9Z to +15550100001: read
+          said           Your order has shipped
+          fallback       [reopen]
+          made by        a request to the API
+
+          2026-01-01T00:00:00Z      queued
+          2026-01-01T00:00:00.120Z  accepted      +120 ms
+          2026-01-01T00:00:02Z      failed        +1.8 s
+                                    expired       the 24-hour window was closed, so the template goes out instead: [reopen]
+          2026-01-01T00:00:02.500Z  accepted      +500 ms       template
+          2026-01-01T01:02:02Z      read          +1 h 2 min    template
+
+          so             the customer has read it
         ");
     }
 

@@ -1,11 +1,16 @@
-//! `switchboard messages`: what was sent, and how far it got.
+//! `switchboard messages`: what was sent, and how far it got; and sending one more.
+
+mod send;
+
+use std::io;
 
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
-use super::admin::{Admin, Query};
+use super::admin::{Admin, Document, Query};
 use super::document;
 use super::filter::{Period, Subject, add};
+use super::gist::{instead, message_gist};
 use super::list::{self, Listing, TEXT_WIDTH, text};
 use super::terminal::{Terminal, clip};
 use crate::clock::Clock;
@@ -32,6 +37,9 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Sends a message: words, a template, or what a file says
+    #[command(after_help = send::EXAMPLES)]
+    Send(Box<send::Args>),
     /// Settles an unconfirmed message: says whether it was sent after all
     #[command(after_help = RESOLVE_EXAMPLES)]
     Resolve(Resolve),
@@ -94,7 +102,7 @@ fn parse_id(text: &str) -> Result<String, &'static str> {
 /// The columns of a table of messages.
 const HEADINGS: [&str; 6] = ["id", "created", "state", "to", "from", "text"];
 /// What to say when no message was found.
-const NONE: &str = "no messages found; they appear when a handler replies, or a status comes in";
+const NONE: &str = "no messages found; they appear when a handler replies, one is sent, or a status comes in";
 
 /// Runs one of the commands.
 pub async fn run(
@@ -119,14 +127,26 @@ pub async fn run(
         }
         Action::Show { id, json } => {
             let message = admin.get(&["messages", &id], &Query::new()).await?;
-            document::show(&message, json, terminal)?;
+            show(&message, json, terminal)?;
         }
+        Action::Send(args) => send::run(*args, admin, clock, terminal).await?,
         Action::Resolve(Resolve { id, sent, json, .. }) => {
             let message = admin.post(&["messages", &id, "resolve"], &json!({ "sent": sent })).await?;
             document::show(&message, json, terminal)?;
         }
     }
     Ok(())
+}
+
+/// Prints a message. Of a template that left in its place, the table of its steps does not say enough.
+fn show(message: &Document, json: bool, terminal: &mut Terminal<'_>) -> io::Result<()> {
+    document::show(message, json, terminal)?;
+    match instead(&list::tree(message.get())) {
+        Some(template) if !json => terminal.hint(&format!(
+            "the 24-hour window was closed, so the template goes out instead, as send 2: {template}"
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn cells(message: &Value) -> [String; 6] {
@@ -136,23 +156,8 @@ fn cells(message: &Value) -> [String; 6] {
         text(message, "/state"),
         text(message, "/to"),
         text(message, "/from"),
-        clip(&gist(message), TEXT_WIDTH),
+        clip(&message_gist(message), TEXT_WIDTH),
     ]
-}
-
-/// What a message says: its text, the template's name, or the kind of Connectly's `message` object it is.
-fn gist(message: &Value) -> String {
-    let Some(content) = message.get("content").and_then(Value::as_object) else {
-        return String::new();
-    };
-    if let Some(said) = content.get("text").and_then(Value::as_str) {
-        return said.to_owned();
-    }
-    let template = text(message, "/content/template/name");
-    if !template.is_empty() {
-        return format!("[template {template}]");
-    }
-    content.keys().next().map(|kind| format!("[{kind}]")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -174,7 +179,8 @@ mod tests {
         let rows = json!([
             {"id": "01M2", "state": "read", "to": "+15550100001", "from": "+15550100002", "content": {"text": "hello"},
              "created_at": "2026-01-01T00:00:02Z"},
-            {"id": "01M1", "state": "failed", "to": "+15550100001", "content": {"template": {"name": "reopen"}},
+            {"id": "01M1", "state": "failed", "to": "+15550100001", "content": {"template": {"name": "order_update",
+             "parameters": [{"name": "body_1", "value": "Ana"}, {"name": "body_2", "value": "12345"}]}},
              "created_at": "2026-01-01T00:00:01Z"},
             {"id": "01M0", "state": "sent", "content": {"listMessage": {}}, "created_at": "2026-01-01T00:00:00Z"},
         ]);
@@ -189,7 +195,7 @@ mod tests {
         insta::assert_snapshot!(printed.out(), @r"
         ID    CREATED               STATE   TO            FROM          TEXT
         01M2  2026-01-01T00:00:02Z  read    +15550100001  +15550100002  hello
-        01M1  2026-01-01T00:00:01Z  failed  +15550100001                [template reopen]
+        01M1  2026-01-01T00:00:01Z  failed  +15550100001                [order_update] Ana, 12345
         01M0  2026-01-01T00:00:00Z  sent                                [listMessage]
         ");
     }
