@@ -26,9 +26,14 @@
 //! | secret rotated in mid-traffic | [`deliveries::a_secret_is_rotated_in_mid_traffic`] |
 //! | 1 MB of callback data | [`deliveries::a_megabyte_of_callback_data_comes_back_whole`] |
 //! | all payload generations | `every_fixture_decodes_as_its_snapshot_shows` |
+//! | a customer who said STOP, reached for by every path | [`opted_out`] |
+//! | a request to send, repeated, concurrent, over a restart | `p5_a_request_under_a_key_*` |
+//! | what Connectly is sent, key by key | [`submissions`] |
 //! | every byte-prefix of a valid body | [`deliveries::every_prefix_of_a_valid_body_is_kept`] |
 
 mod deliveries;
 mod exhausted;
 mod handlers;
 mod interrupted;
+mod opted_out;
+mod submissions;

@@ -134,11 +134,32 @@ impl Desk {
         self.emulator.messages()
     }
 
-    /// The texts the emulator was sent, oldest first.
+    /// The texts the emulator was sent, oldest first; of a template its name, as in `[reopen]`.
     pub fn sent_texts(&self) -> Vec<String> {
-        let text =
-            |message: &SentMessage| message.body["message"]["text"].as_str().unwrap_or_default().to_owned();
+        let text = |message: &SentMessage| match message.body["templateName"].as_str() {
+            Some(template) => format!("[{template}]"),
+            None => message.body["message"]["text"].as_str().unwrap_or_default().to_owned(),
+        };
         self.sent().iter().map(text).collect()
+    }
+
+    /// Asks the API to send a message, and answers it as it was queued.
+    pub async fn submit(&self, body: &Value) -> Value {
+        let answer = self.admin(reqwest::Method::POST, "/api/v1/messages", body).await;
+        assert_eq!(answer.status(), 202, "{body}");
+        answer.json().await.unwrap()
+    }
+
+    /// The same under an `Idempotency-Key`, whatever is answered.
+    pub async fn submit_under(&self, key: &str, body: &Value) -> reqwest::Response {
+        let url = format!("http://{}/api/v1/messages", self.running.admin_address());
+        let request = self.http.post(url).bearer_auth(TOKEN).header("idempotency-key", key);
+        request.json(body).send().await.unwrap()
+    }
+
+    /// One message with its timeline.
+    pub async fn message(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/messages/{id}")).await
     }
 
     /// Waits until nobody has anything left to do: no claimable job, nothing running, no webhook on its way.
@@ -157,6 +178,15 @@ impl Desk {
     /// Moves the time of the service, its database and the emulator.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Stops the service and starts it again on the same database.
+    pub async fn restart(self) -> Self {
+        self.running.stop().await;
+        let running = self.app.start(&self.config, self.clock.clone(), true).await.unwrap();
+        let desk = Self { running, ..self };
+        desk.emulator.set_webhook_url(desk.webhook_url());
+        desk
     }
 
     pub async fn stop(self) {
