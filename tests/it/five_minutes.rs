@@ -32,6 +32,33 @@ fn dev_answers_the_first_message(#[case] program: PathBuf, #[case] answer: &str)
 }
 
 #[test]
+fn messages_are_sent_and_followed() {
+    let dev = Dev::start(&binary());
+    // Nobody has written to any number of the business, so none can be chosen.
+    let first = dev.run(&["messages", "send", "text", "+15550100001", "hello"]);
+    assert_eq!(first.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&first.stderr).contains("422"), "{first:?}");
+    dev.prints(&["simulate", "inbound", "--text", "hi"]);
+    let send = |line: &[&str]| dev.prints(&[&["messages", "send"], line, &["--wait"]].concat());
+    assert!(send(&["text", "+15550100001", "hello"]).contains("  said           hello\n"));
+    let order = ["--language", "en", "--parameter", "body_1=Ben", "--parameter", "body_2=12345"];
+    let sent = send(&[&["template", "+15550100007", "order_update"][..], &order].concat());
+    assert!(sent.contains("[order_update] Ben, 12345"), "{sent}");
+    let fallback = ["--fallback-template", "reopen", "--fallback-language", "en"];
+    let sent = send(&[&["text", "+15550100007", "hello"][..], &fallback].concat());
+    assert!(sent.contains("so the template goes out instead: [reopen]"), "{sent}");
+    let late = dev.run(&["messages", "send", "text", "+15550100007", "hello", "--wait"]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&late.stdout).contains("expired"), "{late:?}");
+    let file = dev.folder.path().join("request.json");
+    std::fs::write(&file, r#"{"to": "+15550100001", "message": {"text": "from a file"}}"#).unwrap();
+    let again =
+        || dev.json(&["messages", "send", "file", file.to_str().unwrap(), "--idempotency-key", "file-1"]);
+    assert_eq!(again()["id"], again()["id"]);
+    dev.stop();
+}
+
+#[test]
 fn statuses_and_files_can_be_simulated() {
     let dev = Dev::start(&binary());
     dev.prints(&["simulate", "status", "--id", "01K00000000000000000000001", "--status", "read"]);

@@ -42,7 +42,7 @@ Examples:
 /// Shown below the help of `file`.
 const FILE_EXAMPLES: &str = "Examples:
   echo '{\"to\": \"+15550100001\", \"message\": {\"text\": \"hi\"}}' | switchboard messages send file -
-  echo '{\"location\": {\"latitude\": 1.5, \"longitude\": 2.5}}' | switchboard messages send file - --to +15550100001";
+  switchboard messages send file message.json --to +15550100001 --callback order_id=12345";
 
 /// What to send.
 #[derive(Debug, clap::Args)]
