@@ -32,7 +32,7 @@ pub fn of(
     timeline.extend(accepted.map(|(at, number)| ours(OwnState::Accepted, timestamp(at), number)));
     let newest = sends.iter().map(|send| send.number).max().unwrap_or(FIRST);
     let unsent = [OwnState::Unconfirmed, OwnState::Failed, OwnState::Expired, OwnState::Suppressed];
-    let told = statuses.iter().any(|seen| seen.status == message.state);
+    let told = statuses.iter().any(|seen| seen.number == newest && seen.status == message.state);
     let settled = unsent.into_iter().find(|own| own.as_str() == message.state && !told);
     timeline.extend(settled.map(|own| ours(own, timestamp(settled_at), newest)));
     timeline.extend(statuses.into_iter().map(|seen| TimelineEntry {

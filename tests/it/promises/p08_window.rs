@@ -165,30 +165,31 @@ async fn p8_connectlys_refusal_brings_exactly_one_template(
     desk.stop().await;
 }
 
-/// The template's own failure is the message's: there is no third send.
+const UNKNOWN_TEMPLATE: &str = "ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND";
+
+/// What becomes of the template is what becomes of the message: there is no third send, whatever Connectly says.
 #[rstest]
+#[case::refused(SendFault::Refused { code: UNKNOWN_TEMPLATE.into(), error_type: None }, 1)]
+#[case::failed_later(SendFault::Failed { code: UNKNOWN_TEMPLATE.into(), error_type: None }, 2)]
+#[case::refused_for_the_window(SendFault::WindowRefused, 1)]
+#[case::failed_later_for_the_window(SendFault::WindowRefusedLater, 2)]
 #[tokio::test]
-async fn p8_a_template_that_is_refused_too_ends_it(
+async fn p8_a_template_that_does_not_get_through_either_ends_it(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-    #[values(true, false)] at_once: bool,
+    #[case] fault: SendFault,
+    #[case] sent: usize,
 ) {
     let desk = Desk::start(backend, ECHO_WITH_FALLBACK).await;
     desk.emulator.inject(SendFault::WindowRefusedLater, 1);
-    let (code, error_type) = ("ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND".to_owned(), None);
-    let failed = if at_once {
-        SendFault::Refused { code, error_type }
-    } else {
-        SendFault::Failed { code, error_type }
-    };
-    desk.emulator.inject(failed, 1);
+    desk.emulator.inject(fault, 3);
     desk.says(Inbound::text("hi")).await;
     desk.settled().await;
     desk.advance(Duration::from_hours(1));
     desk.settled().await;
     let message = desk.message(&desk.column("messages", "id").await[0]).await;
-    assert_eq!(message["state"], "failed");
-    assert_eq!(message["error"]["code"], "ERROR_CODE_MESSAGE_TEMPLATE_NOT_FOUND");
-    assert_eq!(desk.sent().len(), if at_once { 1 } else { 2 });
+    assert_eq!(message["state"], "failed", "a template needs no window, so it never expires");
+    assert_eq!(steps(&message).last().unwrap(), "[failed]");
+    assert_eq!(desk.sent().len(), sent);
     desk.stop().await;
 }
 
