@@ -1,5 +1,7 @@
 //! The first five minutes: `dev`, then the other commands in the same folder, as the README shows them.
 
+use std::io::Read as _;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -55,6 +57,49 @@ fn messages_are_sent_and_followed() {
     let again =
         || dev.json(&["messages", "send", "file", file.to_str().unwrap(), "--idempotency-key", "file-1"]);
     assert_eq!(again()["id"], again()["id"]);
+    dev.stop();
+}
+
+/// A way to the server on which the first answer is lost.
+fn losing_the_first_answer(server: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = server.strip_prefix("http://").unwrap().to_owned();
+    std::thread::spawn(move || {
+        for (number, client) in listener.incoming().map_while(Result::ok).enumerate() {
+            let behind = TcpStream::connect(&server).unwrap();
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), behind.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut asks, &mut asked));
+            if number == 0 {
+                // It was answered, so it was done.
+                assert_eq!((&behind).read(&mut [0]).unwrap(), 1);
+                client.shutdown(Shutdown::Both).unwrap();
+            } else {
+                std::thread::spawn(move || std::io::copy(&mut &behind, &mut &client));
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_and_the_message_is_sent_once() {
+    let dev = Dev::start(&binary());
+    dev.prints(&["simulate", "inbound", "--text", "hi"]);
+    let answered = dev.read_message();
+    let connection = std::fs::read(dev.folder.path().join(".switchboard/connection.json")).unwrap();
+    let connection: serde_json::Value = serde_json::from_slice(&connection).unwrap();
+    let relay = losing_the_first_answer(connection["admin_url"].as_str().unwrap());
+    let mut command =
+        dev.command(&["messages", "send", "text", "+15550100001", "hello", "--wait", "--url", &relay]);
+    let sent =
+        command.env("SWITCHBOARD_ADMIN_TOKEN", connection["admin_token"].as_str().unwrap()).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    assert!(String::from_utf8_lossy(&sent.stderr).contains("asking again under the same key"), "{sent:?}");
+    let messages = dev.json(&["messages", "list"]);
+    let texts: Vec<_> =
+        messages.as_array().unwrap().iter().map(|message| &message["content"]["text"]).collect();
+    assert_eq!(texts, ["hello", answered["content"]["text"].as_str().unwrap()]);
     dev.stop();
 }
 
