@@ -4,6 +4,8 @@ CREATE INDEX jobs_replies ON jobs (account, due_at, id)
     WHERE route = '' AND parked_at IS NULL AND blocked = 0 AND sequence < 281474976710656;
 CREATE INDEX jobs_api_messages ON jobs (account, due_at, id)
     WHERE route = '' AND parked_at IS NULL AND blocked = 0 AND sequence >= 281474976710656;
+-- What has left and is not settled: at most one send of a lane leaves at a time, and what is never answered is looked for.
+CREATE INDEX jobs_under_way ON jobs (lane) WHERE dispatched_at IS NOT NULL AND parked_at IS NULL;
 
 -- Who opted the customer out: `api` or the name that was given there, `route:` and a route's name, or `connectly`.
 ALTER TABLE customers ADD COLUMN opted_out_by text;

@@ -33,7 +33,8 @@ async fn give_up(store: &PostgresStore) -> Result<u64> {
              (SELECT max(s.number) FROM sends s WHERE s.message_id = j.message_id AND s.dispatched_at = j.dispatched_at)
                  AS number
          FROM jobs j JOIN message_view v ON v.id = j.message_id
-         WHERE j.route = '' AND j.parked_at IS NULL AND NOT j.blocked AND j.dispatched_at IS NOT NULL
+         -- Also one behind another in its lane: their conversations have become one.
+         WHERE j.parked_at IS NULL AND j.dispatched_at IS NOT NULL
            AND j.lease_until <= switchboard_now($1)
          ORDER BY j.id LIMIT 100",
     )

@@ -37,13 +37,17 @@ pub(in crate::store::postgres) async fn claim_sends(
                    AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
                    AND NOT EXISTS (
                        SELECT FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
-                   -- It may overtake API messages, but not one that is being sent: that is the first of them.
+                   -- Two that left before their conversations became one are in one lane, and may be settled in any order.
+                   AND NOT EXISTS (
+                       SELECT FROM jobs e
+                       WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
+                   -- It may overtake API messages, but not one that is about to leave: that is the first of them.
                    AND NOT EXISTS (
                        SELECT FROM (
-                           SELECT e.dispatched_at, e.lease_until FROM jobs e
+                           SELECT e.lease_until FROM jobs e
                            WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence >= 281474976710656
                            ORDER BY e.sequence LIMIT 1) e
-                       WHERE e.dispatched_at IS NOT NULL OR e.lease_until > clock.now)
+                       WHERE e.lease_until > clock.now)
                  ORDER BY j.due_at, j.id
                  LIMIT o.replies
                  FOR UPDATE OF j SKIP LOCKED
@@ -58,6 +62,9 @@ pub(in crate::store::postgres) async fn claim_sends(
                    AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= clock.now)
                    AND NOT EXISTS (
                        SELECT FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+                   AND NOT EXISTS (
+                       SELECT FROM jobs e
+                       WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
                  ORDER BY j.due_at, j.id
                  LIMIT o.messages - (SELECT count(*) FROM replies r WHERE r.account = o.account)
                  FOR UPDATE OF j SKIP LOCKED

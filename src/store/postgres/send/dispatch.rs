@@ -78,7 +78,8 @@ async fn is_paused(connection: &mut PgConnection) -> Result<bool> {
 }
 
 /// Whether another message of the conversation has left and is not settled. A claim passes such a lane by, but two claims
-/// at a time may each take one: of a reply and of an API message, which begins its lane beside the replies.
+/// at a time may each take one: of a reply and of an API message, which begins its lane beside the replies. And two may have
+/// been claimed before their conversations became one.
 async fn another_is_under_way(connection: &mut PgConnection, sending: &Sending) -> Result<bool> {
     // store::dispatch (another)
     let another = sqlx::query_scalar(

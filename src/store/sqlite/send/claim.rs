@@ -96,13 +96,17 @@ async fn due_of(
                AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
                AND NOT EXISTS (
                    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
-               -- It may overtake API messages, but not one that is being sent: that is the first of them.
+               -- Two that left before their conversations became one are in one lane, and may be settled in any order.
+               AND NOT EXISTS (
+                   SELECT 1 FROM jobs e
+                   WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
+               -- It may overtake API messages, but not one that is about to leave: that is the first of them.
                AND NOT EXISTS (
                    SELECT 1 FROM (
-                       SELECT e.dispatched_at, e.lease_until FROM jobs e
+                       SELECT e.lease_until FROM jobs e
                        WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence >= 281474976710656
                        ORDER BY e.sequence LIMIT 1) AS e
-                   WHERE e.dispatched_at IS NOT NULL OR e.lease_until > $1)
+                   WHERE e.lease_until > $1)
              ORDER BY j.due_at, j.id
              LIMIT $2"
         }
@@ -115,6 +119,9 @@ async fn due_of(
                AND j.dispatched_at IS NULL AND (j.lease_until IS NULL OR j.lease_until <= $1)
                AND NOT EXISTS (
                    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
+               AND NOT EXISTS (
+                   SELECT 1 FROM jobs e
+                   WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
              ORDER BY j.due_at, j.id
              LIMIT $2"
         }

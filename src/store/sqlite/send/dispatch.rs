@@ -32,6 +32,11 @@ pub(in crate::store::sqlite) async fn dispatch(
         tx.commit().await?;
         return Ok(Dispatch::Paused);
     }
+    if another_is_under_way(&mut tx, sending).await? {
+        ready_again(&mut tx, sending).await?;
+        tx.commit().await?;
+        return Ok(Dispatch::Behind);
+    }
     let now = store.clock.now();
     let facts = facts(&mut tx, &record, &job, now).await?;
     let Judgement { verdict, fell_back } = sending::judge(&mut record, facts, policy);
@@ -63,6 +68,18 @@ async fn is_paused(connection: &mut SqliteConnection) -> Result<bool> {
     // store::dispatch (paused)
     let paused = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM settings WHERE key = 'pause/sends')");
     Ok(paused.fetch_one(connection).await?)
+}
+
+/// Whether another message of the conversation has left and is not settled. A claim passes such a lane by, but one whose
+/// lease ended may have been overtaken meanwhile, and two may have been claimed before their conversations became one.
+async fn another_is_under_way(connection: &mut SqliteConnection, sending: &Sending) -> Result<bool> {
+    // store::dispatch (another)
+    let another = sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT 1 FROM jobs j JOIN jobs e ON e.lane = j.lane AND e.id <> j.id
+             WHERE j.id = $1 AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)",
+    );
+    Ok(another.bind(sending.lease.job).fetch_one(connection).await?)
 }
 
 /// Gives a claimed send back, due when it was: the attempt is not counted.

@@ -7,6 +7,7 @@ mod fallback;
 mod fence;
 mod precedence;
 mod suppressing;
+mod under_way;
 mod verdicts;
 
 use std::time::Duration;

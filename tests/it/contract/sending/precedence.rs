@@ -8,11 +8,11 @@ use switchboard::store::work::{Answer, ClaimSends, Dispatch, SendResult, Sending
 
 use super::SECOND;
 use crate::support::Backend;
-use crate::support::arrivals::{ACCOUNT, SHOP};
-use crate::support::depot::{Depot, LEASE, POLICY, rate, sends};
+use crate::support::arrivals::{ACCOUNT, SHOP, inbound};
+use crate::support::depot::{Depot, LEASE, POLICY, ROUTE, rate, sender, sends};
 
 /// Queues a message of the API's.
-async fn ask(depot: &Depot, phone: &str, text: &str) {
+pub(super) async fn ask(depot: &Depot, phone: &str, text: &str) {
     let submission = Submission {
         account: ACCOUNT.to_owned(),
         to: Party { phone: Some(phone.to_owned()), user_id: None, name: None },
