@@ -42,6 +42,18 @@ pub(crate) enum Ping {
     Hangs,
 }
 
+/// What becomes of a send that asks to leave.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Dispatching {
+    /// It learns nothing.
+    #[default]
+    Fails,
+    /// Its task ends there.
+    Panics,
+    /// It waits for ever.
+    Hangs,
+}
+
 /// What is in the store, how it fails, and what it was asked. Lists hold the oldest first.
 #[derive(Default)]
 pub(crate) struct FakeStore {
@@ -75,6 +87,12 @@ pub(crate) struct FakeStore {
     pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
     /// What every claim of deliveries is answered with, and how long that takes; without, there is nothing to claim.
     pub(crate) late_claim: Option<(Duration, Delivery)>,
+    /// What the next claim of sends is answered with.
+    pub(crate) sends: Mutex<Vec<Sending>>,
+    /// What becomes of each.
+    pub(crate) dispatching: Dispatching,
+    /// Every claim of sends.
+    pub(crate) claims: Mutex<Vec<ClaimSends>>,
     /// What was given back.
     pub(crate) released: Mutex<Vec<Lease>>,
     /// What was settled.
@@ -167,12 +185,18 @@ impl Store for FakeStore {
         self.submitted.map_or_else(unused, |submitted| Ok(submitted()))
     }
 
-    async fn claim_sends(&self, _claim: &ClaimSends) -> Result<ClaimedSends> {
-        unused()
+    async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {
+        self.claims.lock().unwrap().push(claim.clone());
+        let sends = std::mem::take(&mut *self.sends.lock().unwrap());
+        Ok(ClaimedSends { sends, exhausted: Vec::new() })
     }
 
     async fn dispatch(&self, _sending: &Sending, _policy: &SendPolicy) -> Result<Dispatch> {
-        unused()
+        match self.dispatching {
+            Dispatching::Fails => unused(),
+            Dispatching::Panics => panic!("a send that panics harms nobody else"),
+            Dispatching::Hangs => std::future::pending().await,
+        }
     }
 
     async fn settle_send(&self, _sending: &Sending, _answered: &SendAnswered) -> Result<SendResult> {

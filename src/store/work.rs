@@ -91,8 +91,8 @@ pub struct ClaimSends {
     pub limit: u32,
     /// The most of them that may be API messages: some requests are kept free for replies.
     pub api_limit: u32,
-    /// Whether half of what each account may send goes to API messages, if it has any: so that replies, which go first
-    /// otherwise, cannot hold them up for ever.
+    /// Whether half of the claim, and of what each account may send, goes to API messages, if there are any: so that replies,
+    /// which go first otherwise, cannot hold them up for ever.
     pub api_turn: bool,
     /// How long the lease lasts.
     pub lease: Duration,

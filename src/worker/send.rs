@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use rand::seq::SliceRandom as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::pace::Pace;
@@ -12,20 +13,22 @@ use super::pulse::Loop;
 use super::settle::until_available;
 use super::verdict::{self, Verdict};
 use super::{Shared, WorkAccount};
+use crate::clock::Stopwatch;
 use crate::connectly::client::{Recipient, SessionRequest, TemplateRequest};
 use crate::connectly::error::{ErrorDetail, SendAnswer};
 use crate::connectly::mark;
-use crate::model::job::Attempt;
+use crate::model::job::{Attempt, Lease};
 use crate::model::json::JsonText;
+use crate::model::message::Origin;
 use crate::model::payload::Payload;
 use crate::model::sending::SendPolicy;
 use crate::store::work::{ClaimSends, Departure, Dispatch, SendAnswered, Sending};
 
 /// The most requests under way at a time: at 200 a second and half a second each it is never what limits.
 const CONCURRENCY: usize = 100;
-/// How many of them are kept free for replies.
-const KEPT_FOR_REPLIES: u32 = 20;
-/// Every so many claims, API messages get half of what may leave, if there are any. Else replies come first.
+/// How many of them API messages never take, so that a reply waits for none of theirs.
+const KEPT_FOR_REPLIES: usize = 20;
+/// Every so many claims, API messages get half of what may begin, if there are any. Else replies come first.
 const API_TURN: u32 = 4;
 /// The most fences that are set at a time. Sends of one account wait for its rate one after the other anyway, and whatever
 /// waits there holds a connection that accepting and renewing need.
@@ -36,10 +39,13 @@ const SETTLEMENTS: usize = 2;
 /// How many claimed sends may wait for their fence: enough to keep it busy, and few enough for a reply not to wait behind
 /// many messages of the API.
 const AHEAD: u32 = 8;
+
 /// Claims sends and makes their requests.
 pub(super) struct Sender {
     work: Arc<Sends>,
     slots: Arc<Semaphore>,
+    /// Those that API messages may take.
+    api_slots: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
@@ -51,6 +57,26 @@ struct Sends {
     settlements: Semaphore,
 }
 
+/// Held while a request is under way: a slot of all, and one of those that API messages may take.
+struct Slot {
+    _any: OwnedSemaphorePermit,
+    _api: Option<OwnedSemaphorePermit>,
+}
+
+/// A send from its claim to its end. However it ends, and be it by a panic, its lease is renewed no longer and its slot is
+/// free: or its lane would wait for as long as this process lives.
+struct UnderWay {
+    work: Arc<Sends>,
+    lease: Lease,
+    slot: Option<Slot>,
+}
+
+/// A claimed send that counts against its account's rate, since it has not drawn from it yet.
+struct Undrawn<'a> {
+    pace: &'a Pace,
+    account: &'a str,
+}
+
 impl Sender {
     pub(super) fn new(
         shared: Arc<Shared>,
@@ -60,7 +86,8 @@ impl Sender {
         let (fences, settlements) = (Semaphore::new(FENCES), Semaphore::new(SETTLEMENTS));
         let pace = Pace::new(accounts.iter().map(|(name, account)| (name.clone(), account.rate)));
         let work = Arc::new(Sends { shared, accounts, pace, fences, settlements });
-        Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), tasks }
+        let api_slots = Arc::new(Semaphore::new(CONCURRENCY - KEPT_FOR_REPLIES));
+        Self { work, slots: Arc::new(Semaphore::new(CONCURRENCY)), api_slots, tasks }
     }
 
     /// Claims whenever there may be work, until stopped.
@@ -84,19 +111,8 @@ impl Sender {
     }
 
     async fn claim(&self, api_turn: bool) -> usize {
-        let accounts = self.work.pace.ready(self.work.shared.clock.now());
-        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
-        let limit = free.min(AHEAD.saturating_sub(self.work.pace.undrawn()));
-        if accounts.is_empty() || limit == 0 {
+        let Some(claim) = self.fitting(api_turn) else {
             return 0;
-        }
-        let lease = self.work.shared.settings.lease;
-        let claim = ClaimSends {
-            limit,
-            api_limit: limit.min(free.saturating_sub(KEPT_FOR_REPLIES)),
-            api_turn,
-            lease,
-            accounts,
         };
         let leased = self.work.shared.clock.stopwatch();
         let claimed = match self.work.shared.store.claim_sends(&claim).await {
@@ -111,28 +127,75 @@ impl Sender {
         }
         let begun = claimed.sends.len();
         for sending in claimed.sends {
-            // Only this loop takes permits, and it claimed no more than were free.
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+            let Some(slot) = self.slot(&sending).await else {
                 return 0;
             };
             let work = Arc::clone(&self.work);
-            work.shared.pulse.begin();
-            work.shared.held.hold(sending.lease, leased, None);
             work.pace.claimed(&sending.account);
+            let under_way = UnderWay::begin(Arc::clone(&work), sending.lease, leased, slot);
             self.tasks.spawn(async move {
                 work.send(&sending).await;
-                work.shared.held.drop(sending.lease);
-                drop(slot);
-                work.shared.pulse.end();
-                work.shared.sends.notify_one();
+                drop(under_way);
             });
         }
         begun
+    }
+
+    fn fitting(&self, api_turn: bool) -> Option<ClaimSends> {
+        let mut accounts = self.work.pace.ready(self.work.shared.clock.now());
+        // The limit over all of them is used up from the front: in turn, so that busy accounts do not starve the others.
+        accounts.shuffle(&mut rand::rng());
+        let free = |slots: &Semaphore| u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
+        let limit = free(&self.slots).min(AHEAD.saturating_sub(self.work.pace.undrawn()));
+        let api_limit = free(&self.api_slots);
+        let lease = self.work.shared.settings.lease;
+        (limit > 0 && !accounts.is_empty()).then_some(ClaimSends {
+            limit,
+            api_limit,
+            api_turn,
+            lease,
+            accounts,
+        })
+    }
+
+    /// Only this loop takes permits, and it claimed no more than were free.
+    async fn slot(&self, sending: &Sending) -> Option<Slot> {
+        let any = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let api = match sending.origin {
+            Origin::Api => Some(Arc::clone(&self.api_slots).acquire_owned().await.ok()?),
+            Origin::Reply | Origin::Observed => None,
+        };
+        Some(Slot { _any: any, _api: api })
+    }
+}
+
+impl UnderWay {
+    fn begin(work: Arc<Sends>, lease: Lease, leased: Stopwatch, slot: Slot) -> Self {
+        work.shared.pulse.begin();
+        work.shared.held.hold(lease, leased, None);
+        Self { work, lease, slot: Some(slot) }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.work.shared.held.drop(self.lease);
+        // Before the loop looks for what else may begin.
+        drop(self.slot.take());
+        self.work.shared.pulse.end();
+        self.work.shared.sends.notify_one();
+    }
+}
+
+impl Drop for Undrawn<'_> {
+    fn drop(&mut self) {
+        self.pace.drawn(self.account);
     }
 }
 
 impl Sends {
     async fn send(&self, sending: &Sending) {
+        let undrawn = Undrawn { pace: &self.pace, account: &sending.account };
         let Some(account) = self.accounts.get(&sending.account) else {
             return;
         };
@@ -146,8 +209,7 @@ impl Sends {
         let turn = self.fences.acquire().await;
         let watch = self.shared.clock.stopwatch();
         let dispatched = self.shared.store.dispatch(sending, &policy).await;
-        drop(turn);
-        self.pace.drawn(&sending.account);
+        drop((turn, undrawn));
         // There is room for the next claim.
         self.shared.sends.notify_one();
         match dispatched {

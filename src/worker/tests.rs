@@ -1,18 +1,36 @@
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+
+use serde_json::json;
+
 use super::*;
+use crate::connectly::client::ClientSettings;
 use crate::connectly::message::Strictness;
 use crate::handler::Handler;
 use crate::model::context::Context;
 use crate::model::event::Event;
-use crate::model::id::{EventId, JobId};
+use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
+use crate::model::message::Origin;
 use crate::model::outcome::{HandlerResult, Outcome};
 use crate::model::retention::Retention;
 use crate::store::arrival::Arrival;
-use crate::store::testing::FakeStore;
-use crate::store::work::Delivery;
+use crate::store::testing::{Dispatching, FakeStore};
+use crate::store::work::{ClaimSends, Delivery, Sending};
 
 /// Short, since a claim has to take longer than half of it.
 const LEASE: Duration = Duration::from_millis(40);
+
+const SETTINGS: Settings = Settings {
+    concurrency: 4,
+    lease: LEASE,
+    poll: Duration::from_millis(1),
+    drain: Duration::from_secs(5),
+    window_margin: Duration::ZERO,
+    replies_per_minute: 1,
+    strictness: Strictness::Enforce,
+    retention: Retention { bodies: Duration::MAX, events: Duration::MAX },
+};
 
 /// Whatever it is called with is settled.
 struct Quiet;
@@ -52,16 +70,6 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
     let late = delivery(&clock);
     let lease = late.lease;
     let store = Arc::new(FakeStore { late_claim: Some((LEASE, late)), ..FakeStore::default() });
-    let settings = Settings {
-        concurrency: 4,
-        lease: LEASE,
-        poll: Duration::from_millis(1),
-        drain: Duration::from_secs(5),
-        window_margin: Duration::ZERO,
-        replies_per_minute: 1,
-        strictness: Strictness::Enforce,
-        retention: Retention { bodies: Duration::MAX, events: Duration::MAX },
-    };
     let route = WorkRoute {
         name: "route".to_owned(),
         handler: AnyHandler::new(Quiet),
@@ -73,7 +81,7 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
         Arc::clone(&store) as Arc<dyn Store>,
         clock,
         Arc::new(Metrics::new()),
-        settings,
+        SETTINGS,
         vec![route],
         HashMap::new(),
         Wakes::default(),
@@ -84,4 +92,95 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
     worker.stop().await;
     assert_eq!(store.released.lock().unwrap()[0], lease);
     assert!(store.settled.lock().unwrap().is_empty(), "it was begun");
+}
+
+fn sending(clock: &Clock, origin: Origin) -> Sending {
+    Sending {
+        lease: Lease { job: JobId::new(clock.ulid()), token: clock.ulid() },
+        attempt: 1,
+        message: MessageId::new(clock.ulid()),
+        account: "default".to_owned(),
+        conversation: ConversationId::new(clock.ulid()),
+        origin,
+        from: "+15550100002".to_owned(),
+        to_phone: Some("+15550100001".to_owned()),
+        to_user_id: None,
+        content: json!({ "text": "hello" }),
+        fallback: None,
+        callback_data: None,
+        campaign: None,
+    }
+}
+
+/// A worker of nothing but sends, which are claimed at once.
+fn sender(store: &Arc<FakeStore>, clock: &Clock) -> Worker {
+    let settings = ClientSettings {
+        business_id: "business".to_owned(),
+        api_key: "key".into(),
+        base_url: "http://127.0.0.1:9".to_owned(),
+        connect_timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+    };
+    let rate = Rate { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+    let account = WorkAccount { client: Client::new(&settings).unwrap(), rate };
+    Worker::start(
+        Arc::clone(store) as Arc<dyn Store>,
+        clock.clone(),
+        Arc::new(Metrics::new()),
+        SETTINGS,
+        Vec::new(),
+        HashMap::from([("default".to_owned(), account)]),
+        Wakes::default(),
+    )
+}
+
+/// The first claim of which this holds.
+async fn claim_with(store: &FakeStore, holds: impl Fn(&ClaimSends) -> bool) -> ClaimSends {
+    let looked = async {
+        loop {
+            let found = store.claims.lock().unwrap().iter().find(|claim| holds(claim)).cloned();
+            if let Some(claim) = found {
+                return claim;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), looked).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_send_whose_task_panics_leaves_nothing_behind() {
+    let clock = Clock::system();
+    let sends = Mutex::new(vec![sending(&clock, Origin::Api)]);
+    let store = Arc::new(FakeStore { sends, dispatching: Dispatching::Panics, ..FakeStore::default() });
+    let worker = sender(&store, &clock);
+    tokio::time::timeout(Duration::from_secs(5), worker.idle()).await.unwrap();
+    let claim = store.claims.lock().unwrap().pop().unwrap();
+    assert_eq!((claim.limit, claim.api_limit, claim.accounts[0].undrawn), (100, 80, 0));
+    worker.stop().await;
+    assert!(store.released.lock().unwrap().is_empty(), "its lease was renewed to the end");
+}
+
+#[tokio::test]
+async fn replies_that_take_most_requests_leave_some_to_the_api() {
+    let clock = Clock::system();
+    let replies = (0..90).map(|_| sending(&clock, Origin::Reply)).collect();
+    let store =
+        FakeStore { sends: Mutex::new(replies), dispatching: Dispatching::Hangs, ..FakeStore::default() };
+    let store = Arc::new(store);
+    let _worker = sender(&store, &clock);
+    let claim = claim_with(&store, |claim| claim.limit == 10).await;
+    assert!(claim.api_limit >= 10, "{claim:?}");
+    assert_eq!(claim.accounts[0].undrawn, 90);
+}
+
+#[tokio::test]
+async fn some_requests_are_kept_for_replies_whatever_the_api_asks_for() {
+    let clock = Clock::system();
+    let asked = (0..75).map(|_| sending(&clock, Origin::Api)).collect();
+    let store =
+        FakeStore { sends: Mutex::new(asked), dispatching: Dispatching::Hangs, ..FakeStore::default() };
+    let store = Arc::new(store);
+    let _worker = sender(&store, &clock);
+    assert_eq!(claim_with(&store, |claim| claim.limit == 25).await.api_limit, 5);
 }

@@ -114,13 +114,17 @@ pub struct Budget {
     pub messages: Vec<i64>,
     /// How many of them may be replies.
     pub replies: Vec<i64>,
+    /// How many replies may be claimed over all accounts: in the API's turn, half of the requests that may begin.
+    pub reply_limit: i64,
     /// The accounts that may not, and how long until they may.
     pub exhausted: Vec<(String, Duration)>,
 }
 
 /// What the accounts' rates allow now. `buckets` are as the last sends left them; an account without one has a full one.
 pub fn budget(claim: &ClaimSends, buckets: &HashMap<String, Bucket>, now: i64) -> Budget {
-    let mut budget = Budget::default();
+    let limit = i64::from(claim.limit);
+    let reply_limit = if claim.api_turn { limit / 2 } else { limit };
+    let mut budget = Budget { reply_limit, ..Budget::default() };
     for account in &claim.accounts {
         let full = Bucket::new(account.rate);
         let bucket = buckets.get(&account.name).map_or(full, |left| Bucket { rate: account.rate, ..*left });

@@ -52,7 +52,7 @@ pub(in crate::store::postgres) async fn claim_sends(
                  LIMIT o.replies
                  FOR UPDATE OF j SKIP LOCKED
              ) c
-             LIMIT $1
+             LIMIT $8
          ),
          api AS MATERIALIZED (
              SELECT c.id FROM open o CROSS JOIN clock CROSS JOIN LATERAL (
@@ -90,6 +90,7 @@ pub(in crate::store::postgres) async fn claim_sends(
     .bind(budget.messages)
     .bind(budget.replies)
     .bind(i64::from(claim.api_limit))
+    .bind(budget.reply_limit)
     .fetch_all(&store.pool)
     .await?;
     let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;

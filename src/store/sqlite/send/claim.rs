@@ -43,7 +43,7 @@ pub(in crate::store::sqlite) async fn claim_sends(
     Ok(ClaimedSends { sends, exhausted })
 }
 
-/// The sends to claim, of each account as many as it may send, replies before API messages.
+/// The sends to claim, of each account as many as it may send, replies of all accounts before API messages.
 async fn due(
     connection: &mut SqliteConnection,
     claim: &ClaimSends,
@@ -51,20 +51,26 @@ async fn due(
     now: i64,
 ) -> Result<Vec<JobId>> {
     let mut due = Vec::new();
-    let (mut left, mut api_left) = (i64::from(claim.limit), i64::from(claim.api_limit));
-    let accounts = budget.accounts.iter().zip(budget.messages.iter().zip(&budget.replies));
-    for (account, (messages, replies)) in accounts {
+    let mut messages_left = budget.messages.clone();
+    let mut left = budget.reply_limit;
+    let accounts = budget.accounts.iter().zip(&budget.replies).zip(&mut messages_left);
+    for ((account, replies), messages) in accounts {
         let found = due_of(connection, account, Class::Replies, (*replies).min(left), now).await?;
-        let replies = i64::try_from(found.len()).unwrap_or(i64::MAX);
-        left -= replies;
+        let taken = count(&found);
+        (left, *messages) = (left - taken, *messages - taken);
         due.extend(found);
-        let most = (messages - replies).min(left).min(api_left);
-        let found = due_of(connection, account, Class::Api, most, now).await?;
-        let api = i64::try_from(found.len()).unwrap_or(i64::MAX);
-        (left, api_left) = (left - api, api_left - api);
+    }
+    let mut left = i64::from(claim.api_limit).min(i64::from(claim.limit) - count(&due));
+    for (account, messages) in budget.accounts.iter().zip(messages_left) {
+        let found = due_of(connection, account, Class::Api, messages.min(left), now).await?;
+        left -= count(&found);
         due.extend(found);
     }
     Ok(due)
+}
+
+fn count(jobs: &[JobId]) -> i64 {
+    i64::try_from(jobs.len()).unwrap_or(i64::MAX)
 }
 
 /// What the places of a lane of sends are for.

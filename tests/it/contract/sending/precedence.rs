@@ -103,6 +103,41 @@ async fn the_api_has_its_turn_beside_replies(#[values(Backend::Sqlite, Backend::
 
 #[rstest]
 #[tokio::test]
+async fn the_api_has_its_turn_when_requests_are_short_and_not_the_rate(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    for n in 0..4 {
+        ask(&depot, &format!("+1555040{n:04}"), &format!("api {n}")).await;
+    }
+    depot.queue_text("reply").await;
+    let one_is_free = ClaimSends { api_turn: true, ..sends(1) };
+    assert_eq!(texts(&depot.store.claim_sends(&one_is_free).await.unwrap().sends), ["api 0"]);
+    let three_are_free = ClaimSends { api_turn: true, ..sends(3) };
+    assert_eq!(
+        texts(&depot.store.claim_sends(&three_are_free).await.unwrap().sends),
+        ["reply", "api 1", "api 2"]
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn replies_of_every_account_are_claimed_before_the_apis_messages_of_any(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    for n in 0..4 {
+        ask(&depot, &format!("+1555040{n:04}"), &format!("api {n}")).await;
+    }
+    depot.accept(inbound(&depot.clock).account("other").on(ROUTE)).await;
+    let delivery = depot.claim_one().await;
+    depot.settle(&delivery, crate::support::depot::say("reply")).await;
+    let claim = ClaimSends { accounts: vec![sender(ACCOUNT), sender("other")], ..sends(2) };
+    assert_eq!(texts(&depot.store.claim_sends(&claim).await.unwrap().sends), ["reply", "api 0"]);
+}
+
+#[rstest]
+#[tokio::test]
 async fn no_more_is_claimed_than_the_rate_lets_leave(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
