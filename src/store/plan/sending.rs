@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::FromRow;
 
-use super::journal::{self, Fate, MessageRecord};
+use super::journal::{self, Fate, MessageRecord, SendRecord};
 use super::settle::{Finished, Postponed, append};
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::text::without_nul;
@@ -277,8 +277,10 @@ pub fn answer(
     let mut record = record.pop()?;
     let observed = observed.pop();
     let Departure { number, at } = answered.departure;
-    let asked =
-        record.sends.iter_mut().find(|send| send.number == number && send.dispatched_at == Some(at))?;
+    let asked = record.sends.iter_mut().find(|send| {
+        send.number == number
+            && (send.dispatched_at == Some(at) || was_sent_after_all(send, &answered.answer))
+    })?;
     if let (Answer::Accepted(id), Holder::Nobody) = (&answered.answer, holder) {
         asked.provider_message_id.get_or_insert_with(|| id.clone());
     }
@@ -320,6 +322,13 @@ pub fn answer(
         requeue,
         tells: if open && unseen { Tells::of(&answered.answer) } else { Tells::Nothing },
     })
+}
+
+/// Whether an answer shows that a send has left of which a person said that it had not. It waits to leave again, which it must
+/// not.
+fn was_sent_after_all(send: &SendRecord, answer: &Answer) -> bool {
+    let waits = send.dispatched_at.is_none() && send.provider_message_id.is_none();
+    waits && matches!(answer, Answer::Accepted(_))
 }
 
 fn settle_job(fate: &Fate, job: &JobView, attempt: &Attempt) -> (Option<Finished>, Option<Postponed>) {
@@ -379,7 +388,6 @@ mod tests {
     use super::*;
     use crate::model::id::{ConversationId, JobId};
     use crate::model::message::{Origin, SendKind, Statuses};
-    use crate::store::plan::journal::SendRecord;
     use ulid::Ulid;
 
     fn at(second: i64) -> Timestamp {

@@ -228,6 +228,25 @@ async fn an_answer_after_a_person_resolved_is_superseded(
 
 #[rstest]
 #[tokio::test]
+async fn p5_an_answer_that_shows_an_id_keeps_what_a_person_queued_again_from_leaving_twice(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let message = depot.queue_text("hello").await;
+    let left = depot.leave().await;
+    depot.leases_end();
+    depot.sweep().await;
+    depot.store.resolve(message, Resolution::NotSent).await.unwrap();
+    assert_eq!(depot.answer(&left, accepted()).await, SendResult::Applied);
+    assert_eq!(depot.state(message).await, "accepted");
+    let again = depot.claim_send().await;
+    assert_eq!(depot.dispatch(&again).await, Dispatch::Ended("settled"));
+    assert_eq!(depot.state(message).await, "accepted");
+    assert!(depot.jobs(None).await.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_echo_joins_the_message_it_names(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let depot = Depot::open(backend).await;
     let message = depot.send(ID).await;
