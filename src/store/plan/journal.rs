@@ -130,6 +130,21 @@ impl MessageRecord {
         self.failure().and_then(|error| error.code.as_deref()).map(bounded)
     }
 
+    /// Which send news are of that name the message, but no send of it: the newest, unless they tell that the window was closed.
+    /// No template fails for that, so it is the free-form send before it, which an answer may have refused already.
+    fn told_of(&self, tells: &Tells) -> Option<i64> {
+        let newest = self.sends.last()?;
+        let closes = |error: &Option<ErrorDetail>| error.as_ref().is_some_and(ErrorDetail::closes_window);
+        let refused = matches!(tells, Tells::Status(Status::Failed, error) if closes(error));
+        let session = |send: &&SendRecord| {
+            send.kind == SendKind::Session
+                && send.dispatched_at.is_some()
+                && send.provider_message_id.is_none()
+        };
+        let earlier = self.sends.iter().rev().find(session).filter(|_| refused);
+        Some(earlier.unwrap_or(newest).number)
+    }
+
     fn newest(&mut self) -> Option<&mut SendRecord> {
         self.sends.last_mut()
     }
@@ -254,12 +269,14 @@ impl Journal {
         let newest = record.sends.last().filter(|newest| newest.number == number);
         let closed = newest.is_some_and(SendRecord::was_refused_by_window);
         let opted_out = newest.is_some_and(|newest| newest.statuses.opted_out());
+        // Whoever writes after a message left opens the window again, however late its refusal is told.
+        let left_at = newest.and_then(|newest| newest.dispatched_at);
         if closed {
             record.expire();
         }
         let Some(conversation) = record.conversation else { return };
         if closed {
-            self.window_closed.entry(conversation).or_insert(at);
+            self.window_closed.entry(conversation).or_insert(left_at.map_or(at, |left| left.min(at)));
         }
         if closed && record.own == OwnState::Queued {
             self.fallen_back.insert(id);
@@ -299,11 +316,14 @@ impl Journal {
         let marked = news.mark.filter(|id| self.records.get(id).is_some_and(lacks_id));
         let id = marked.or_else(|| self.only_fitting(news))?;
         let record = self.records.get_mut(&id)?;
-        record.own = OwnState::Accepted;
-        let send = record.newest()?;
+        let number = record.told_of(&news.tells)?;
+        let newest = record.newest()?.number;
+        if number == newest {
+            record.own = OwnState::Accepted;
+        }
+        let send = record.sends.iter_mut().find(|send| send.number == number)?;
         send.provider_message_id = Some(news.provider_message_id.clone());
         send.accepted_at = Some(news.at);
-        let number = send.number;
         self.index(&news.account, &news.provider_message_id, id, number);
         Some((id, number))
     }
@@ -555,7 +575,8 @@ mod tests {
         refused(&mut journal);
         let changes = journal.changes();
         assert_eq!(changes.changed[0].state(), "expired");
-        assert_eq!(changes.window_closed.into_values().collect::<Vec<_>>(), [at(5)]);
+        let since: Vec<_> = changes.window_closed.into_values().collect();
+        assert_eq!(since, [at(0)], "when it left");
     }
 
     fn window_refusal() -> ErrorDetail {

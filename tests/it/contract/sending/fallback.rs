@@ -9,12 +9,12 @@ use switchboard::model::job::JobState;
 use switchboard::model::message::SendKind;
 use switchboard::model::outcome::{Effect, Reply};
 use switchboard::model::payload::Payload;
-use switchboard::store::work::{Answer, SendResult, Swept};
+use switchboard::store::work::{Answer, Dispatch, SendResult, Swept};
 
-use super::{ID, OTHER_ID, SECOND, accepted, marked};
+use super::{ID, OTHER_ID, SECOND, accepted, marked, not_processed};
 use crate::support::Backend;
 use crate::support::arrivals::{Post, status};
-use crate::support::depot::{Depot, WINDOW_CLOSED, done, refusal};
+use crate::support::depot::{Depot, WINDOW_CLOSED, done, refusal, say};
 
 fn with_fallback() -> Reply {
     Reply { fallback: Some(json!({ "template": "reopen", "language": "en" })), ..Reply::text("hello") }
@@ -220,4 +220,68 @@ async fn a_fallback_that_is_refused_is_told_by_its_own_error(
     depot.store.retry_job(job.id).await.unwrap();
     template_leaves(&depot, message).await;
     assert_eq!(depot.message(message).await.0.content, Some(json!({ "text": "hello" })));
+}
+
+#[rstest]
+#[tokio::test]
+async fn p8_a_fallback_has_its_own_day_however_long_the_free_form_content_was_tried(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    for closes_by_answer in [false, true] {
+        let message = depot.queue(with_fallback()).await;
+        let left = depot.leave().await;
+        depot.answer(&left, not_processed(SECOND, false)).await;
+        if closes_by_answer {
+            // Customers write meanwhile, so that the window stays open, and the key is refused for a day.
+            depot.pass(Duration::from_hours(23));
+            depot.ana_writes().await;
+            depot.settle(&depot.claim_one().await, done(Vec::new(), Vec::new())).await;
+            depot.pass(Duration::from_hours(2));
+            let left = depot.leave().await;
+            assert_eq!(left.1.number, 1);
+            depot.answer(&left, Answer::WindowClosed(refusal(WINDOW_CLOSED))).await;
+        } else {
+            depot.pass(Duration::from_hours(25));
+        }
+        let left = depot.leave().await;
+        assert_eq!((left.0.message, left.1.number), (message, 2));
+        depot.answer(&left, not_processed(SECOND, false)).await;
+        depot.pass(Duration::from_hours(23));
+        let left = depot.leave().await;
+        depot.answer(&left, not_processed(SECOND, false)).await;
+        depot.pass(Duration::from_hours(2));
+        let sending = depot.claim_send().await;
+        assert_eq!(depot.dispatch(&sending).await, Dispatch::Ended("parked"), "a day is enough");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn p8_a_late_word_of_the_free_form_send_is_not_taken_for_the_templates(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let message = depot.queue(with_fallback()).await;
+    let left = depot.leave().await;
+    depot.answer(&left, Answer::WindowClosed(refusal(WINDOW_CLOSED))).await;
+    // Refused by an answer without an id, and by a status with one.
+    depot.accept(marked(&depot, message, "delivery_failed").error(WINDOW_CLOSED)).await;
+    assert_eq!(depot.state(message).await, "queued");
+    template_leaves(&depot, message).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn whoever_wrote_after_a_message_left_can_be_written_to_however_late_its_refusal_is_told(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.send(ID).await;
+    depot.pass(2 * SECOND);
+    depot.ana_writes().await;
+    depot.pass(2 * SECOND);
+    depot.accept(refused(&depot, ID)).await;
+    depot.settle(&depot.claim_one().await, say("hello again")).await;
+    depot.leave().await;
 }
