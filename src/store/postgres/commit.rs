@@ -135,6 +135,8 @@ pub(super) async fn converse(
         return Ok(Vec::new());
     }
     let customers = people::resolve(store, connection, &parties).await?;
+    // Before any conversation: a handler that opts the same customer out is settled in that order.
+    people::lock_customers(connection, &group::opting_out(kept, &customers)).await?;
     let deltas =
         group::deltas(kept, &customers, || store.id::<crate::model::id::ConversationTag>() as ConversationId);
     let locked = people::lock_conversations(connection, &deltas, millis(store.clock.now())).await?;

@@ -96,7 +96,7 @@ async fn write(
 }
 
 /// In one order, so that two groups cannot wait for each other. One that is gone was merged by another transaction.
-async fn lock_customers(connection: &mut PgConnection, customers: &[CustomerId]) -> Result<()> {
+pub(super) async fn lock_customers(connection: &mut PgConnection, customers: &[CustomerId]) -> Result<()> {
     if customers.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,9 @@
 //! Who wants no messages gets none: by a handler's word, by the API's, by Connectly's.
 
+use std::time::Duration;
+
 use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
 use switchboard::model::job::JobState;
 use switchboard::model::outcome::{Effect, Reply};
 use switchboard::store::work::{Answer, Dispatch, SendResult};
@@ -99,4 +102,36 @@ async fn the_first_who_said_so_stays_noted(#[values(Backend::Sqlite, Backend::Po
     assert_eq!(again.opted_out_by.as_deref(), Some("Ben"));
     let back = depot.store.opt(ana, None).await.unwrap().unwrap();
     assert_eq!((back.opted_out_at, back.opted_out_by), (None, None));
+}
+
+/// A handler that opts the customer out holds them first, and then waits for their conversation.
+#[tokio::test]
+async fn a_failed_status_that_opts_out_waits_for_the_customer_before_it_holds_their_conversation() {
+    let depot = Depot::open(Backend::Postgres).await;
+    depot.send(ID).await;
+    let mut other = PgConnection::connect(&depot.store.url).await.unwrap();
+    let mut tx = other.begin().await.unwrap();
+    sqlx::raw_sql("SELECT id FROM customers FOR UPDATE").execute(&mut *tx).await.unwrap();
+    let looks_for_the_conversation = async {
+        while !somebody_waits(&depot).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let free = sqlx::raw_sql("SELECT id FROM conversations FOR UPDATE NOWAIT").execute(&mut *tx).await;
+        tx.commit().await.unwrap();
+        free
+    };
+    let opted_out = status(&depot.clock, ID, "delivery_failed").error(OPTED_OUT);
+    let (_, free) = tokio::join!(depot.accept(opted_out), looks_for_the_conversation);
+    free.unwrap();
+    assert_eq!(opted_out_by(&depot).await.as_deref(), Some("connectly"));
+}
+
+async fn somebody_waits(depot: &Depot) -> bool {
+    let mut looking = PgConnection::connect(&depot.store.url).await.unwrap();
+    let waiting = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+    );
+    let waits = waiting.fetch_one(&mut looking).await.unwrap();
+    looking.close().await.unwrap();
+    waits
 }
