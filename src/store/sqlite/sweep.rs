@@ -31,7 +31,7 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
              -- A status may have made the fallback the newest one meanwhile.
              (SELECT max(s.number) FROM sends s WHERE s.message_id = j.message_id AND s.dispatched_at = j.dispatched_at)
                  AS number
-         FROM jobs j JOIN message_view v ON v.id = j.message_id
+         FROM jobs j INDEXED BY jobs_under_way JOIN message_view v ON v.id = j.message_id
          -- Also one behind another in its lane: their conversations have become one.
          WHERE j.parked_at IS NULL AND j.dispatched_at IS NOT NULL AND j.lease_until <= $1
          ORDER BY j.id LIMIT 100",

@@ -104,7 +104,7 @@ async fn due_of(
                    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
                -- Two that left before their conversations became one are in one lane, and may be settled in any order.
                AND NOT EXISTS (
-                   SELECT 1 FROM jobs e
+                   SELECT 1 FROM jobs e INDEXED BY jobs_under_way
                    WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
                -- It may overtake API messages, but not one that is about to leave: that is the first of them.
                AND NOT EXISTS (
@@ -126,7 +126,7 @@ async fn due_of(
                AND NOT EXISTS (
                    SELECT 1 FROM jobs e WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.sequence < j.sequence)
                AND NOT EXISTS (
-                   SELECT 1 FROM jobs e
+                   SELECT 1 FROM jobs e INDEXED BY jobs_under_way
                    WHERE e.lane = j.lane AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)
              ORDER BY j.due_at, j.id
              LIMIT $2"

@@ -76,7 +76,7 @@ async fn another_is_under_way(connection: &mut SqliteConnection, sending: &Sendi
     // store::dispatch (another)
     let another = sqlx::query_scalar(
         "SELECT EXISTS (
-             SELECT 1 FROM jobs j JOIN jobs e ON e.lane = j.lane AND e.id <> j.id
+             SELECT 1 FROM jobs j JOIN jobs e INDEXED BY jobs_under_way ON e.lane = j.lane AND e.id <> j.id
              WHERE j.id = $1 AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)",
     );
     Ok(another.bind(sending.lease.job).fetch_one(connection).await?)
