@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt as _;
+use serde_json::json;
 use switchboard::model::id::JobId;
 use switchboard::model::job::JobState;
-use switchboard::model::outcome::Reply;
+use switchboard::model::outcome::{Effect, Reply};
 use switchboard::store::work::{ClaimDeliveries, Delivery, Settled};
 
+use super::sends;
 use super::world::World;
 use crate::support::depot::{ROUTE, done, of_route};
 
@@ -58,6 +60,14 @@ impl Deliveries {
         }
     }
 
+    /// Two lanes become one: what somebody holds stands first, then what is of the older.
+    pub fn merge(&mut self, stays: usize, goes: usize) {
+        let gone = std::mem::take(&mut self.lanes[goes]);
+        let all = self.lanes[stays].drain(..).chain(gone);
+        let (held, idle): (Vec<_>, Vec<_>) = all.partition(|job| !matches!(job.place, Place::Idle(_)));
+        self.lanes[stays].extend(held.into_iter().chain(idle));
+    }
+
     pub fn states(&self) -> impl Iterator<Item = JobState> {
         let state = |job: &Waiting| match job.place {
             Place::Idle(_) | Place::Lapsed(_) => JobState::Ready,
@@ -70,6 +80,16 @@ impl Deliveries {
     fn heads(&self, at: impl Fn(&Place) -> bool) -> Vec<usize> {
         let is = |person: &usize| self.lanes[*person].front().is_some_and(|job| at(&job.place));
         (0..self.lanes.len()).filter(is).collect()
+    }
+
+    /// Everything that is at such a place: its lane, and how far behind it stands there.
+    fn spots(&self, at: impl Fn(&Place) -> bool) -> Vec<(usize, usize)> {
+        let mut spots = Vec::new();
+        for (person, lane) in self.lanes.iter().enumerate() {
+            let of_lane = lane.iter().enumerate().filter(|(_, job)| at(&job.place));
+            spots.extend(of_lane.map(|(index, _)| (person, index)));
+        }
+        spots
     }
 
     /// Takes claimed deliveries in: each must be a head that could be claimed.
@@ -107,43 +127,59 @@ impl World {
     }
 
     pub async fn settle(&mut self) {
-        let held = self.deliveries.heads(|place| !matches!(place, Place::Idle(_)));
+        let held = self.deliveries.spots(|place| !matches!(place, Place::Idle(_)));
         let Some(which) = self.any(held.len()) else { return };
-        let how = self.random.random_range(0..6);
-        self.settle_head(held[which], how).await;
+        let how = self.random.random_range(0..8);
+        self.settle_at(held[which], how).await;
     }
 
-    async fn settle_head(&mut self, person: usize, how: u32) {
-        let Some(mut job) = self.deliveries.lanes[person].pop_front() else { return };
+    async fn settle_at(&mut self, (person, index): (usize, usize), how: u32) {
+        let Some(mut job) = self.deliveries.lanes[person].remove(index) else { return };
         let (Place::Held(delivery) | Place::Lapsed(delivery)) = &job.place else {
             panic!("it is held: {}", self.told());
         };
-        let texts: Vec<String> = (1..how.max(1)).map(|n| format!("reply {n} to {}", job.text)).collect();
+        let texts: Vec<String> = (1..how.clamp(1, 4)).map(|n| format!("reply {n} to {}", job.text)).collect();
         let delay = Duration::from_secs(5);
+        let fallback = self.random.random_range(0..2) == 0;
+        let effects = match how {
+            6 => vec![Effect::OptOut],
+            7 => vec![Effect::OptIn],
+            _ => Vec::new(),
+        };
         let resolution = match how {
             4 => Settled::Retry(delay),
             5 => Settled::Park,
-            _ => done(texts.iter().map(Reply::text).collect(), Vec::new()),
+            _ => done(texts.iter().map(|text| said(text, fallback)).collect(), effects),
         };
         assert!(self.depot.settle_because(delivery, resolution, Some("told")).await, "{}", self.told());
         match how {
             4 => {
                 job.place = Place::Idle(self.after(delay));
-                self.deliveries.lanes[person].push_front(job);
+                self.deliveries.lanes[person].insert(index, job);
             }
             5 => {
                 let parked = Parked { person, job: delivery.lease.job, text: job.text };
                 self.deliveries.parked.push(parked);
             }
-            _ => self.sends.queue(person, texts),
+            _ => self.reply(person, &texts, fallback, how),
+        }
+    }
+
+    fn reply(&mut self, person: usize, texts: &[String], fallback: bool, how: u32) {
+        let customer = self.customers.in_lane(person);
+        let confirms = how == 6 && !customer.opted_out;
+        customer.opted_out = how == 6 || (customer.opted_out && how != 7);
+        for (index, text) in texts.iter().enumerate() {
+            self.sends.queue(person, text, sends::reply(fallback, confirms && index == 0));
         }
     }
 
     pub async fn release(&mut self) {
-        let held = self.deliveries.heads(|place| matches!(place, Place::Held(_)));
+        let held = self.deliveries.spots(|place| matches!(place, Place::Held(_)));
         let Some(which) = self.any(held.len()) else { return };
-        let head = &mut self.deliveries.lanes[held[which]][0];
-        if let Place::Held(delivery) = std::mem::replace(&mut head.place, Place::Idle(Timestamp::MIN)) {
+        let (person, index) = held[which];
+        let job = &mut self.deliveries.lanes[person][index];
+        if let Place::Held(delivery) = std::mem::replace(&mut job.place, Place::Idle(Timestamp::MIN)) {
             self.depot.store.release(&[delivery.lease]).await.unwrap();
             self.deliveries.stale.push(*delivery);
         }
@@ -167,7 +203,7 @@ impl World {
         } else {
             let retried = self.depot.store.retry_job(job).await.unwrap().unwrap();
             assert_eq!(retried.state, JobState::Ready);
-            self.deliveries.arrive(person, text);
+            self.deliveries.arrive(self.customers.lane(person), text);
         }
     }
 
@@ -177,10 +213,16 @@ impl World {
         while self.deliveries.lanes.iter().any(|lane| !lane.is_empty()) {
             self.reclaim().await;
             self.claim().await;
-            for person in self.deliveries.heads(|place| matches!(place, Place::Held(_))) {
-                self.settle_head(person, 1).await;
+            let held = |place: &Place| !matches!(place, Place::Idle(_));
+            while let Some(spot) = self.deliveries.spots(held).first().copied() {
+                self.settle_at(spot, 1).await;
             }
         }
         self.drain_sends().await;
     }
+}
+
+fn said(text: &str, fallback: bool) -> Reply {
+    let template = json!({ "template": "reopen", "language": "en" });
+    Reply { fallback: fallback.then_some(template), ..Reply::text(text) }
 }

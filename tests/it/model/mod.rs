@@ -3,6 +3,7 @@
 //! The model knows nothing of tables: lanes are queues, a job is at one of a few places, a message has a state. A run is
 //! made from a seed, which a failure names; `MODEL_SEED=7` repeats one run, `MODEL_RUNS=200` makes more of them.
 
+mod customers;
 mod deliveries;
 mod sends;
 mod world;

@@ -9,14 +9,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use switchboard::model::id::EventId;
 use switchboard::model::job::{JobKind, JobState};
 
+use super::customers::{Customers, DAY, PEOPLE, WHOLE};
 use super::deliveries::Deliveries;
-use super::sends::Sends;
+use super::sends::{Sends, text_of};
 use crate::support::Backend;
-use crate::support::arrivals::{Person, Post, inbound, phone};
+use crate::support::arrivals::{Post, inbound};
 use crate::support::depot::{Depot, ROUTE};
-
-/// Who writes.
-pub const PEOPLE: [Person; 3] = [phone("+15550100001"), phone("+15550100005"), phone("+15550100009")];
 
 /// The store and its model.
 pub struct World {
@@ -24,6 +22,7 @@ pub struct World {
     pub random: StdRng,
     pub deliveries: Deliveries,
     pub sends: Sends,
+    pub customers: Customers,
     posts: Vec<Posted>,
     seed: u64,
     log: Vec<String>,
@@ -42,6 +41,7 @@ impl World {
             random: StdRng::seed_from_u64(seed),
             deliveries: Deliveries::new(PEOPLE.len()),
             sends: Sends::new(PEOPLE.len()),
+            customers: Customers::new(),
             posts: Vec::new(),
             seed,
             log: Vec::new(),
@@ -53,21 +53,28 @@ impl World {
         let roll = self.random.random_range(0..100);
         self.log.push(format!("{roll}"));
         match roll {
-            0..=17 => self.arrive().await,
-            18..=21 => self.repeat().await,
-            22..=38 => self.claim().await,
-            39..=54 => self.settle().await,
-            55..=57 => self.release().await,
-            58..=61 => self.leases_end(),
-            62..=65 => self.reclaim().await,
-            66..=68 => self.settle_stale().await,
-            69..=72 => self.retry_or_discard().await,
-            73..=79 => self.claim_sends().await,
-            80..=86 => self.dispatch().await,
-            87..=93 => self.answer().await,
-            94..=95 => self.sweep().await,
-            96..=97 => self.status().await,
-            _ => self.resolve().await,
+            0..=13 => self.arrive().await,
+            14..=15 => self.show().await,
+            16..=18 => self.repeat().await,
+            19..=31 => self.claim().await,
+            32..=45 => self.settle().await,
+            46..=47 => self.release().await,
+            48..=50 => self.leases_end(),
+            51..=53 => self.reclaim().await,
+            54..=55 => self.settle_stale().await,
+            56..=57 => self.retry_or_discard().await,
+            58..=62 => self.ask().await,
+            63..=71 => self.claim_sends().await,
+            72..=79 => self.dispatch().await,
+            80..=87 => self.answer().await,
+            88..=89 => self.sweep().await,
+            90..=91 => self.status().await,
+            92 => self.marked_status().await,
+            93..=95 => self.resolve().await,
+            96 => self.retry_or_discard_send().await,
+            97 => self.discard_waiting_send().await,
+            98 => self.pause_or_resume().await,
+            _ => self.a_day_passes(),
         }
     }
 
@@ -84,12 +91,12 @@ impl World {
         let counted: BTreeMap<_, _> =
             counted.iter().map(|row| ((row.kind.as_str(), row.state.as_str()), row.count)).collect();
         assert_eq!(counted, expected, "{} at {now}", self.told());
-        for (text, state) in self.sends.messages() {
-            let stored = self.depot.messages().await;
-            let found = stored.iter().find(|message| {
-                message.content.as_ref().is_some_and(|content| content["text"] == text.as_str())
-            });
-            assert_eq!(found.map(|message| message.state.as_str()), Some(state), "{text}: {}", self.told());
+        let stored = self.depot.messages().await;
+        for (text, known) in self.sends.messages() {
+            let is_it = |content: &serde_json::Value| text_of(content) == text;
+            let found = stored.iter().find(|message| message.content.as_ref().is_some_and(is_it));
+            let found = found.map(|message| (message.state.as_str(), message.kind));
+            assert_eq!(found, Some((known.state, known.kind())), "{text}: {}", self.told());
         }
     }
 
@@ -110,7 +117,8 @@ impl World {
     async fn arrive(&mut self) {
         let person = self.random.random_range(0..PEOPLE.len());
         let text = format!("event {}", self.posts.len());
-        let post = inbound(&self.depot.clock).customer(PEOPLE[person]).text(&text).on(ROUTE);
+        let at = self.whole_second();
+        let post = inbound(&self.depot.clock).customer(PEOPLE[person]).text(&text).at(at).on(ROUTE);
         let repeats = self.random.random_range(0..3);
         let again = (0..repeats).map(|_| post.again(&self.depot.clock));
         let group: Vec<Post> = std::iter::once(post.clone()).chain(again).collect();
@@ -119,7 +127,28 @@ impl World {
         assert!(!receipts[0].duplicate);
         assert!(receipts[1..].iter().all(|receipt| receipt.duplicate && receipt.id == event));
         self.posts.push(Posted { post, event, repeats });
-        self.deliveries.arrive(person, text);
+        self.arrived(person, text, at);
+    }
+
+    fn arrived(&mut self, person: usize, text: String, at: Timestamp) {
+        self.customers.meet(person);
+        self.customers.of(person).writes(at);
+        self.deliveries.arrive(self.customers.lane(person), text);
+    }
+
+    /// Somebody writes and shows both of their names: who were two so far become one.
+    async fn show(&mut self) {
+        let whole = self.random.random_range(0..WHOLE.len());
+        let text = format!("event {}", self.posts.len());
+        let at = self.whole_second();
+        let post = inbound(&self.depot.clock).customer(WHOLE[whole]).text(&text).at(at).on(ROUTE);
+        let event = self.depot.accept(post.clone()).await.id;
+        self.posts.push(Posted { post, event, repeats: 0 });
+        if let Some((stays, goes)) = self.customers.show(whole) {
+            self.deliveries.merge(stays, goes);
+            self.sends.merge(stays, goes);
+        }
+        self.arrived(whole, text, at);
     }
 
     async fn repeat(&mut self) {
@@ -137,6 +166,17 @@ impl World {
         self.depot.leases_end();
         self.deliveries.leases_end();
         self.sends.leases_end();
+    }
+
+    /// Windows close, and what was tried for long is tried no more.
+    fn a_day_passes(&mut self) {
+        self.depot.pass(DAY);
+        self.leases_end();
+    }
+
+    /// The time as Connectly tells it.
+    pub fn whole_second(&self) -> Timestamp {
+        Timestamp::from_second(self.depot.clock.now().as_second()).unwrap()
     }
 
     /// What was done so far, so that a failure can be followed.
