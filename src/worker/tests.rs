@@ -109,6 +109,7 @@ fn sending(clock: &Clock, origin: Origin) -> Sending {
         fallback: None,
         callback_data: None,
         campaign: None,
+        order: None,
     }
 }
 

@@ -63,6 +63,7 @@ impl World {
             fallback: fallback.then(|| json!({ "template": "reopen", "language": "en" })),
             callback_data: None,
             campaign: None,
+            order: None,
             key: None,
             window_margin: POLICY.window_margin,
         };
