@@ -1,0 +1,116 @@
+//! Requests to send, through the router.
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::json;
+
+use super::*;
+use crate::http::testing::{admin, assert_refused, call, header, message, read_json, request};
+
+fn post(body: &Value) -> Request<Body> {
+    let mut request = request(Method::POST, "/api/v1/messages");
+    *request.body_mut() = body.to_string().into();
+    request
+}
+
+fn with_key(body: &Value, key: &str) -> Request<Body> {
+    let mut request = post(body);
+    request.headers_mut().insert(IDEMPOTENCY_KEY, key.parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn a_message_is_queued_as_it_was_asked_for() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::Queued(message(1))));
+    let fallback = json!({"template": "reopen", "language": "en"});
+    let body = json!({"to": "+1 (555) 010-0001", "from": "15550100002", "message": {"text": "hi"}, "fallback": fallback,
+        "callback_data": {"order_id": "5"}, "campaign": "spring"});
+    let answer = call(&admin.router, post(&body)).await;
+    assert_eq!(answer.status(), 202);
+    assert!(read_json(answer).await["id"].is_string());
+    let submission = admin.store.submission.lock().unwrap().clone().unwrap();
+    assert_eq!(submission.to.phone.as_deref(), Some("+15550100001"));
+    assert_eq!(submission.from.as_deref(), Some("+15550100002"));
+    assert_eq!((submission.content, submission.fallback), (json!({"text": "hi"}), Some(fallback)));
+    assert_eq!(submission.callback_data.unwrap().as_str(), r#"{"order_id":"5"}"#);
+    assert_eq!((submission.campaign.as_deref(), submission.key), (Some("spring"), None));
+}
+
+#[tokio::test]
+async fn a_template_goes_to_a_user_id() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::Queued(message(1))));
+    let template =
+        json!({"name": "reopen", "language": "en", "parameters": [{"name": "body_1", "value": "Ana"}]});
+    let body = json!({"to": "US.13491208655302741918", "template": template, "callback_data": null});
+    assert_eq!(call(&admin.router, post(&body)).await.status(), 202);
+    let submission = admin.store.submission.lock().unwrap().clone().unwrap();
+    assert_eq!(submission.to.user_id.as_deref(), Some("US.13491208655302741918"));
+    assert_eq!(submission.content, json!({"template": template}));
+    assert_eq!(submission.callback_data.unwrap().as_str(), "null");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_by_its_field() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::NoSender));
+    let hi = json!({"text": "hi"});
+    let reopen = json!({"name": "reopen", "language": "en"});
+    for (body, field) in [
+        (json!({"message": hi}), "to"),
+        (json!({"to": "1234567", "message": hi}), "to"),
+        (json!({"to": "us.1", "message": hi}), "to"),
+        (json!({"to": "+15550100001", "from": "shop", "message": hi}), "from"),
+        (json!({"to": "+15550100001", "message": hi}), "from"),
+        (json!({"to": "+15550100001"}), "message"),
+        (json!({"to": "+15550100001", "message": hi, "template": reopen}), "message"),
+        (json!({"to": "+15550100001", "message": {"text": "x".repeat(4097)}}), "message.text"),
+        (json!({"to": "+15550100001", "message": {"txt": "x"}}), "message.txt"),
+        (json!({"to": "+15550100001", "template": {"name": "reopen"}}), "template.language"),
+        (json!({"to": "+15550100001", "template": reopen, "fallback": reopen}), "fallback"),
+        (json!({"to": "+15550100001", "message": hi, "fallback": {"language": "en"}}), "fallback.name"),
+        (json!({"to": "+15550100001", "message": hi, "callback_data": "x".repeat(1023)}), "callback_data"),
+        (
+            json!({"to": "+15550100001", "message": hi, "callback_data": {"switchboard": 1}}),
+            "callback_data.switchboard",
+        ),
+        (json!({"to": "+15550100001", "message": hi, "campaign": ""}), "campaign"),
+        (json!({"to": "+15550100001", "message": hi, "order": {"strategy": "first"}}), "order.strategy"),
+        (json!({"to": "+15550100001", "template": reopen, "order": {"parentId": "x"}}), "order"),
+        (json!({"to": "+15550100001", "message": hi, "account": "other"}), "account"),
+        (json!({"to": "+15550100001", "message": hi, "colour": "red"}), "colour"),
+    ] {
+        let problem = assert_refused(call(&admin.router, post(&body)).await, 422).await;
+        assert_eq!(problem["parameter"], field, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_as_the_first_was() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::Repeated(message(1))));
+    let body = json!({"to": "+15550100001", "message": {"text": "hi"}});
+    let answer = call(&admin.router, with_key(&body, "order-5")).await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "idempotent-replayed")), (202, "true"));
+    let shown = read_json(answer).await;
+    assert_eq!((&shown["state"], shown.get("provider_message_id")), (&json!("queued"), None));
+    let first = admin.store.submission.lock().unwrap().clone().unwrap().key.unwrap();
+    assert_eq!(first.key, "order-5");
+    // The order of fields is not what is asked for.
+    let mut same = with_key(&body, "order-5");
+    *same.body_mut() = r#" {"message":{"text":"hi"}, "to":"+15550100001"}"#.into();
+    call(&admin.router, same).await;
+    assert_eq!(admin.store.submission.lock().unwrap().clone().unwrap().key, Some(first.clone()));
+    let other = json!({"to": "+15550100001", "message": {"text": "ho"}});
+    call(&admin.router, with_key(&other, "order-5")).await;
+    assert_ne!(admin.store.submission.lock().unwrap().clone().unwrap().key, Some(first));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_or_was_used_otherwise_is_refused() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::KeyReused));
+    let body = json!({"to": "+15550100001", "message": {"text": "hi"}});
+    let reused = assert_refused(call(&admin.router, with_key(&body, "order-5")).await, 422).await;
+    assert_eq!(reused["type"], "/problems/idempotency-key-reused");
+    for key in ["", " ", &"x".repeat(256)] {
+        let problem = assert_refused(call(&admin.router, with_key(&body, key)).await, 400).await;
+        assert_eq!(problem["parameter"], "Idempotency-Key");
+    }
+}
