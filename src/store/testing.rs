@@ -25,8 +25,8 @@ use crate::store::query::{
 };
 use crate::store::submission::{Submission, Submitted};
 use crate::store::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
-    SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Departure, Dispatch, Resolution, RouteKnowledge,
+    SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -52,6 +52,8 @@ pub(crate) enum Dispatching {
     Panics,
     /// It waits for ever.
     Hangs,
+    /// It leaves, and waits for ever for its answer to be settled.
+    Leaves,
 }
 
 /// What is in the store, how it fails, and what it was asked. Lists hold the oldest first.
@@ -196,10 +198,14 @@ impl Store for FakeStore {
             Dispatching::Fails => unused(),
             Dispatching::Panics => panic!("a send that panics harms nobody else"),
             Dispatching::Hangs => std::future::pending().await,
+            Dispatching::Leaves => Ok(Dispatch::Go(Departure { number: 1, at: jiff::Timestamp::UNIX_EPOCH })),
         }
     }
 
     async fn settle_send(&self, _sending: &Sending, _answered: &SendAnswered) -> Result<SendResult> {
+        if matches!(self.dispatching, Dispatching::Leaves) {
+            return std::future::pending().await;
+        }
         unused()
     }
 

@@ -157,7 +157,7 @@ async fn a_send_whose_task_panics_leaves_nothing_behind() {
     let worker = sender(&store, &clock);
     tokio::time::timeout(Duration::from_secs(5), worker.idle()).await.unwrap();
     let claim = store.claims.lock().unwrap().pop().unwrap();
-    assert_eq!((claim.limit, claim.api_limit, claim.accounts[0].undrawn), (100, 80, 0));
+    assert_eq!((claim.limit, claim.api_limit, claim.accounts[0].undrawn), (8, 80, 0));
     worker.stop().await;
     assert!(store.released.lock().unwrap().is_empty(), "its lease was renewed to the end");
 }
@@ -165,14 +165,25 @@ async fn a_send_whose_task_panics_leaves_nothing_behind() {
 #[tokio::test]
 async fn replies_that_take_most_requests_leave_some_to_the_api() {
     let clock = Clock::system();
-    let replies = (0..90).map(|_| sending(&clock, Origin::Reply)).collect();
+    let replies = (0..97).map(|_| sending(&clock, Origin::Reply)).collect();
     let store =
-        FakeStore { sends: Mutex::new(replies), dispatching: Dispatching::Hangs, ..FakeStore::default() };
+        FakeStore { sends: Mutex::new(replies), dispatching: Dispatching::Leaves, ..FakeStore::default() };
     let store = Arc::new(store);
     let _worker = sender(&store, &clock);
-    let claim = claim_with(&store, |claim| claim.limit == 10).await;
-    assert!(claim.api_limit >= 10, "{claim:?}");
-    assert_eq!(claim.accounts[0].undrawn, 90);
+    let claim = claim_with(&store, |claim| claim.limit == 3).await;
+    assert!(claim.api_limit >= 3, "{claim:?}");
+}
+
+#[tokio::test]
+async fn no_more_is_claimed_than_can_leave_soon() {
+    let clock = Clock::system();
+    let asked = (0..3).map(|_| sending(&clock, Origin::Api)).collect();
+    let store =
+        FakeStore { sends: Mutex::new(asked), dispatching: Dispatching::Hangs, ..FakeStore::default() };
+    let store = Arc::new(store);
+    let _worker = sender(&store, &clock);
+    let claim = claim_with(&store, |claim| claim.limit == 5).await;
+    assert_eq!(claim.accounts[0].undrawn, 3);
 }
 
 #[tokio::test]
@@ -180,8 +191,8 @@ async fn some_requests_are_kept_for_replies_whatever_the_api_asks_for() {
     let clock = Clock::system();
     let asked = (0..75).map(|_| sending(&clock, Origin::Api)).collect();
     let store =
-        FakeStore { sends: Mutex::new(asked), dispatching: Dispatching::Hangs, ..FakeStore::default() };
+        FakeStore { sends: Mutex::new(asked), dispatching: Dispatching::Leaves, ..FakeStore::default() };
     let store = Arc::new(store);
     let _worker = sender(&store, &clock);
-    assert_eq!(claim_with(&store, |claim| claim.limit == 25).await.api_limit, 5);
+    assert_eq!(claim_with(&store, |claim| claim.api_limit == 5).await.limit, 8);
 }

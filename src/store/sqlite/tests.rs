@@ -270,8 +270,17 @@ async fn a_lost_answer_is_unconfirmed_until_somebody_knows() {
         Err(StoreError::Conflict(_))
     ));
     let late = desk.answer(&sending, at, Answer::Accepted(PROVIDER_ID.into())).await;
-    assert_eq!(late, SendResult::Superseded);
-    let sending = desk.claim_send().await.unwrap();
+    assert_eq!(late, SendResult::Applied, "it was sent after all, whatever the person thought");
+    assert_eq!(desk.message(sending.message).await.0.state, "accepted");
+    let queued_again = desk.claim_send().await.unwrap();
+    let told = desk.store.dispatch(&queued_again, &POLICY).await.unwrap();
+    assert_eq!(told, Dispatch::Ended("settled"), "and does not leave a second time");
+}
+
+#[tokio::test]
+async fn what_was_not_processed_is_tried_again_later() {
+    let desk = Desk::new().await;
+    let sending = desk.reply().await;
     let at = desk.go(&sending).await;
     let again = Answer::NotProcessed { after: Duration::from_secs(5), drain: false };
     assert_eq!(desk.answer(&sending, at, again).await, SendResult::Applied);
