@@ -114,3 +114,34 @@ async fn a_key_that_cannot_be_or_was_used_otherwise_is_refused() {
         assert_eq!(problem["parameter"], "Idempotency-Key");
     }
 }
+
+#[tokio::test]
+async fn every_limit_holds_to_the_last_character() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::Queued(message(1))));
+    let asked = |change: fn(&mut Value, usize), size: usize| {
+        let mut body = json!({"to": "+15550100001", "message": {"text": "hi"}});
+        change(&mut body, size);
+        body
+    };
+    let digits = |body: &mut Value, size| body["to"] = "5".repeat(size).into();
+    let user_id = |body: &mut Value, size| body["to"] = format!("US.{}", "x".repeat(size)).into();
+    let text = |body: &mut Value, size| body["message"]["text"] = "é".repeat(size).into();
+    let campaign = |body: &mut Value, size| body["campaign"] = "é".repeat(size).into();
+    let data = |body: &mut Value, size: usize| body["callback_data"] = "x".repeat(size - 2).into();
+    let limits: [(fn(&mut Value, usize), usize, usize); 6] = [
+        (digits, 15, 16),
+        (digits, 8, 7),
+        (user_id, 128, 129),
+        (text, 4096, 4097),
+        (campaign, 200, 201),
+        (data, 1024, 1025),
+    ];
+    for (change, inside, outside) in limits {
+        let answer = call(&admin.router, post(&asked(change, inside))).await;
+        assert_eq!(answer.status(), 202, "{inside}");
+        assert_refused(call(&admin.router, post(&asked(change, outside))).await, 422).await;
+    }
+    let body = asked(|_, _| {}, 0);
+    assert_eq!(call(&admin.router, with_key(&body, &"k".repeat(255))).await.status(), 202);
+    assert_refused(call(&admin.router, with_key(&body, &"k".repeat(256))).await, 400).await;
+}
