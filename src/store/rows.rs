@@ -10,6 +10,7 @@ use sqlx::FromRow;
 
 use super::error::StoreError;
 use super::plan::journal::{MessageRecord, SendRecord};
+use super::plan::sending::JobView;
 use super::work::Sending;
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::event::decode;
@@ -434,6 +435,28 @@ impl SendingRow {
             campaign: self.campaign,
             order: self.dispatch_order.and_then(|text| serde_json::from_str(&text).ok()),
         })
+    }
+}
+
+/// A send's job as its send needs it.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct SendJobRow {
+    pub id: JobId,
+    pub dispatched_at: Option<i64>,
+    pub first_attempt_at: Option<i64>,
+    pub log: String,
+}
+
+impl SendJobRow {
+    /// The job.
+    pub fn into_view(self) -> JobView {
+        JobView {
+            id: self.id,
+            dispatched_at: self.dispatched_at.map(timestamp),
+            first_attempt_at: self.first_attempt_at.map(timestamp),
+            log: attempts(Some(&self.log)),
+        }
     }
 }
 

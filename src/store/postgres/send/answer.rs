@@ -4,12 +4,12 @@ use sqlx::PgConnection;
 
 use super::super::{PostgresStore, journal, outbox, queue};
 use super::rate::hold;
-use super::{JobFacts, write_fate};
+use super::write_fate;
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::message::{Message, OwnState};
 use crate::store::Result;
 use crate::store::plan::sending::{self, Holder, JobView, Tells};
-use crate::store::rows::{MessageRow, millis};
+use crate::store::rows::{MessageRow, SendJobRow, millis};
 use crate::store::work::{Answer, Resolution, SendAnswered, SendResult, Sending};
 
 pub(in crate::store::postgres) async fn settle_send(
@@ -111,13 +111,13 @@ async fn holder(connection: &mut PgConnection, sending: &Sending, answer: &Answe
 
 async fn job_of(connection: &mut PgConnection, message: MessageId) -> Result<Option<JobView>> {
     // store::settle_send (job)
-    let row: Option<JobFacts> = sqlx::query_as(
+    let row: Option<SendJobRow> = sqlx::query_as(
         "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE message_id = $1 FOR UPDATE",
     )
     .bind(message)
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(JobFacts::into_view))
+    Ok(row.map(SendJobRow::into_view))
 }
 
 pub(in crate::store::postgres) async fn resolve(

@@ -4,12 +4,12 @@ use sqlx::SqliteConnection;
 
 use super::super::{SqliteStore, journal, outbox};
 use super::rate::hold;
-use super::{JobFacts, write_fate};
+use super::write_fate;
 use crate::model::id::MessageId;
 use crate::model::message::{Message, OwnState};
 use crate::store::Result;
 use crate::store::plan::sending::{self, Holder, JobView, Tells};
-use crate::store::rows::{MessageRow, millis};
+use crate::store::rows::{MessageRow, SendJobRow, millis};
 use crate::store::work::{Answer, Resolution, SendAnswered, SendResult, Sending};
 
 pub(in crate::store::sqlite) async fn settle_send(
@@ -106,12 +106,12 @@ async fn holder(connection: &mut SqliteConnection, sending: &Sending, answer: &A
 
 async fn job_of(connection: &mut SqliteConnection, message: MessageId) -> Result<Option<JobView>> {
     // store::settle_send (job)
-    let row: Option<JobFacts> =
+    let row: Option<SendJobRow> =
         sqlx::query_as("SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE message_id = $1")
             .bind(message)
             .fetch_optional(connection)
             .await?;
-    Ok(row.map(JobFacts::into_view))
+    Ok(row.map(SendJobRow::into_view))
 }
 
 pub(in crate::store::sqlite) async fn resolve(

@@ -4,14 +4,14 @@ use sqlx::SqliteConnection;
 
 use super::super::{SqliteStore, journal};
 use super::rate::{bucket, write_bucket};
-use super::{JobFacts, write_fate};
+use super::write_fate;
 use crate::connectly::throttle::Bucket;
 use crate::model::job::Lease;
 use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
 use crate::store::Result;
 use crate::store::plan::journal::MessageRecord;
 use crate::store::plan::sending::{self, Brakes, JobView, Judgement};
-use crate::store::rows::{ConversationRow, duration_ms, millis};
+use crate::store::rows::{ConversationRow, SendJobRow, duration_ms, millis};
 use crate::store::work::{Dispatch, Sending};
 
 pub(in crate::store::sqlite) async fn dispatch(
@@ -54,14 +54,14 @@ pub(in crate::store::sqlite) async fn dispatch(
 
 async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<Option<JobView>> {
     // store::dispatch (fence)
-    let row: Option<JobFacts> = sqlx::query_as(
+    let row: Option<SendJobRow> = sqlx::query_as(
         "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
     )
     .bind(lease.job)
     .bind(lease.token.to_string())
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(JobFacts::into_view))
+    Ok(row.map(SendJobRow::into_view))
 }
 
 async fn is_paused(connection: &mut SqliteConnection) -> Result<bool> {

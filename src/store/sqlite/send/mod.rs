@@ -5,36 +5,14 @@ mod claim;
 mod dispatch;
 mod rate;
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
 
 pub(super) use self::answer::{resolve, settle_answer, settle_send};
 pub(super) use self::claim::claim_sends;
 pub(super) use self::dispatch::dispatch;
 use super::{SqliteStore, queue, settle};
-use crate::model::id::JobId;
 use crate::store::Result;
-use crate::store::plan::sending::JobView;
 use crate::store::plan::settle::{Finished, Postponed};
-use crate::store::rows::{attempts, timestamp};
-
-#[derive(FromRow)]
-struct JobFacts {
-    id: JobId,
-    dispatched_at: Option<i64>,
-    first_attempt_at: Option<i64>,
-    log: String,
-}
-
-impl JobFacts {
-    fn into_view(self) -> JobView {
-        JobView {
-            id: self.id,
-            dispatched_at: self.dispatched_at.map(timestamp),
-            first_attempt_at: self.first_attempt_at.map(timestamp),
-            log: attempts(Some(&self.log)),
-        }
-    }
-}
 
 async fn write_fate(
     store: &SqliteStore,
