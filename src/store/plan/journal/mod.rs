@@ -43,6 +43,25 @@ pub struct News {
     pub tells: Tells,
 }
 
+impl News {
+    /// Whether they tell that the 24-hour window was closed.
+    pub fn closes_window(&self) -> bool {
+        self.failure().is_some_and(ErrorDetail::closes_window)
+    }
+
+    /// Whether they tell that the customer wants no messages.
+    pub fn opts_out(&self) -> bool {
+        self.failure().is_some_and(ErrorDetail::opts_out)
+    }
+
+    const fn failure(&self) -> Option<&ErrorDetail> {
+        match &self.tells {
+            Tells::Status(Status::Failed, error) => error.as_ref(),
+            Tells::Status(Status::Sent | Status::Delivered | Status::Read, _) | Tells::Echo(_) => None,
+        }
+    }
+}
+
 /// What happened to a message.
 #[derive(Clone)]
 pub enum Tells {
@@ -183,7 +202,7 @@ impl Journal {
         let marked = news.mark.filter(|id| self.records.get(id).is_some_and(lacks_id));
         let id = marked.or_else(|| self.only_fitting(news))?;
         let record = self.records.get_mut(&id)?;
-        let number = record.told_of(&news.tells)?;
+        let number = record.told_of(news)?;
         let newest = record.newest()?.number;
         if number == newest {
             record.own = OwnState::Accepted;

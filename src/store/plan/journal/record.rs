@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Tells;
+use super::News;
 use crate::connectly::error::ErrorDetail;
-use crate::connectly::event::status::Status;
 use crate::connectly::mark;
 use crate::connectly::text::bounded;
 use crate::model::id::{ConversationId, MessageId};
@@ -124,18 +123,17 @@ impl MessageRecord {
         self.failure().and_then(|error| error.code.as_deref()).map(bounded)
     }
 
-    /// Which send news are of that name the message, but no send of it: the newest, unless they tell that the window was closed.
-    /// No template fails for that, so it is the free-form send before it, which an answer may have refused already.
-    pub(super) fn told_of(&self, tells: &Tells) -> Option<i64> {
+    /// Which send news are of that name the message, but no send of it: the newest, unless that is a template that has not left
+    /// yet and they tell that the window was closed. Then it is the free-form send, which an answer has refused already.
+    pub(super) fn told_of(&self, news: &News) -> Option<i64> {
         let newest = self.sends.last()?;
-        let closes = |error: &Option<ErrorDetail>| error.as_ref().is_some_and(ErrorDetail::closes_window);
-        let refused = matches!(tells, Tells::Status(Status::Failed, error) if closes(error));
         let session = |send: &&SendRecord| {
             send.kind == SendKind::Session
                 && send.dispatched_at.is_some()
                 && send.provider_message_id.is_none()
         };
-        let earlier = self.sends.iter().rev().find(session).filter(|_| refused);
+        let waits = news.closes_window() && newest.dispatched_at.is_none();
+        let earlier = self.sends.iter().rev().find(session).filter(|_| waits);
         Some(earlier.unwrap_or(newest).number)
     }
 

@@ -285,3 +285,19 @@ async fn whoever_wrote_after_a_message_left_can_be_written_to_however_late_its_r
     depot.settle(&depot.claim_one().await, say("hello again")).await;
     depot.leave().await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_word_of_a_template_that_has_left_is_the_templates_whatever_it_says(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let message = depot.queue(with_fallback()).await;
+    let left = depot.leave().await;
+    depot.answer(&left, Answer::WindowClosed(refusal(WINDOW_CLOSED))).await;
+    let left = depot.leave().await;
+    depot.accept(marked(&depot, message, "delivery_failed").error(WINDOW_CLOSED)).await;
+    assert_eq!(depot.answer(&left, accepted()).await, SendResult::Applied);
+    assert_eq!(depot.state(message).await, "failed");
+    assert!(depot.jobs(None).await.is_empty());
+}
