@@ -9,7 +9,6 @@ use super::callback::{self, KeyOf};
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
 use super::dedupe::Verdict;
 use super::journal::{News, Tells};
-use crate::connectly::error::ErrorDetail;
 use crate::connectly::event::Kind;
 use crate::connectly::event::party::Party;
 use crate::connectly::text::{bounded, without_nul};
@@ -122,16 +121,9 @@ fn party<'a>(row: &Kept<'a>) -> Option<(&'a str, &'a Party)> {
 
 /// The customers of whom a failed status says that they want no messages. `customers` are those of [`parties`], in that order.
 pub fn opting_out(kept: &[Kept<'_>], customers: &[CustomerId]) -> Vec<CustomerId> {
-    let opts_out = |row: &Kept<'_>| match &row.arrival.decoded.kind {
-        Kind::Status(update) => update.error.as_ref().is_some_and(ErrorDetail::opts_out),
-        Kind::Echo(_) | Kind::Received(_) | Kind::Report(_) | Kind::Unknown => false,
-    };
+    let opts_out = |row: &Kept<'_>| news_of(row).is_some_and(|news| news.opts_out());
     let rows = kept.iter().filter(|row| party(row).is_some()).zip(customers);
-    let mut customers: Vec<_> =
-        rows.filter(|(row, _)| opts_out(row)).map(|(_, customer)| *customer).collect();
-    customers.sort_unstable();
-    customers.dedup();
-    customers
+    rows.filter(|(row, _)| opts_out(row)).map(|(_, customer)| *customer).collect()
 }
 
 /// What the group changes in conversations. `customers` are those of [`parties`], in that order.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row as _};
 
-use super::{PostgresStore, callback, journal, people, queue};
+use super::{PostgresStore, callback, journal, people, queue, refusals};
 use crate::model::id::{ConversationId, EventId};
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
@@ -135,10 +135,12 @@ pub(super) async fn converse(
         return Ok(Vec::new());
     }
     let customers = people::resolve(store, connection, &parties).await?;
-    // Before any conversation: a handler that opts the same customer out is settled in that order.
-    people::lock_customers(connection, &group::opting_out(kept, &customers)).await?;
+    // Customers before conversations, and these in one order, as everybody takes them.
+    let news = group::news(kept);
+    refusals::lock_customers(connection, &news, group::opting_out(kept, &customers)).await?;
     let deltas =
         group::deltas(kept, &customers, || store.id::<crate::model::id::ConversationTag>() as ConversationId);
+    refusals::lock_conversations(connection, &news, &deltas).await?;
     let locked = people::lock_conversations(connection, &deltas, millis(store.clock.now())).await?;
     group::place(kept, &locked);
     Ok(locked.into_values().collect())

@@ -21,6 +21,7 @@ mod partitions;
 mod pauses;
 mod people;
 mod queue;
+mod refusals;
 mod replay;
 mod retention;
 mod send;

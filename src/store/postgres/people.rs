@@ -85,7 +85,11 @@ async fn write(
     now: i64,
 ) -> Result<()> {
     insert_customers(connection, &changes.created, now).await?;
-    lock_customers(connection, &changes.touched()).await?;
+    if changes.merges.is_empty() {
+        lock_customers(connection, &changes.touched()).await?;
+    } else {
+        lock_merging(connection, &changes.touched()).await?;
+    }
     update_customers(connection, &changes.changed).await?;
     insert_identities(connection, &changes.added).await?;
     move_identities(connection, &changes.moved).await?;
@@ -95,17 +99,35 @@ async fn write(
     merge::merge(connection, &changes.merges, resolved).await
 }
 
-/// In one order, so that two groups cannot wait for each other. One that is gone was merged by another transaction.
+/// Locks customers who are changed, in one order, so that two groups cannot wait for each other. One that is gone was merged
+/// by another transaction.
+///
+/// Others may refer to them meanwhile: a transaction that holds their conversation may have to look at them once more, when it
+/// changes it twice.
 pub(super) async fn lock_customers(connection: &mut PgConnection, customers: &[CustomerId]) -> Result<()> {
     if customers.is_empty() {
         return Ok(());
     }
     // store::commit (customers)
+    let locked = sqlx::query("SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind(customers)
+        .fetch_all(connection)
+        .await?;
+    all_locked(locked.len(), customers)
+}
+
+/// Locks customers of whom some will be gone, against everybody.
+async fn lock_merging(connection: &mut PgConnection, customers: &[CustomerId]) -> Result<()> {
+    // store::commit (merging customers)
     let locked = sqlx::query("SELECT id FROM customers WHERE id = ANY($1) ORDER BY id FOR UPDATE")
         .bind(customers)
         .fetch_all(connection)
         .await?;
-    if locked.len() == customers.len() {
+    all_locked(locked.len(), customers)
+}
+
+fn all_locked(locked: usize, customers: &[CustomerId]) -> Result<()> {
+    if locked == customers.len() {
         return Ok(());
     }
     Err(StoreError::Contention("a customer was merged by another transaction".to_owned()))

@@ -142,10 +142,10 @@ pub(super) async fn lock_of_jobs(
 }
 
 /// A conversation's id, and that of the one it was merged into.
-type LockedRow = (ConversationId, Option<ConversationId>);
+pub(super) type LockedRow = (ConversationId, Option<ConversationId>);
 
 /// The conversations that were locked. One that was merged while its lock was waited for is not the right one any more.
-fn standing(locked: Vec<LockedRow>) -> Result<Vec<ConversationId>> {
+pub(super) fn standing(locked: Vec<LockedRow>) -> Result<Vec<ConversationId>> {
     let standing = |(id, merged_into): LockedRow| match merged_into {
         None => Ok(id),
         Some(_) => Err(StoreError::Contention("a conversation was merged by another transaction".to_owned())),

@@ -1,6 +1,6 @@
 //! Settling deliveries in groups: what a job led to is committed with its completion.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -9,22 +9,24 @@ use super::{PostgresStore, outbox, people, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
-use crate::store::Result;
 use crate::store::plan::settle::{
     HeldJob, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis};
 use crate::store::work::{Settled, Settlement};
+use crate::store::{Result, StoreError};
 
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.pool.begin().await?;
     let now = millis(store.clock.now());
     let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
-    lock_customers(&mut tx, settlements).await?;
+    let customers = lock_customers(&mut tx, settlements).await?;
     let others = other_conversations(store, &mut tx, settlements, now).await?;
     // Conversations are locked before jobs, as everywhere: what leaves a lane promotes the next, and replies are numbered.
     queue::lock_of_jobs(&mut tx, &ids, &others.values().copied().collect::<Vec<_>>()).await?;
-    let plan = plan(settlements, &held(&mut tx, &ids).await?, &others, || store.id());
+    let held = held(&mut tx, &ids).await?;
+    check_customers(settlements, &held, &customers)?;
+    let plan = plan(settlements, &held, &others, || store.id());
     write(store, &mut tx, &plan, now).await?;
     tx.commit().await?;
     Ok(plan.applied)
@@ -89,24 +91,46 @@ impl HeldRow {
     }
 }
 
+/// Whether it opts a customer out or in.
+fn opts(settlement: &Settlement) -> bool {
+    matches!(&settlement.resolution, Settled::Done { effects, .. } if !effects.is_empty())
+}
+
 /// Locks the customers that opt out or in, before any conversation: a group that learns a name takes them in that order.
-async fn lock_customers(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<()> {
-    let changes =
-        |item: &&Settlement| matches!(&item.resolution, Settled::Done { effects, .. } if !effects.is_empty());
-    let changing: Vec<JobId> = settlements.iter().filter(changes).map(|item| item.lease.job).collect();
+async fn lock_customers(
+    connection: &mut PgConnection,
+    settlements: &[Settlement],
+) -> Result<HashSet<CustomerId>> {
+    let changing: Vec<JobId> =
+        settlements.iter().filter(|item| opts(item)).map(|item| item.lease.job).collect();
     if changing.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     // store::settle (customers)
-    sqlx::query(
+    let locked: Vec<CustomerId> = sqlx::query_scalar(
         "SELECT id FROM customers WHERE id IN (
              SELECT c.customer_id FROM jobs j JOIN conversations c ON c.id = j.conversation_id WHERE j.id = ANY($1))
-         ORDER BY id FOR UPDATE",
+         ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(changing)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(locked.into_iter().collect())
+}
+
+/// A customer who was merged before their lock was there is another one now, who is not locked: neither may they be changed,
+/// nor is it known whether they have opted out already.
+fn check_customers(
+    settlements: &[Settlement],
+    held: &HashMap<JobId, HeldJob>,
+    locked: &HashSet<CustomerId>,
+) -> Result<()> {
+    let customer = |item: &Settlement| held.get(&item.lease.job)?.customer;
+    let mut changing = settlements.iter().filter(|item| opts(item)).filter_map(customer);
+    if changing.all(|customer| locked.contains(&customer)) {
+        return Ok(());
+    }
+    Err(StoreError::Contention("a customer was merged by another transaction".to_owned()))
 }
 
 /// Locks the jobs in the order of their ids.

@@ -83,7 +83,7 @@ pub(in crate::store::postgres) async fn settle_answer(
 async fn lock_customer(connection: &mut PgConnection, conversation: ConversationId) -> Result<()> {
     // store::settle_send (customer)
     sqlx::query(
-        "SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c WHERE c.id = $1) FOR UPDATE",
+        "SELECT id FROM customers WHERE id = (SELECT c.customer_id FROM conversations c WHERE c.id = $1) FOR NO KEY UPDATE",
     )
     .bind(conversation)
     .execute(connection)

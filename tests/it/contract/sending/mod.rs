@@ -2,6 +2,7 @@
 
 mod answers;
 mod claiming;
+mod crowd;
 mod doubt;
 mod fallback;
 mod fence;

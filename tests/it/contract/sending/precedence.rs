@@ -13,7 +13,13 @@ use crate::support::depot::{Depot, LEASE, POLICY, ROUTE, rate, sender, sends};
 
 /// Queues a message of the API's.
 pub(super) async fn ask(depot: &Depot, phone: &str, text: &str) {
-    let submission = Submission {
+    let submitted = depot.store.submit(&submission(phone, text)).await.unwrap();
+    assert!(matches!(submitted, Submitted::Queued(_)));
+    depot.pass(std::time::Duration::from_millis(1));
+}
+
+pub(super) fn submission(phone: &str, text: &str) -> Submission {
+    Submission {
         account: ACCOUNT.to_owned(),
         to: Party { phone: Some(phone.to_owned()), user_id: None, name: None },
         from: Some(SHOP.to_owned()),
@@ -24,9 +30,7 @@ pub(super) async fn ask(depot: &Depot, phone: &str, text: &str) {
         order: None,
         key: None,
         window_margin: POLICY.window_margin,
-    };
-    assert!(matches!(depot.store.submit(&submission).await.unwrap(), Submitted::Queued(_)));
-    depot.pass(std::time::Duration::from_millis(1));
+    }
 }
 
 fn texts(sendings: &[Sending]) -> Vec<&str> {
