@@ -115,10 +115,13 @@ async fn a_key_that_cannot_be_or_was_used_otherwise_is_refused() {
     }
 }
 
+/// Makes something in a request so long.
+type Change = fn(&mut Value, usize);
+
 #[tokio::test]
 async fn every_limit_holds_to_the_last_character() {
     let admin = admin(|store| store.submitted = Some(|| Submitted::Queued(message(1))));
-    let asked = |change: fn(&mut Value, usize), size: usize| {
+    let asked = |change: Change, size: usize| {
         let mut body = json!({"to": "+15550100001", "message": {"text": "hi"}});
         change(&mut body, size);
         body
@@ -128,7 +131,7 @@ async fn every_limit_holds_to_the_last_character() {
     let text = |body: &mut Value, size| body["message"]["text"] = "é".repeat(size).into();
     let campaign = |body: &mut Value, size| body["campaign"] = "é".repeat(size).into();
     let data = |body: &mut Value, size: usize| body["callback_data"] = "x".repeat(size - 2).into();
-    let limits: [(fn(&mut Value, usize), usize, usize); 6] = [
+    let limits: [(Change, usize, usize); 6] = [
         (digits, 15, 16),
         (digits, 8, 7),
         (user_id, 128, 129),
