@@ -112,6 +112,13 @@ impl Post {
         self
     }
 
+    /// What the customer is called.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.json[self.customer_side]["name"] = name.into();
+        self
+    }
+
     /// Which number of the business it is.
     #[must_use]
     pub fn number(mut self, number: &str) -> Self {

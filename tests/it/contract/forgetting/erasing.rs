@@ -2,31 +2,42 @@
 
 use rstest::rstest;
 use serde_json::json;
+use switchboard::connectly::event::party::Party;
+use switchboard::connectly::order::Order;
 use switchboard::model::id::{CustomerId, EventId};
 use switchboard::model::job::JobState;
+use switchboard::model::json::JsonText;
 use switchboard::model::outcome::{Effect, Reply, StateChange};
 use switchboard::model::retention::Erased;
 use switchboard::store::query::JobFilter;
+use switchboard::store::submission::{RequestKey, Submission, Submitted};
 use switchboard::store::work::{Answer, Departure, SendResult, Settled};
 
 use super::traces::traces;
 use crate::support::Backend;
-use crate::support::arrivals::{BEN, BRANCH, Person, both, echo, inbound, phone, raw, status, user};
-use crate::support::depot::{Depot, ROUTE, done, done_with_state, first, say};
+use crate::support::arrivals::{ACCOUNT, BEN, BRANCH, Person, both, echo, inbound, phone, raw, status, user};
+use crate::support::depot::{
+    Depot, POLICY, ROUTE, WINDOW_CLOSED, done, done_with_state, first, refusal, say,
+};
 
 const NUMBER: &str = "+15550177001";
 const WORDS: &str = "meet me at the harbour";
 const ANSWER: &str = "certainly, at noon";
 const KEPT: &str = "remembers their tea";
 const ORDER: &str = "order-8812";
+const NAME: &str = "Seraphine";
+const NEWS: &str = "your parcel is at the gate";
+const PARENT: &str = "parent-8812";
+const CLERK: &str = "clerk-8812";
 /// Everything by which somebody would be recognized.
-const TRACES: [&str; 6] = ["15550177001", "US.77001", WORDS, ANSWER, KEPT, ORDER];
+const TRACES: [&str; 10] =
+    ["15550177001", "US.77001", WORDS, ANSWER, KEPT, ORDER, NAME, NEWS, PARENT, CLERK];
 const BY_PHONE: Person = phone(NUMBER);
 const BY_ID: Person = user("US.77001");
 
 /// A customer with everything that one can have, and in every state.
 async fn lived(depot: &Depot) -> CustomerId {
-    let written = |person| inbound(&depot.clock).customer(person).text(WORDS).on(ROUTE);
+    let written = |person| inbound(&depot.clock).customer(person).named(NAME).text(WORDS).on(ROUTE);
     depot.accept(written(BY_PHONE)).await;
     let delivery = depot.claim_one().await;
     let reply = Reply::text(ANSWER).with_callback_data(&json!({ "order": ORDER }));
@@ -38,6 +49,7 @@ async fn lived(depot: &Depot) -> CustomerId {
     let delivered = status(&depot.clock, "01K0000000000000000000770A", "delivered").customer(BY_PHONE);
     depot.accept(delivered.with("callbackData", json!({ "order": ORDER }))).await;
     depot.accept(echo(&depot.clock, "01K0000000000000000000770B", ANSWER).customer(BY_PHONE)).await;
+    asked_for(depot).await;
     // Two become one, and one conversation a signpost.
     depot.accept(inbound(&depot.clock).customer(BY_ID).text(WORDS)).await;
     depot.accept(inbound(&depot.clock).customer(BY_ID).number(BRANCH).text(WORDS)).await;
@@ -54,7 +66,41 @@ async fn lived(depot: &Depot) -> CustomerId {
     depot.accept(written(BY_PHONE)).await;
     let delivery = depot.claim_one().await;
     assert!(depot.settle_because(&delivery, Settled::Park, Some(WORDS)).await);
-    customer_of(depot, delivery.event.id).await
+    let customer = customer_of(depot, delivery.event.id).await;
+    assert!(depot.store.opt(customer, Some(CLERK)).await.unwrap().is_some());
+    customer
+}
+
+/// What was asked for through the API: words that became their template, and words that wait, each under a key.
+async fn asked_for(depot: &Depot) {
+    submit(depot, "first").await;
+    let left = depot.leave().await;
+    let closed = Answer::WindowClosed(refusal(WINDOW_CLOSED));
+    assert_eq!(depot.answer(&left, closed).await, SendResult::Applied);
+    let left = depot.leave().await;
+    assert_eq!(left.1.number, 2);
+    let refused = Answer::Refused(refusal(NAME));
+    assert_eq!(depot.answer(&left, refused).await, SendResult::Applied);
+    submit(depot, "second").await;
+}
+
+async fn submit(depot: &Depot, key: &str) {
+    let parameters = json!([{ "name": "body_1", "value": NAME }]);
+    let submission = Submission {
+        account: ACCOUNT.to_owned(),
+        to: Party { phone: Some(NUMBER.to_owned()), user_id: None, name: None },
+        from: None,
+        content: json!({ "text": NEWS }),
+        fallback: Some(json!({ "template": "reopen", "language": "en", "parameters": parameters })),
+        callback_data: JsonText::parse(format!(r#"{{"order":"{ORDER}"}}"#)),
+        campaign: Some(format!("for {NAME}")),
+        order: Some(Order::after(PARENT)),
+        key: Some(RequestKey { key: format!("{key}-{NUMBER}"), body_hash: [1; 32] }),
+        window_margin: POLICY.window_margin,
+    };
+    let submitted = depot.store.submit(&submission).await.unwrap();
+    assert!(matches!(submitted, Submitted::Queued(_)), "{submitted:?}");
+    depot.pass(std::time::Duration::from_millis(1));
 }
 
 async fn customer_of(depot: &Depot, event: EventId) -> CustomerId {
@@ -73,10 +119,12 @@ async fn nothing_of_an_erased_customer_is_left(
     depot.accept(inbound(&depot.clock).customer(BY_PHONE).text(WORDS).on(ROUTE)).await;
     let under_way = depot.claim().await.into_iter().find(|delivery| delivery.event.id != bens).unwrap();
     let sending = depot.claim_send().await;
-    assert!(!traces(&depot, backend, &TRACES[..1]).await.is_empty(), "there is something to be found");
+    for text in TRACES {
+        assert!(!traces(&depot, backend, &[text]).await.is_empty(), "{text} is there to be found");
+    }
     let erased = depot.store.erase(theirs).await.unwrap().unwrap();
     let expected =
-        Erased { events: 11, bodies: 11, messages: 3, jobs: 7, states: 1, conversations: 3, identities: 3 };
+        Erased { events: 11, bodies: 11, messages: 5, jobs: 9, states: 1, conversations: 3, identities: 3 };
     assert_eq!(erased, expected);
     assert_eq!(traces(&depot, backend, &TRACES).await, [] as [String; 0]);
     // Who was at work settles nothing.
