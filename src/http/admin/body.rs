@@ -32,7 +32,7 @@ impl<T: RequestBody, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             let too_long = error.into_inner().is::<LengthLimitError>();
             if too_long { Problem::body_too_large() } else { Problem::unreadable_body() }
         })?;
-        let given = serde_json::from_slice(&bytes).map_err(|_unread| Problem::invalid_body(T::TAKES))?;
+        let given = serde_json::from_slice(&bytes).map_err(|error| Problem::no_json(&error, T::TAKES))?;
         let mut fields = Fields { given, asked: Vec::new() };
         let body = T::read(&mut fields)?;
         fields.finish()?;

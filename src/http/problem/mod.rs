@@ -77,6 +77,16 @@ impl Problem {
         Self { detail: Cow::Borrowed(takes), ..Self::of(&kind::INVALID_BODY) }
     }
 
+    /// 400: the request's body cannot be read as JSON, or is of another type. Of what was sent only the place is told.
+    pub fn no_json(error: &serde_json::Error, takes: &'static str) -> Self {
+        if error.is_data() {
+            return Self::invalid_body(takes);
+        }
+        let (line, column) = (error.line(), error.column());
+        let detail = format!("it cannot be read as JSON at line {line}, column {column}; {takes}");
+        Self { detail: Cow::Owned(detail), ..Self::of(&kind::INVALID_BODY) }
+    }
+
     /// 400: the body ended before it was complete.
     pub const fn unreadable_body() -> Self {
         Self::of(&kind::UNREADABLE_BODY)
@@ -144,8 +154,9 @@ impl Problem {
 
     /// 422: a field that the body of this path does not have. Only a name that looks like one is repeated.
     pub fn unknown_field(name: &str, known: &[&str]) -> Self {
-        let detail = Cow::Owned(format!("the body takes {}", known.join(", ")));
-        Self { detail, ..Self::of_parameter(&kind::UNKNOWN_FIELD, name) }
+        let problem = Self::of_parameter(&kind::UNKNOWN_FIELD, name);
+        let not = problem.parameter.as_ref().map_or_else(String::new, |name| format!(", and not `{name}`"));
+        Self { detail: Cow::Owned(format!("the body takes {}{not}", known.join(", "))), ..problem }
     }
 
     /// 422: a field has a value that Connectly or WhatsApp would not take.

@@ -74,7 +74,10 @@ fn content(asked: &NewMessage, strictness: Strictness) -> Result<Value, Problem>
             let found = outgoing::template(template, "template", strictness);
             (payload::content_of(template), found.map_err(|invalid| Problem::invalid(&invalid))?)
         }
-        (None, None) | (Some(_), Some(_)) => {
+        (Some(_), Some(_)) => {
+            return Err(Problem::field("message", "nothing beside a `template`: give one of them"));
+        }
+        (None, None) => {
             return Err(Problem::field(
                 "message",
                 "Connectly's message object, unless there is a `template` instead",
@@ -90,18 +93,24 @@ fn content(asked: &NewMessage, strictness: Strictness) -> Result<Value, Problem>
 /// Who a text names: somebody with a phone number, or with a user id alone.
 fn party(to: &str) -> Result<Party, Problem> {
     let nobody = Party { phone: None, user_id: None, name: None };
-    if let Some(phone) = phone::normalize(to) {
-        let reachable = DIGITS.contains(&(phone.len() - 1));
-        return if reachable {
-            Ok(Party { phone: Some(phone), ..nobody })
-        } else {
-            Err(Problem::field("to", TO_TAKES))
-        };
-    }
     if is_user_id(to.trim()) {
         return Ok(Party { user_id: Some(to.trim().to_owned()), ..nobody });
     }
-    Err(Problem::field("to", TO_TAKES))
+    match phone::normalize(to) {
+        // No country's code begins with 0: it stands for a way to dial, at home or abroad.
+        Some(phone) if phone.starts_with("+0") => {
+            Err(Problem::field("to", &format!("{TO_TAKES}; this begins with 0")))
+        }
+        Some(phone) if DIGITS.contains(&(phone.len() - 1)) => Ok(Party { phone: Some(phone), ..nobody }),
+        Some(_) | None => Err(Problem::field("to", &takes_instead_of(to))),
+    }
+}
+
+/// What `to` takes, and how many digits there are instead if it was meant to be a number.
+fn takes_instead_of(to: &str) -> String {
+    let digits = to.chars().filter(char::is_ascii_digit).count();
+    let is_number = digits > 0 && !to.chars().any(char::is_alphabetic);
+    if is_number { format!("{TO_TAKES}; this has {digits} digits") } else { TO_TAKES.to_owned() }
 }
 
 /// Two capital letters, a dot, and up to 128 letters, digits and dots: Meta's form, with or without the parent's segment.

@@ -19,6 +19,7 @@ use super::body::{Fields, JsonBody, RequestBody};
 use super::document::parameters;
 use super::document::refusals::{BadBody, Unavailable};
 use super::query::NoQuery;
+use crate::connectly::text::bounded;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::json::JsonText;
@@ -36,6 +37,9 @@ const FROM_TAKES: &str = "one of the business's numbers: it can be left out when
 /// The longest campaign name, in characters; it is stored with every message and searched by.
 const LONGEST_CAMPAIGN: usize = 200;
 
+/// What `campaign` takes.
+const CAMPAIGN_TAKES: &str = "a name of 1 to 200 characters";
+
 /// What makes a repeat of a request known.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -44,6 +48,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The longest key, in characters.
 const LONGEST_KEY: usize = 255;
+
+/// What a key has to be.
+const KEY_TAKES: &str = "one key of 1 to 255 visible ASCII characters";
 
 /// A message to send: either `message` or `template`.
 #[derive(ToSchema)]
@@ -72,6 +79,7 @@ struct NewMessage {
     #[schema(value_type = Option<Value>)]
     callback_data: Option<JsonText>,
     /// The campaign that the message is counted under.
+    #[schema(min_length = 1, max_length = 200)]
     campaign: Option<String>,
     /// Connectly's `order` object, `{"parentId": ..., "strategy": ...}`: what the message waits for there. Not for templates.
     #[schema(value_type = Option<Object>)]
@@ -87,10 +95,6 @@ impl RequestBody for NewMessage {
     fn read(fields: &mut Fields) -> Result<Self, Problem> {
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
         let any = |value: &Value| Some(value.clone());
-        let named = |value: &Value| {
-            let name = value.as_str()?.trim();
-            (!name.is_empty() && name.chars().count() <= LONGEST_CAMPAIGN).then(|| name.to_owned())
-        };
         Ok(Self {
             body_hash: fields.digest(),
             account: fields.optional("account", "an account's name", text)?,
@@ -100,9 +104,22 @@ impl RequestBody for NewMessage {
             template: fields.optional("template", "a template", any)?,
             fallback: fields.optional("fallback", "a template", any)?,
             callback_data: fields.optional("callback_data", "any JSON", |data| Some(JsonText::of(data)))?,
-            campaign: fields.optional("campaign", "a name of at most 200 characters", named)?,
+            campaign: fields
+                .optional("campaign", CAMPAIGN_TAKES, text)?
+                .as_deref()
+                .map(campaign)
+                .transpose()?,
             order: fields.optional("order", "Connectly's order object", any)?,
         })
+    }
+}
+
+/// A campaign's name as it is stored: what events say of it is searched by in the same form.
+fn campaign(name: &str) -> Result<String, Problem> {
+    let name = name.trim();
+    match name.chars().count() {
+        1..=LONGEST_CAMPAIGN => Ok(bounded(name)),
+        found => Err(Problem::field("campaign", &format!("{CAMPAIGN_TAKES}, and this has {found}"))),
     }
 }
 
@@ -124,14 +141,14 @@ impl FromRequestParts<AdminState> for Key {
         let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).into_iter();
         let (first, another) = (given.next(), given.next());
         let Some(value) = first else { return Ok(Self(None)) };
-        let key = value.to_str().unwrap_or_default().trim();
-        if another.is_some() || key.is_empty() || key.len() > LONGEST_KEY {
-            return Err(Problem::parameter(
-                "Idempotency-Key",
-                "one key of 1 to 255 visible ASCII characters",
-            ));
-        }
-        Ok(Self(Some(key.to_owned())))
+        let key = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+        let found = match key.chars().count() {
+            _ if another.is_some() => "there are several".to_owned(),
+            _ if !key.bytes().all(|byte| byte.is_ascii_graphic()) => "this has others".to_owned(),
+            1..=LONGEST_KEY => return Ok(Self(Some(key))),
+            found => format!("this has {found}"),
+        };
+        Err(Problem::parameter("Idempotency-Key", &format!("{KEY_TAKES}, and {found}")))
     }
 }
 
@@ -152,12 +169,16 @@ pub(super) fn router() -> OpenApiRouter<AdminState> {
     params(Key),
     request_body = NewMessage,
     responses(
-        (status = 202, description = "The message is queued. With `Idempotent-Replayed: true` it was before.", body = Message),
+        (
+            status = 202,
+            description = "The message is queued. With `Idempotent-Replayed: true` it was before.",
+            body = Message,
+            headers(("Idempotent-Replayed" = bool, description = "`true` when this answers a repeat of an earlier request.")),
+        ),
         BadBody,
         Unavailable,
     ),
 )]
-
 async fn submit(
     State(state): State<AdminState>,
     NoQuery: NoQuery,

@@ -84,6 +84,45 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
 }
 
 #[tokio::test]
+async fn a_refusal_tells_what_was_found() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::NoSender));
+    let hi = json!({"text": "hi"});
+    for (body, told) in [
+        (json!({"to": "+1 (23)", "message": hi}), "like US.1349; this has 3 digits"),
+        (json!({"to": "+9995550100101123456", "message": hi}), "like US.1349; this has 19 digits"),
+        (json!({"to": "0015550100001", "message": hi}), "like US.1349; this begins with 0"),
+        (json!({"to": "us.1", "message": hi}), "a user id (BSUID), like US.1349"),
+        (
+            json!({"to": "+15550100001", "message": hi, "template": hi}),
+            "`message` takes nothing beside a `template`: give one of them",
+        ),
+        (
+            json!({"to": "+15550100001", "message": hi, "campaign": "x".repeat(201)}),
+            "a name of 1 to 200 characters, and this has 201",
+        ),
+        (json!({"to": "+15550100001", "message": hi, "colour": "red"}), "campaign, order, and not `colour`"),
+    ] {
+        let problem = assert_refused(call(&admin.router, post(&body)).await, 422).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.ends_with(told), "{detail}");
+    }
+    let mut broken = post(&json!({}));
+    *broken.body_mut() = r#"{"to": "+15550100001", 'message': 5}"#.into();
+    let problem = assert_refused(call(&admin.router, broken).await, 400).await;
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("it cannot be read as JSON at line 1, column 24; it takes {"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_campaign_is_stored_as_it_is_searched_by() {
+    let admin = admin(|store| store.submitted = Some(|| Submitted::Queued(message(1))));
+    let body = json!({"to": "+15550100001", "message": {"text": "hi"}, "campaign": " spring\u{0}sale "});
+    assert_eq!(call(&admin.router, post(&body)).await.status(), 202);
+    let submission = admin.store.submission.lock().unwrap().clone().unwrap();
+    assert_eq!(submission.campaign.as_deref(), Some("spring\u{fffd}sale"));
+}
+
+#[tokio::test]
 async fn a_repeat_is_answered_as_the_first_was() {
     let admin = admin(|store| store.submitted = Some(|| Submitted::Repeated(message(1))));
     let body = json!({"to": "+15550100001", "message": {"text": "hi"}});
@@ -109,10 +148,22 @@ async fn a_key_that_cannot_be_or_was_used_otherwise_is_refused() {
     let body = json!({"to": "+15550100001", "message": {"text": "hi"}});
     let reused = assert_refused(call(&admin.router, with_key(&body, "order-5")).await, 422).await;
     assert_eq!(reused["type"], "/problems/idempotency-key-reused");
-    for key in ["", " ", &"x".repeat(256)] {
+    let takes = "`Idempotency-Key` takes one key of 1 to 255 visible ASCII characters, and";
+    for (key, found) in [
+        ("", "this has 0"),
+        (" ", "this has 0"),
+        (&"x".repeat(256), "this has 256"),
+        ("two words", "this has others"),
+        ("schl\u{fc}ssel", "this has others"),
+    ] {
         let problem = assert_refused(call(&admin.router, with_key(&body, key)).await, 400).await;
         assert_eq!(problem["parameter"], "Idempotency-Key");
+        assert_eq!(problem["detail"], format!("{takes} {found}"));
     }
+    let mut twice = with_key(&body, "order-5");
+    twice.headers_mut().append(IDEMPOTENCY_KEY, "order-6".parse().unwrap());
+    let problem = assert_refused(call(&admin.router, twice).await, 400).await;
+    assert_eq!(problem["detail"], format!("{takes} there are several"));
 }
 
 /// Makes something in a request so long.
