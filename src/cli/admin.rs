@@ -49,18 +49,20 @@ impl Admin {
 
     /// Gets one document. The path's parts follow `/api/v1`.
     pub async fn get(&self, path: &[&str], query: &Query) -> Result<Document, AdminError> {
-        self.json(self.http.get(self.url(path)).query(query)).await
+        let answer = self.json(self.http.get(self.url(path)).query(query)).await;
+        answer.map_err(|error| error.about(path))
     }
 
     /// Gets bytes as they are stored.
     pub async fn bytes(&self, path: &[&str]) -> Result<Bytes, AdminError> {
         let request = self.http.get(self.url(path)).timeout(REQUEST_TIMEOUT);
-        self.send(request).await?.bytes().await.map_err(|error| self.broken(error))
+        let response = self.send(request).await.map_err(|error| error.about(path))?;
+        response.bytes().await.map_err(|error| self.broken(error))
     }
 
     /// Posts a document and gets one back.
     pub async fn post(&self, path: &[&str], body: &Value) -> Result<Document, AdminError> {
-        self.json(self.http.post(self.url(path)).json(body)).await
+        self.post_to(path, &Query::new(), body).await
     }
 
     /// Posts a document under a key, so that it is done once however often it is posted, and gets one back.
@@ -73,7 +75,8 @@ impl Admin {
 
     /// Posts a document to an address with parameters, and gets one back.
     pub async fn post_to(&self, path: &[&str], query: &Query, body: &Value) -> Result<Document, AdminError> {
-        self.json(self.http.post(self.url(path)).query(query).json(body)).await
+        let answer = self.json(self.http.post(self.url(path)).query(query).json(body)).await;
+        answer.map_err(|error| error.about(path))
     }
 
     /// Posts a document whose work may take long, and gets one back.
@@ -83,12 +86,14 @@ impl Admin {
 
     /// Deletes a thing, however long that takes, and gets a document of what went.
     pub async fn delete(&self, path: &[&str], query: &Query) -> Result<Document, AdminError> {
-        self.document(self.patient.delete(self.url(path)).query(query)).await
+        let answer = self.document(self.patient.delete(self.url(path)).query(query)).await;
+        answer.map_err(|error| error.about(path))
     }
 
     /// Deletes a thing of which nothing is told.
     pub async fn remove(&self, path: &[&str]) -> Result<(), AdminError> {
-        self.send(self.http.delete(self.url(path)).timeout(REQUEST_TIMEOUT)).await.map(drop)
+        let answer = self.send(self.http.delete(self.url(path)).timeout(REQUEST_TIMEOUT)).await;
+        answer.map(drop).map_err(|error| error.about(path))
     }
 
     /// Puts a document in the place of another and gets it back.

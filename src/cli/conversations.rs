@@ -287,6 +287,7 @@ mod tests {
         }
         answer(&server, "DELETE", &target, ResponseTemplate::new(404)).await;
         let error = run(&server, &[&line[..], &["--yes"]].concat()).await.err().unwrap();
-        assert_eq!(error.to_string(), "404 not found");
+        let told = format!("404 not found: front-desk keeps nothing for a conversation with the id {ID}");
+        assert_eq!(error.to_string(), told);
     }
 }

@@ -71,8 +71,8 @@ impl Subject {
 /// Reads a path in callback data and the value there.
 pub fn parse_callback(text: &str) -> Result<(String, String), &'static str> {
     let (path, value) = text.split_once('=').ok_or("expected PATH=VALUE, as in order_id=12345")?;
-    if path.is_empty() {
-        return Err("expected a path before the =, as in order_id=12345");
+    if path.split('.').any(str::is_empty) {
+        return Err("expected a path before the =, as in order_id=12345 or order.id=7");
     }
     Ok((path.to_owned(), value.to_owned()))
 }

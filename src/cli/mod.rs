@@ -41,6 +41,7 @@ pub mod list;
 pub mod listen;
 pub mod messages;
 pub mod migrate;
+pub mod missing;
 pub mod moment;
 pub mod pauses;
 pub mod problem;
@@ -69,6 +70,7 @@ pub mod why;
 
 use admin::Admin;
 use connection::Connection;
+use problem::AdminError;
 use server::{Configured, ServerOptions};
 use terminal::Terminal;
 
@@ -301,14 +303,17 @@ fn fail(error: &anyhow::Error, terminal: &mut Terminal<'_>) -> ExitCode {
     for line in format!("error: {error:#}").lines() {
         let _ = terminal.hint(line);
     }
-    ExitCode::from(if error.is::<Usage>() { EXIT_USAGE } else { EXIT_FAILED })
+    let is_usage = error.is::<Usage>() || error.downcast_ref().is_some_and(AdminError::is_usage);
+    ExitCode::from(if is_usage { EXIT_USAGE } else { EXIT_FAILED })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::problem::Problem;
     use crate::cli::testing::Captured;
     use clap::{CommandFactory as _, Parser as _};
+    use reqwest::StatusCode;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -323,6 +328,17 @@ mod tests {
         let failed = anyhow::anyhow!("it broke\nbadly");
         assert_eq!(fail(&failed, &mut captured.terminal()), ExitCode::from(1));
         assert_eq!(captured.err(), "error: while looking: no such thing\nerror: it broke\nbadly\n");
+        let refused = |status| anyhow::Error::new(AdminError::Refused(Problem::read(status, b"")));
+        for (status, code) in [
+            (StatusCode::BAD_REQUEST, 2),
+            (StatusCode::UNPROCESSABLE_ENTITY, 2),
+            (StatusCode::NOT_FOUND, 1),
+            (StatusCode::CONFLICT, 1),
+            (StatusCode::SERVICE_UNAVAILABLE, 1),
+        ] {
+            let error = refused(status).context("while asking");
+            assert_eq!(fail(&error, &mut captured.terminal()), ExitCode::from(code), "{status}");
+        }
     }
 
     #[test]

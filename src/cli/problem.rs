@@ -5,6 +5,8 @@ use std::fmt;
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::missing::missing;
+
 /// A refusal. It prints like `404 not found: no event with this id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -68,6 +70,28 @@ pub enum AdminError {
 }
 
 impl AdminError {
+    /// The same, said of what was asked for: a path is nothing that a person has typed.
+    #[must_use]
+    pub fn about(self, path: &[&str]) -> Self {
+        match self {
+            Self::Refused(problem) if problem.status == StatusCode::NOT_FOUND => {
+                let detail = missing(path).or(problem.detail);
+                Self::Refused(Problem { detail, ..problem })
+            }
+            other => other,
+        }
+    }
+
+    /// Whether what was asked for is at fault: the same will be refused again.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Refused(problem) => {
+                matches!(problem.status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Strange { .. } => false,
+        }
+    }
+
     /// Whether asking again may help: the server is restarting, or the way to it is broken.
     pub fn is_passing(&self) -> bool {
         match self {

@@ -36,9 +36,9 @@ fn dev_answers_the_first_message(#[case] program: PathBuf, #[case] answer: &str)
 #[test]
 fn messages_are_sent_and_followed() {
     let dev = Dev::start(&binary());
-    // Nobody has written to any number of the business, so none can be chosen.
+    // Nobody has written to any number of the business, so none can be chosen: it has to be said which.
     let first = dev.run(&["messages", "send", "text", "+15550100001", "hello"]);
-    assert_eq!(first.status.code(), Some(1));
+    assert_eq!(first.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&first.stderr).contains("422"), "{first:?}");
     dev.prints(&["simulate", "inbound", "--text", "hi"]);
     let send = |line: &[&str]| dev.prints(&[&["messages", "send"], line, &["--wait"]].concat());

@@ -24,6 +24,10 @@ fn dev_is_registered_at_its_emulator_and_hears_its_own_messages() {
     let output = dev.run(&["simulate", "inbound", "--text", "again"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody is registered for it"));
     assert_eq!(dev.json(&["events", "list", "--type", "message.received"]).as_array().unwrap().len(), 1);
+    // `check` is about what `serve` would be given, and says so.
+    let output = dev.run(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`dev`, which runs here"));
     dev.stop();
 }
 

@@ -75,6 +75,11 @@ pub(super) async fn run(
         }
     }
     report.print(args.json, terminal)?;
+    if !problems.is_empty() && file.is_none() && surroundings.connection()?.is_some() {
+        terminal.hint(
+            "`dev`, which runs here, needs no configuration: this looks at what `serve` would be given",
+        )?;
+    }
     anyhow::ensure!(problems.is_empty(), Usage("the configuration is wrong".to_owned()));
     anyhow::ensure!(report.failed() == 0, "{} of {} checks failed", report.failed(), report.count());
     Ok(())

@@ -71,7 +71,11 @@ pub async fn run(
     };
     let mut expected = None;
     if !args.dry_run && !args.yes {
-        let jobs = go(true, None).run(terminal).await?.jobs;
+        let counted = go(true, None).run(terminal).await?;
+        let jobs = counted.jobs;
+        if jobs == 0 {
+            return show(&counted, args, terminal);
+        }
         let question = format!("{jobs} jobs will run their handlers again, which can send messages again");
         if !confirm(false, &question, terminal)? {
             return Ok(());

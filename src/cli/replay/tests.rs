@@ -46,6 +46,13 @@ async fn one_event_or_all_that_filters_find() {
 }
 
 #[tokio::test]
+async fn where_there_is_nothing_to_do_nobody_is_asked() {
+    let server = MockServer::start().await;
+    replays(&server, json!({"event_id": ID, "dry_run": true}), json!({"jobs": 0})).await;
+    assert_eq!(run(&server, &["replay", ID]).await.unwrap().out(), "0 jobs were made\n");
+}
+
+#[tokio::test]
 async fn all_slices_are_asked_for_once_and_told_as_one() {
     let server = MockServer::start().await;
     replays(&server, slice(None, false), json!({"jobs": 180, "purged": 2, "next": "c1"})).await;

@@ -19,7 +19,7 @@ use crate::cli::Usage;
 use crate::cli::admin::{Admin, Document, Once};
 use crate::cli::backoff::doubling;
 use crate::cli::document;
-use crate::cli::list::{text, tree};
+use crate::cli::list::{self, text, tree};
 use crate::cli::problem::AdminError;
 use crate::cli::terminal::Terminal;
 use crate::cli::why;
@@ -144,8 +144,9 @@ fn of_file(
     details: &Details,
     fallback: &Fallback,
 ) -> anyhow::Result<Document> {
-    let shown = path.display();
-    let bytes = if path == Path::new("-") {
+    let is_input = path == Path::new("-");
+    let shown = if is_input { "standard input".into() } else { path.display().to_string() };
+    let bytes = if is_input {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
         bytes
@@ -156,11 +157,16 @@ fn of_file(
         serde_json::from_slice(&bytes).with_context(|| Usage(format!("{shown} is no JSON")))?;
     match to {
         Some(to) => body(to, &Content::Message(content, fallback), details),
-        None if *details == Details::default() && *fallback == Fallback::default() => Ok(content),
-        None => {
+        None if *details != Details::default() || *fallback != Fallback::default() => {
             let both = "the file says everything about its message, unless --to makes it a `message` object";
             Err(Usage(both.to_owned()).into())
         }
+        None if !list::fields(content.get()).contains_key("to") => Err(Usage(format!(
+            "{shown} does not say `to` whom: add it beside `message` or `template`, or give --to where the file is a \
+            `message` object itself"
+        ))
+        .into()),
+        None => Ok(content),
     }
 }
 

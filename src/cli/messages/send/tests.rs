@@ -86,6 +86,9 @@ async fn a_file_is_a_whole_request_or_a_message_to_somebody() {
     run(&server, &["file", path]).await.unwrap();
     let both = run(&server, &["file", path, "--from", "+15550100002"]).await.err().unwrap();
     assert!(both.is::<Usage>(), "{both}");
+    std::fs::write(path, r#"{"text": "hi"}"#).unwrap();
+    let nobody = run(&server, &["file", path]).await.err().unwrap();
+    assert!(nobody.is::<Usage>() && nobody.to_string().contains("give --to"), "{nobody}");
     std::fs::write(path, "to: Ana").unwrap();
     for path in [path, "/nowhere.json"] {
         assert!(run(&server, &["file", path]).await.err().unwrap().is::<Usage>(), "{path}");
@@ -223,6 +226,8 @@ fn what_does_not_fit_together_is_wrong_usage() {
         &["text", "+15550100001", "hi", "--fallback-parameter", "body_1=Ana"],
         &["text", "+15550100001", "hi", "--callback", "a=1", "--callback-json", "{}"],
         &["text", "+15550100001", "hi", "--callback-json", "{"],
+        &["text", "+15550100001", "hi", "--callback", "order_id"],
+        &["text", "+15550100001", "hi", "--callback", "order..id=1"],
         &["template", "+15550100001", "reopen"],
         &["template", "+15550100001", "reopen", "--language", "en", "--parameter", "Ana"],
         &["template", "+15550100001", "reopen", "--language", "en", "--fallback-template", "reopen"],

@@ -30,8 +30,7 @@ const NEWS: &str = "your parcel is at the gate";
 const PARENT: &str = "parent-8812";
 const CLERK: &str = "clerk-8812";
 /// Everything by which somebody would be recognized.
-const TRACES: [&str; 10] =
-    ["15550177001", "US.77001", WORDS, ANSWER, KEPT, ORDER, NAME, NEWS, PARENT, CLERK];
+const TRACES: [&str; 10] = ["15550177001", "US.77001", WORDS, ANSWER, KEPT, ORDER, NAME, NEWS, PARENT, CLERK];
 const BY_PHONE: Person = phone(NUMBER);
 const BY_ID: Person = user("US.77001");
 
