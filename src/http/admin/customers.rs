@@ -18,6 +18,7 @@ use super::document::parameters;
 use super::document::refusals::{BadQuery, NotFound, Unavailable};
 use super::path::PathParty;
 use super::query::Query;
+use crate::connectly::text::without_nul;
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::model::customer::CustomerProfile;
@@ -89,7 +90,7 @@ const BY_API: &str = "api";
 /// The longest name of who says so, in characters.
 const LONGEST_BY: usize = 100;
 /// What `by` takes.
-const BY_TAKES: &str = "who says so, in at most 100 characters";
+const BY_TAKES: &str = "who says so, in 1 to 100 characters";
 
 impl IntoParams for OptingOut {
     fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -106,10 +107,13 @@ impl FromRequestParts<AdminState> for OptingOut {
     async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Problem> {
         let mut query = Query::read(&parts.uri)?;
         let account = query.text("account")?;
-        let by = query.text("by")?.unwrap_or_else(|| BY_API.to_owned());
-        if by.chars().count() > LONGEST_BY {
-            return Err(Problem::parameter("by", BY_TAKES));
+        let trimmed = |by: &str| Some(by.trim().to_owned()).filter(|by| !by.is_empty());
+        let by = query.parsed("by", BY_TAKES, trimmed)?.unwrap_or_else(|| BY_API.to_owned());
+        let found = by.chars().count();
+        if found > LONGEST_BY {
+            return Err(Problem::parameter("by", &format!("{BY_TAKES}, and this has {found}")));
         }
+        let by = without_nul(&by);
         query.finish()?;
         let Named(customer) = Named::find(parts, state, account).await?;
         Ok(Self(customer, by))
@@ -249,9 +253,13 @@ mod tests {
             );
             assert_refused(call(&admin.router, get(&path)).await, 405).await;
         }
-        let long = format!("/api/v1/customers/+15550100001/opt-out?by={}", "x".repeat(101));
-        let refused = assert_refused(call(&admin.router, request(Method::POST, &long)).await, 400).await;
-        assert_eq!(refused["parameter"], "by");
+        // The second is longer than what any column takes.
+        for length in [101, 600] {
+            let long = format!("/api/v1/customers/+15550100001/opt-out?by={}", "x".repeat(length));
+            let refused = assert_refused(call(&admin.router, request(Method::POST, &long)).await, 400).await;
+            assert_eq!(refused["parameter"], "by");
+            assert!(refused["detail"].as_str().unwrap().ends_with(&format!("this has {length}")));
+        }
         let unknown = request(Method::POST, "/api/v1/customers/+15550100009/opt-out");
         assert_refused(call(&admin.router, unknown).await, 404).await;
     }
