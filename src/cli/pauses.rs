@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clap::ArgGroup;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,9 +11,10 @@ use super::terminal::Terminal;
 
 /// What to pause or to resume.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("what").args(["sends", "route"]).multiple(true).required(true)))]
 pub struct Args {
     /// All messages: nothing leaves, and what is queued waits
-    #[arg(long, required_unless_present = "route")]
+    #[arg(long)]
     sends: bool,
     /// This route: its handler is not called, and its events wait; may be given more than once
     #[arg(long, value_name = "NAME")]
@@ -63,6 +65,11 @@ pub async fn resume(args: &Args, admin: &Admin, terminal: &mut Terminal<'_>) -> 
         }
     }
     replace(args, &pauses, admin, terminal).await
+}
+
+/// Whether no message leaves until somebody resumes sends.
+pub async fn sends_are_paused(admin: &Admin) -> anyhow::Result<bool> {
+    Ok(ask(admin).await?.sends)
 }
 
 async fn ask(admin: &Admin) -> anyhow::Result<Pauses> {

@@ -7,6 +7,8 @@ use super::admin::{Admin, Document, Query};
 use super::filter::{Period, Subject};
 use super::gist::{gist, instead, template_gist};
 use super::list::{self, text};
+use super::messages::parse_id;
+use super::pauses::sends_are_paused;
 use super::table::aligned;
 use super::terminal::Terminal;
 use crate::clock::Clock;
@@ -21,6 +23,7 @@ pub const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Our id of the message, or Connectly's; absent: those that the filters find
+    #[arg(value_parser = parse_id)]
     id: Option<String>,
     #[command(flatten)]
     subject: Subject,
@@ -58,6 +61,9 @@ const STATES: [(&str, &str); 8] = [
     ),
 ];
 
+/// What to say of a message that waits for somebody to resume sends.
+const PAUSED: &str = "it has not left yet: sends are paused until `switchboard resume --sends`";
+
 /// Tells it of each message, the oldest first.
 pub async fn run(
     args: Args,
@@ -78,7 +84,7 @@ pub async fn run(
         if number > 0 {
             terminal.line("")?;
         }
-        tell(&admin.read(message)?, terminal)?;
+        tell(&admin.read(message)?, admin, terminal).await?;
     }
     Ok(())
 }
@@ -112,8 +118,13 @@ async fn find(args: &Args, admin: &Admin, clock: &Clock) -> anyhow::Result<Vec<D
 }
 
 /// Tells what happened to one message.
-pub fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()> {
+pub async fn tell(message: &Value, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
     let state = text(message, "/state");
+    let so = if state == "queued" && sends_are_paused(admin).await? {
+        PAUSED
+    } else {
+        STATES.iter().find(|(name, _)| *name == state).map_or("", |(_, meaning)| meaning)
+    };
     let from = Some(text(message, "/from")).filter(|from| !from.is_empty());
     terminal.line(&format!(
         "{} to {}{}: {state}",
@@ -133,7 +144,7 @@ pub fn tell(message: &Value, terminal: &mut Terminal<'_>) -> std::io::Result<()>
     terminal.line("")?;
     timeline(message, terminal)?;
     terminal.line("")?;
-    sheet(&cause(message, &state), terminal)
+    Ok(sheet(&cause(message, so), terminal)?)
 }
 
 /// A step a line. Those of a template that left in the message's place stand behind the reason.
@@ -181,11 +192,10 @@ fn lag(entry: &Value) -> String {
 }
 
 /// Why it is where it is, and what helps.
-fn cause(message: &Value, state: &str) -> Vec<(&'static str, String)> {
+fn cause(message: &Value, so: &str) -> Vec<(&'static str, String)> {
     let error = &message["error"];
     if error.is_null() {
-        let meaning = STATES.iter().find(|(name, _)| *name == state).map(|(_, meaning)| *meaning);
-        return vec![("so", meaning.unwrap_or_default().to_owned())];
+        return vec![("so", so.to_owned())];
     }
     let codes = [text(error, "/code"), text(error, "/type"), text(error, "/message"), text(error, "/title")];
     let told: Vec<String> = codes.into_iter().filter(|code| !code.is_empty()).collect();
@@ -273,6 +283,21 @@ mod tests {
 
           so             the answer to its request was lost, so nobody knows whether it was sent: find out, and tell with `switchboard messages resolve`
         ");
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_says_whether_it_waits_for_a_person() {
+        let message =
+            json!({"id": ID, "state": "queued", "origin": "api", "to": "US.1", "content": {"text": "hi"}});
+        for (paused, so) in
+            [(true, "switchboard resume --sends"), (false, "switchboard jobs list --kind send")]
+        {
+            let server = MockServer::start().await;
+            answers(&server, &format!("/api/v1/messages/{ID}"), &message).await;
+            answers(&server, "/api/v1/pauses", &json!({"sends": paused, "routes": []})).await;
+            let printed = run(&server, &["why", ID]).await.unwrap();
+            assert!(printed.out().contains(so), "{}", printed.out());
+        }
     }
 
     #[tokio::test]

@@ -94,7 +94,7 @@ struct ListArgs {
 }
 
 /// Connectly's ids may be anything; dots alone would be read as a path.
-fn parse_id(text: &str) -> Result<String, &'static str> {
+pub(super) fn parse_id(text: &str) -> Result<String, &'static str> {
     let dots = text.chars().all(|character| character == '.');
     if dots { Err("expected a message's id") } else { Ok(text.to_owned()) }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::ArgGroup;
 use serde_json::json;
 
 use crate::cli::account::{AccountOptions, WHERE};
@@ -22,12 +23,12 @@ Examples:
 
 /// Which registration.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which").args(["id", "topic"]).required(true)))]
 pub struct Args {
     /// The registration's id, as `webhooks list` shows it
-    #[arg(required_unless_present = "topic")]
     id: Option<String>,
     /// The topic, when it has only one registration
-    #[arg(long, value_name = "TOPIC", conflicts_with = "id")]
+    #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
     #[command(flatten)]
     account: AccountOptions,

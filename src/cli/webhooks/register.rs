@@ -119,7 +119,9 @@ impl Args {
             Usage(format!("no address is known: {advice}"))
         })?;
         if let Some(wrong) = objection(&address, account.is_local) {
-            return Err(Usage(format!("{address} cannot be registered: {wrong}")).into());
+            // A password, which is one of the objections, is not repeated.
+            let shown = if address.contains('@') { "the address" } else { address.as_str() };
+            return Err(Usage(format!("{shown} cannot be registered: {wrong}")).into());
         }
         Ok(address)
     }

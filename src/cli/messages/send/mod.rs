@@ -224,7 +224,7 @@ async fn watch(
     if json {
         terminal.json(document.get())?;
     } else {
-        why::tell(&message, terminal)?;
+        why::tell(&message, admin, terminal).await?;
     }
     let state = text(&message, "/state");
     match End::of(&state) {
