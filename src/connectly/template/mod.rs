@@ -68,8 +68,10 @@ impl Template {
 
     /// The same, whatever fills its gaps: only its keys and their types are looked at.
     pub fn parse(value: &Value, path: &str) -> Result<Self, Invalid> {
-        let by_template = value.get("template").is_some();
-        check(value, if by_template { &FALLBACK } else { &TEMPLATE }, path)?;
+        // Each is written with a key of its own for the name; what has neither is told the one of its place.
+        let is_fallback = path == "fallback" && value.get("name").is_none();
+        let shape = if is_fallback || value.get("template").is_some() { &FALLBACK } else { &TEMPLATE };
+        check(value, shape, path)?;
         Self::deserialize(value).map_err(|_| Invalid::new(path, Problem::Unreadable))
     }
 

@@ -24,7 +24,9 @@ fn both_spellings_of_the_name_are_read() {
 
 #[test]
 fn what_is_missing_misspelt_or_doubled_is_named() {
-    assert_eq!(problem(&json!({"language": "en"})), "fallback.name is required");
+    assert_eq!(problem(&json!({"language": "en"})), "fallback.template is required");
+    let nameless = Template::from_value(&json!({"language": "en"}), "template").unwrap_err();
+    assert_eq!(nameless.to_string(), "template.name is required");
     assert_eq!(problem(&json!({"name": "a", "language": " "})), "fallback.language is required");
     assert_eq!(
         problem(&json!({"name": "a", "language": "en", "params": []})),

@@ -66,7 +66,7 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
         (json!({"to": "+15550100001", "message": {"txt": "x"}}), "message.txt"),
         (json!({"to": "+15550100001", "template": {"name": "reopen"}}), "template.language"),
         (json!({"to": "+15550100001", "template": reopen, "fallback": reopen}), "fallback"),
-        (json!({"to": "+15550100001", "message": hi, "fallback": {"language": "en"}}), "fallback.name"),
+        (json!({"to": "+15550100001", "message": hi, "fallback": {"language": "en"}}), "fallback.template"),
         (json!({"to": "+15550100001", "message": hi, "callback_data": "x".repeat(1023)}), "callback_data"),
         (
             json!({"to": "+15550100001", "message": hi, "callback_data": {"switchboard": 1}}),
