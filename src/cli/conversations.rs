@@ -7,7 +7,7 @@ use super::confirm::confirm;
 use super::document;
 use super::filter::add;
 use super::gist::gist;
-use super::list::{self, Listing, TEXT_WIDTH, text};
+use super::list::{Listing, TEXT_WIDTH, text};
 use super::table::Table;
 use super::terminal::{Terminal, clip};
 use crate::model::id::ConversationId;
@@ -96,11 +96,7 @@ pub async fn run(args: Args, admin: &Admin, terminal: &mut Terminal<'_>) -> anyh
     match args.action {
         Action::List(args) => {
             let rows = admin.list(&["conversations"], &query(&args), args.listing.limit).await?;
-            if args.listing.json {
-                list::json(&rows, terminal)?;
-            } else {
-                list::table(&rows, HEADINGS, cells, NONE, terminal)?;
-            }
+            args.listing.print(&rows, HEADINGS, cells, NONE, terminal)?;
         }
         Action::Show { id, limit, json } => {
             let query = Query::from([("limit".to_owned(), limit.to_string())]);

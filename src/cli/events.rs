@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::admin::{Admin, Query};
 use super::document;
 use super::filter::{Period, Subject, add};
-use super::list::{self, Listing, TEXT_WIDTH, text};
+use super::list::{Listing, TEXT_WIDTH, text};
 use super::terminal::{Terminal, clip};
 use super::watch::Watch;
 use super::{export, tail, until};
@@ -114,11 +114,7 @@ pub async fn run(
             let mut query = filter.query();
             period.add_to(&mut query, clock.now());
             let rows = admin.list(&["events"], &query, listing.limit).await?;
-            if listing.json {
-                list::json(&rows, terminal)?;
-            } else {
-                list::table(&rows, HEADINGS, cells, NONE, terminal)?;
-            }
+            listing.print(&rows, HEADINGS, cells, NONE, terminal)?;
         }
         Action::Show { id, json } => {
             let event = admin.get(&["events", &id.to_string()], &Query::new()).await?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::admin::{Admin, Query};
 use super::document;
 use super::filter::{Period, add, body_of};
-use super::list::{self, Listing, TEXT_WIDTH, text};
+use super::list::{Listing, TEXT_WIDTH, text};
 use super::terminal::{Terminal, clip};
 use crate::clock::Clock;
 use crate::model::id::JobId;
@@ -125,11 +125,7 @@ async fn print_list(
     add(&mut query, "route", args.route.as_deref());
     args.period.add_to(&mut query, clock.now());
     let rows = admin.list(&["jobs"], &query, args.listing.limit).await?;
-    if args.listing.json {
-        list::json(&rows, terminal)?;
-    } else {
-        list::table(&rows, HEADINGS, cells, NONE, terminal)?;
-    }
+    args.listing.print(&rows, HEADINGS, cells, NONE, terminal)?;
     Ok(())
 }
 

@@ -25,6 +25,30 @@ pub struct Listing {
     pub json: bool,
 }
 
+impl Listing {
+    /// Prints what was found: as JSON, or as a table that says when it may have been cut; with nothing, what to do about it.
+    pub fn print<const COLUMNS: usize>(
+        &self,
+        rows: &[Document],
+        headings: [&str; COLUMNS],
+        cells: impl Fn(&Value) -> [String; COLUMNS],
+        hint: &str,
+        terminal: &mut Terminal<'_>,
+    ) -> io::Result<()> {
+        if self.json {
+            return json(rows, terminal);
+        }
+        table(rows, headings, cells, hint, terminal)?;
+        if rows.len() >= self.limit {
+            terminal.hint(&format!(
+                "these are the first {}; --limit shows more, if there are more",
+                rows.len()
+            ))?;
+        }
+        Ok(())
+    }
+}
+
 /// Reads how many rows are wanted.
 pub(super) fn limit(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|limit| *limit > 0).ok_or("expected a number from 1 on")

@@ -119,11 +119,7 @@ pub async fn run(
             args.subject.add_to(&mut query);
             args.period.add_to(&mut query, clock.now());
             let rows = admin.list(&["messages"], &query, args.listing.limit).await?;
-            if args.listing.json {
-                list::json(&rows, terminal)?;
-            } else {
-                list::table(&rows, HEADINGS, cells, NONE, terminal)?;
-            }
+            args.listing.print(&rows, HEADINGS, cells, NONE, terminal)?;
         }
         Action::Show { id, json } => {
             let message = admin.get(&["messages", &id], &Query::new()).await?;
@@ -198,6 +194,20 @@ mod tests {
         01M1  2026-01-01T00:00:01Z  failed  +15550100001                [order_update] Ana, 12345
         01M0  2026-01-01T00:00:00Z  sent                                [listMessage]
         ");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_may_have_been_cut_says_so_to_people() {
+        let row = json!({"id": "01M2", "state": "read", "created_at": "2026-01-01T00:00:02Z"});
+        let page = json!({"data": [row], "next": "c1"});
+        let told = "these are the first 1; --limit shows more, if there are more\n";
+        for (line, told) in
+            [(&["list", "--limit", "1"][..], told), (&["list", "--limit", "1", "--json"][..], "")]
+        {
+            let server = MockServer::start().await;
+            answers(&server, "/api/v1/messages?limit=1", &page).await;
+            assert_eq!(run(&server, line).await.err(), told);
+        }
     }
 
     #[tokio::test]
