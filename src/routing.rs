@@ -66,7 +66,7 @@ impl Route {
     pub fn new(name: &str, on: &[String], when: Option<&str>, ordered: bool) -> Result<Self, RouteError> {
         let mut types = Vec::new();
         for pattern in on {
-            let matching = of_pattern(pattern);
+            let matching = EventType::of_pattern(pattern);
             if matching.is_empty() {
                 return Err(RouteError::UnknownType(pattern.clone()));
             }
@@ -75,16 +75,6 @@ impl Route {
         let when = when.map(Condition::compile).transpose()?;
         Ok(Self { name: name.to_owned(), ordered, on: types, when })
     }
-}
-
-/// The types a pattern stands for: a type, `message.*` or `*`.
-fn of_pattern(pattern: &str) -> Vec<EventType> {
-    let prefix = pattern.strip_suffix('*');
-    let stands = |kind: &EventType| match prefix {
-        Some(prefix) => prefix.is_empty() || (prefix == "message." && kind.as_str().starts_with(prefix)),
-        None => kind.as_str() == pattern,
-    };
-    EventType::ALL.into_iter().filter(stands).collect()
 }
 
 impl Condition {

@@ -6,6 +6,7 @@ use super::running::strictness;
 use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
 use crate::connectly::message::Strictness;
 use crate::handler::AnyHandler;
+use crate::handler::brokers::Brokers;
 use crate::handler::rules::Rules;
 use crate::http::tls;
 use crate::routing::{Route, RouteError};
@@ -37,8 +38,13 @@ pub(super) fn build(
     let mut problems = Problems::new();
     let mut built = Vec::new();
     let strictness = strictness(config);
+    let mut brokers = Brokers::default();
     for config in &config.routes {
-        let handler = handler_of(config, handlers, strictness).map_err(|found| problems.extend(found));
+        let handler = match &config.broker {
+            Some(broker) => brokers.handler(config, broker),
+            None => handler_of(config, handlers, strictness),
+        };
+        let handler = handler.map_err(|found| problems.extend(found));
         let route = route_of(config).map_err(|(key, message)| problems.add(key, message));
         if let (Ok(route), Ok(handler)) = (route, handler) {
             built.push(Built { route, handler });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
+use super::broker::{self, BrokerConfig};
 use super::rule::{self, RuleConfig};
 use super::section::Section;
 use super::shown;
@@ -26,8 +27,8 @@ const EVENT_PATTERNS: &[&str] = &[
 ];
 
 /// Handlers that have a name already, and settings, but that this release cannot run.
-const UNAVAILABLE_HANDLERS: &[&str] = &["http", "nats"];
-/// The keys that mean something to the handler `http` only.
+const UNAVAILABLE_HANDLERS: &[&str] = &["http"];
+/// The keys that mean something to the handler `http` only; a broker has a `url` of its own kind.
 const HTTP_KEYS: &[&str] = &["url", "secrets", "secrets_file", "headers", "allow_private"];
 
 /// Which events go to which handler, and how often it is tried.
@@ -64,6 +65,9 @@ pub struct RouteConfig {
     /// What the handler `rules` goes through; the first that matches acts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleConfig>,
+    /// Where a handler that is a broker publishes to; nothing for any other handler.
+    #[serde(flatten)]
+    pub broker: Option<BrokerConfig>,
 }
 
 /// Which events of a route wait for each other.
@@ -103,6 +107,7 @@ impl Default for RouteConfig {
             concurrency: 32,
             retry: RetryConfig::default(),
             rules: Vec::new(),
+            broker: None,
         }
     }
 }
@@ -127,12 +132,12 @@ impl RouteConfig {
         let handler = read_handler(section);
         let orderings = [("conversation", RouteOrdering::Conversation), ("none", RouteOrdering::None)];
         let timeouts = Duration::from_millis(100)..=Duration::from_hours(1);
+        let url = if broker::is_broker(&handler) { None } else { section.http_url("url") };
         Self {
             name,
             on,
             when,
-            handler,
-            url: section.http_url("url"),
+            url,
             secrets: section.secrets("secrets", "secrets_file").unwrap_or_default(),
             headers: section.headers("headers"),
             allow_private: section.boolean("allow_private").unwrap_or(default.allow_private),
@@ -141,6 +146,8 @@ impl RouteConfig {
             concurrency: section.integer("concurrency", 1..=4096).unwrap_or(default.concurrency),
             retry: section.section("retry", RetryConfig::read),
             rules: rule::read_all(section),
+            broker: BrokerConfig::read(section, &handler),
+            handler,
         }
     }
 }
@@ -204,7 +211,11 @@ fn read_handler(section: &mut Section<'_>) -> String {
         section.require("url", "where to post events to");
     } else {
         for key in HTTP_KEYS.iter().filter(|key| section.peek(key).is_some()) {
-            section.problem(key, "means something with handler = \"http\" only");
+            match *key {
+                "url" if broker::is_broker(&handler) => {}
+                "url" => section.problem(key, "means something with handler = \"http\" or \"nats\" only"),
+                _ => section.problem(key, "means something with handler = \"http\" only"),
+            }
         }
     }
     match (handler == "rules", has_rules) {

@@ -7,6 +7,7 @@
 //! To add a kind of handler: a file here that implements [`Handler`], and its name in `app`, which makes handlers from the
 //! configuration.
 
+pub mod brokers;
 pub mod reply;
 pub mod rules;
 pub mod state;

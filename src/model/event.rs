@@ -82,6 +82,16 @@ impl EventType {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
+    /// The types a route's pattern stands for: a type, `message.*` or `*`; none when it is no pattern.
+    pub fn of_pattern(pattern: &str) -> Vec<Self> {
+        let prefix = pattern.strip_suffix('*');
+        let stands = |kind: &Self| match prefix {
+            Some(prefix) => prefix.is_empty() || (prefix == "message." && kind.as_str().starts_with(prefix)),
+            None => kind.as_str() == pattern,
+        };
+        Self::ALL.into_iter().filter(stands).collect()
+    }
+
     /// The type that reports a status.
     pub const fn of_status(status: Status) -> Self {
         match status {

@@ -1,5 +1,6 @@
 //! `switchboard check`: whether a configuration can be served here and now, and everything that is in its way at once.
 
+mod brokers;
 mod report;
 mod webhooks;
 
@@ -22,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shown below the help.
 pub const EXAMPLES: &str = "Looks at the configuration, its routes and their handlers; at the database: whether it answers, is up to \
-date and keeps what it commits; at the webhooks registered at Connectly: whether it takes the API keys to list them, and whether \
+date and keeps what it commits; at the brokers that routes publish to: whether they answer, and whether a stream takes what is \
+published; at the webhooks registered at Connectly: whether it takes the API keys to list them, and whether \
 `messages` and `delivery_status` go to `public.url`. Nothing is changed anywhere, and a server may be running meanwhile.
 
 Exit code 0: all is well. 1: a check failed. 2: the configuration is wrong.
@@ -66,6 +68,7 @@ pub(super) async fn run(
         Ok(loaded) => {
             routes(&loaded.config, &problems, &mut report);
             database(&loaded.config, &mut report).await;
+            brokers::look(&loaded.config, &problems, &mut report).await;
             accounts(&loaded.config, &mut report).await;
         }
         Err(_) => {

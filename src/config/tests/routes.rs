@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::super::{Config, Environment, Problems, RouteConfig, RouteOrdering};
+use super::super::{Config, Environment, Login, Problems, RouteConfig, RouteOrdering};
 use super::{config, problems};
 
 #[test]
@@ -86,7 +86,7 @@ fn what_is_wrong_with_routes() {
     routes.Front Desk.on: found an empty list, expected some of message.received, message.echo, message.sent, message.delivered, message.read, message.failed, report.completed, unknown, message.*, *
     routes.Front Desk.handler: found "", expected a non-empty string in quotes
     routes.twice.on: found "message.recieved", expected some of message.received, message.echo, message.sent, message.delivered, message.read, message.failed, report.completed, unknown, message.*, *
-    routes.twice.url: means something with handler = "http" only
+    routes.twice.url: means something with handler = "http" or "nats" only
     routes.twice.secrets: means something with handler = "http" only
     routes.twice.rules: means something with handler = "rules" only
     routes.twice.ordering: found "strict", expected "conversation" or "none"
@@ -94,7 +94,7 @@ fn what_is_wrong_with_routes() {
     routes.twice.retry.age: unknown key; expected attempts, max_age
     routes.twice.on: found "*", expected a list of non-empty strings
     routes.twice.rules: missing, expected at least one [[routes.rules]]
-    routes.twice.max_age: unknown key; expected name, on, when, handler, url, secrets, secrets_file, headers, allow_private, ordering, timeout, concurrency, retry, rules
+    routes.twice.max_age: unknown key; expected name, on, when, handler, url, secrets, secrets_file, headers, allow_private, ordering, timeout, concurrency, retry, rules, url_file, subject, credentials_file
     routes.twice.name: another route has this name, expected a unique one
     "#);
     assert_eq!(
@@ -150,10 +150,6 @@ fn what_this_release_would_pass_over_is_refused() {
         handler = "http"
         url = "https://orders.internal"
         [[routes]]
-        name = "nats"
-        on = ["*"]
-        handler = "nats"
-        [[routes]]
         name = "desk"
         on = ["*"]
         handler = "rules"
@@ -164,7 +160,6 @@ fn what_this_release_would_pass_over_is_refused() {
     "#;
     insta::assert_snapshot!(problems(text, &[]), @r#"
     routes.http.handler: found "http", which is not available in this release
-    routes.nats.handler: found "nats", which is not available in this release
     routes.desk.rules.all.match.regex: not available in this release
     routes.desk.rules.all.match.button: not available in this release
     routes.desk.rules.all.match.first_contact: not available in this release
@@ -229,5 +224,82 @@ fn what_is_wrong_with_http_routes() {
     routes.b.url: found "ftp://x", expected a URL with https:// or http://
     routes.b.headers: found a number, expected a table
     routes.b.allow_private: found "yes", expected true or false
+    "#);
+}
+
+#[test]
+fn the_settings_of_nats_routes_are_read_and_who_signs_in_is_hidden() {
+    let text = r#"
+        [[routes]]
+        name = "bus"
+        on = ["*"]
+        handler = "nats"
+        url = "nats://ana:hunter2@a.internal:4222, tls://ana:hunter2@b.internal"
+        subject = "connectly.{{ event.type }}"
+        [[routes]]
+        name = "list"
+        on = ["*"]
+        handler = "nats"
+        url = ["nats://a.internal", "nats://b.internal"]
+        subject = "connectly"
+        credentials_file = "switchboard.creds"
+    "#;
+    let config = config(text, &[]);
+    let [bus, list] = config.routes.as_slice() else { panic!("two routes") };
+    let (bus, list) = (bus.broker.as_ref().unwrap(), list.broker.as_ref().unwrap());
+    assert_eq!(bus.servers, ["nats://a.internal:4222", "tls://b.internal"]);
+    assert_eq!(bus.url, "nats://***@a.internal:4222,tls://***@b.internal");
+    assert_eq!(bus.subject, "connectly.{{ event.type }}");
+    let Some(Login::User { name, password }) = &bus.login else { panic!("a user") };
+    assert_eq!((name.expose_secret(), password.expose_secret()), ("ana", "hunter2"));
+    assert_eq!(list.servers, ["nats://a.internal", "nats://b.internal"]);
+    assert_eq!(list.credentials_file.as_deref(), Some("switchboard.creds".as_ref()));
+    let shown = config.redacted();
+    assert!(shown.contains("url = \"nats://***@a.internal:4222,tls://***@b.internal\""), "{shown}");
+    assert!(!format!("{config:?} {shown}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_wrong_with_nats_routes() {
+    let text = r#"
+        [[routes]]
+        name = "a"
+        on = ["*"]
+        handler = "nats"
+        secrets = ["s"]
+        [[routes]]
+        name = "b"
+        on = ["*"]
+        handler = "nats"
+        url = "hunter2@a.internal"
+        subject = ""
+        credentials_file = 1
+        [[routes]]
+        name = "c"
+        on = ["*"]
+        handler = "nats"
+        url = "nats://a:hunter2@a.internal,nats://b.internal"
+        subject = "x"
+        credentials_file = "x.creds"
+        [[routes]]
+        name = "d"
+        on = ["*"]
+        handler = "greeter"
+        url_file = "x"
+        subject = "x"
+        credentials_file = "x.creds"
+    "#;
+    insta::assert_snapshot!(problems(text, &[]), @r#"
+    routes.a.secrets: means something with handler = "http" only
+    routes.a.url: missing, expected where the broker is
+    routes.a.subject: missing, expected what events are published under, such as "connectly.{{ event.type }}"
+    routes.b.url: expected one or several URLs such as "nats://nats.internal:4222"
+    routes.b.credentials_file: found 1, expected a non-empty string in quotes
+    routes.b.subject: found "", expected a non-empty string in quotes
+    routes.c.url: names several servers, expected the same user and password for each
+    routes.c.credentials_file: the URL says already who signs in; keep one
+    routes.d.url_file: means something with handler = "nats" only
+    routes.d.subject: means something with handler = "nats" only
+    routes.d.credentials_file: means something with handler = "nats" only
     "#);
 }
