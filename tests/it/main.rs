@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 
 mod architecture;
+#[cfg(feature = "nats")]
+mod brokers;
 mod contract;
 mod export;
 mod five_minutes;

@@ -6,6 +6,8 @@ pub mod database;
 pub mod depot;
 pub mod desk;
 pub mod dev;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod process;
 pub mod raw;
 pub mod store;
