@@ -5,7 +5,8 @@
 
 find_nats() {
   local candidate
-  for candidate in "${NATS_SERVER:-}" "$(command -v nats-server 2>/dev/null)" /usr/sbin/nats-server "$(nats_cache)/bin/nats-server"; do
+  for candidate in "${NATS_SERVER:-}" "$(command -v nats-server 2>/dev/null)" /usr/sbin/nats-server \
+    "$(nats_cache)/bin/nats-server"; do
     if [ -n "$candidate" ] && "$candidate" --version >/dev/null 2>&1; then
       NATS_SERVER=$candidate
       return 0

@@ -73,6 +73,21 @@ impl Load {
     }
 }
 
+/// Posts a signed body once.
+pub async fn post(http: &reqwest::Client, url: &str, body: &str) -> Answer {
+    let signed = http.post(url).header("x-connectly-hmac-sha256", sign(body.as_bytes()));
+    let Ok(answer) = signed.body(body.to_owned()).send().await else { return Answer::None };
+    let status = answer.status().as_u16();
+    if status != 200 {
+        return Answer::Refused(status);
+    }
+    let Ok(answer) = answer.json::<Value>().await else { return Answer::None };
+    Answer::Kept {
+        event: answer["id"].as_str().unwrap().to_owned(),
+        duplicate: answer["duplicate"].as_bool().unwrap(),
+    }
+}
+
 struct Client {
     index: usize,
     rest: Duration,
@@ -111,23 +126,9 @@ impl Client {
     }
 
     async fn post(&self, ledger: &mut Ledger, delivery: &mut Delivery, copies: usize) {
-        let posts = (0..copies).map(|_| self.post_once(&delivery.body));
+        let posts = (0..copies).map(|_| post(&self.http, &self.url, &delivery.body));
         for answer in futures_util::future::join_all(posts).await {
             ledger.note(delivery, answer);
-        }
-    }
-
-    async fn post_once(&self, body: &str) -> Answer {
-        let signed = self.http.post(&self.url).header("x-connectly-hmac-sha256", sign(body.as_bytes()));
-        let Ok(answer) = signed.body(body.to_owned()).send().await else { return Answer::None };
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Answer::Refused(status);
-        }
-        let Ok(answer) = answer.json::<Value>().await else { return Answer::None };
-        Answer::Kept {
-            event: answer["id"].as_str().unwrap().to_owned(),
-            duplicate: answer["duplicate"].as_bool().unwrap(),
         }
     }
 

@@ -12,6 +12,8 @@
 #![allow(clippy::disallowed_methods, reason = "a harness measures real time and reads its own environment")]
 
 mod audit;
+#[cfg(feature = "nats")]
+mod broker;
 mod bulk;
 mod cluster;
 mod crash;
@@ -41,6 +43,10 @@ mod wire;
 #[path = "../it/support/database.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use more of it")]
 mod database;
+#[cfg(feature = "nats")]
+#[path = "../it/support/nats.rs"]
+#[allow(dead_code, reason = "shared with the other tests, which use more of it")]
+mod nats;
 #[path = "../it/support/webhooks.rs"]
 #[allow(dead_code, reason = "shared with the other tests, which use more of it")]
 mod webhooks;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use clap::{Parser, ValueEnum};
 
+#[cfg(feature = "nats")]
+use crate::broker;
 use crate::database::Backend;
 use crate::report::Report;
 use crate::{bulk, crash, cut, database_killed, disk, pause, rate, replies, silence, slow, sync};
@@ -27,6 +29,9 @@ pub enum Scenario {
     Replies,
     /// 10,000 messages of the API's are queued, and customers write meanwhile.
     Bulk,
+    /// The broker that a route publishes to is killed, and is away for a while.
+    #[cfg(feature = "nats")]
+    Broker,
     /// The store's disk is full; needs the right to mount.
     Disk,
     /// The store's disk is slow; needs `strace`.
@@ -34,6 +39,9 @@ pub enum Scenario {
     /// Waits for the disk are counted; needs `strace`.
     Sync,
 }
+
+/// How many seconds a broker is away in a test.
+const SHORT_DOWN: u64 = 1;
 
 /// One run of one scenario.
 #[derive(Debug, Clone)]
@@ -46,6 +54,8 @@ pub struct Plan {
     pub kills: u32,
     /// How long to go on, where kills are not what is counted.
     pub seconds: u64,
+    /// How many of them a broker is away.
+    pub down: u64,
     /// Whether it is the short run of `cargo test`.
     pub short: bool,
 }
@@ -65,6 +75,9 @@ struct Asked {
     /// How long it goes on, where kills are not counted.
     #[arg(long, default_value_t = 300)]
     seconds: u64,
+    /// How many of these seconds a broker is away, where one is.
+    #[arg(long, default_value_t = 60)]
+    down: u64,
     /// Repeats an earlier schedule.
     #[arg(long)]
     seed: Option<u64>,
@@ -93,6 +106,8 @@ impl Scenario {
             Self::Pause | Self::Database | Self::Cut | Self::Silence | Self::Rate | Self::Bulk => {
                 &[Backend::Postgres]
             }
+            #[cfg(feature = "nats")]
+            Self::Broker => &[Backend::Sqlite, Backend::Postgres],
             Self::Sync => &[Backend::Sqlite],
         }
     }
@@ -107,6 +122,8 @@ impl Scenario {
             Self::Bulk => Some((0, 0)),
             Self::Cut => Some((20, 0)),
             Self::Rate => Some((0, 3)),
+            #[cfg(feature = "nats")]
+            Self::Broker => Some((0, 4)),
             Self::Disk | Self::Slow | Self::Sync => None,
         }
     }
@@ -125,8 +142,9 @@ impl Plan {
         for scenario in asked.scenario.map_or_else(|| Scenario::value_variants().to_vec(), |one| vec![one]) {
             for backend in scenario.stores() {
                 if asked.store.is_none_or(|store| Backend::from(store) == *backend) {
-                    let (kills, seconds) = (asked.kills, asked.seconds);
-                    plans.push(Self { scenario, backend: *backend, seed, kills, seconds, short: false });
+                    let (kills, seconds, down) = (asked.kills, asked.seconds, asked.down);
+                    let backend = *backend;
+                    plans.push(Self { scenario, backend, seed, kills, seconds, down, short: false });
                 }
             }
         }
@@ -148,6 +166,7 @@ impl Plan {
                     seed,
                     kills,
                     seconds,
+                    down: SHORT_DOWN,
                     short: true,
                 });
             }
@@ -169,6 +188,8 @@ impl Plan {
             Scenario::Rate => rate::run(self).await,
             Scenario::Replies => replies::run(self).await,
             Scenario::Bulk => bulk::run(self).await,
+            #[cfg(feature = "nats")]
+            Scenario::Broker => broker::run(self).await,
             Scenario::Disk => disk::run(self).await,
             Scenario::Slow => slow::run(self).await,
             Scenario::Sync => sync::run(self).await,
