@@ -10,7 +10,7 @@
 //! | [`connectly`] | the protocol: signature, events, messages, client, errors, rate |
 //! | [`model`] | events, conversations, messages and jobs as values, and the decisions about them |
 //! | [`routing`] | which routes an event goes to |
-//! | [`handler`] | what to do with an event: the trait, and rules |
+//! | [`handler`] | what to do with an event: the trait, rules, and brokers |
 //! | [`store`] | what is remembered: the trait with its guarantees, on PostgreSQL and on SQLite |
 //! | [`ingest`] | verified bytes become committed events, in groups |
 //! | [`worker`] | claiming, delivering, sending, settling |
