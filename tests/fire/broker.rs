@@ -39,12 +39,12 @@ pub async fn run(plan: &Plan) -> Report {
     let all = Duration::from_secs(plan.seconds);
     let down = Duration::from_secs(plan.down).min(all / 2);
     let load = tokio::spawn(load(stage.gate.webhook_url(), plan.seed, rate, all));
-    tokio::time::sleep((all - down) / 2).await;
+    tokio::time::sleep(all.saturating_sub(down) / 2).await;
     let kills = StdRng::seed_from_u64(plan.seed).random_bool(0.5);
     if kills {
-        nats.kill()
+        nats.kill();
     } else {
-        nats.stop()
+        nats.stop();
     }
     tokio::time::sleep(down).await;
     nats.launch().await;
@@ -132,14 +132,13 @@ fn check(evidence: &Evidence<'_>, kept: &[Kept], report: &mut Report) {
         report
             .holds(is_stored, || format!("P1: event {} was accepted and is not stored", delivery.events[0]));
     }
-    let job_of = |kept: &Kept| (kept.id.clone(), kept.json["id"].as_str().unwrap().to_owned());
     let jobs: HashMap<String, String> =
         evidence.outcomes.iter().map(|outcome| (outcome.job.clone(), outcome.event.clone())).collect();
     let mut times: HashMap<String, usize> = HashMap::new();
     let mut newest: HashMap<&str, u64> = HashMap::new();
     for message in kept {
-        let (job, event) = job_of(message);
-        report.holds(jobs.get(&job) == Some(&event), || {
+        let (job, event) = (&message.id, message.json["id"].as_str().unwrap().to_owned());
+        report.holds(jobs.get(job) == Some(&event), || {
             format!("{event} is in the stream as job {job}, which it is not")
         });
         let text = message.json["content"]["text"].as_str().unwrap();

@@ -55,6 +55,7 @@ pub struct Plan {
     /// How long to go on, where kills are not what is counted.
     pub seconds: u64,
     /// How many of them a broker is away.
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "there is none in this build"))]
     pub down: u64,
     /// Whether it is the short run of `cargo test`.
     pub short: bool,
