@@ -44,7 +44,7 @@ fn body(message: &SentMessage, world: &World) -> String {
     to_json(&EchoWebhook {
         timestamp: unix_seconds(message.at),
         sender: Party::named(&message.from, Some(&world.business.name)),
-        recipient: Party::named(&message.to, world.name_of(&message.to)),
+        recipient: world.party(&message.to),
         callback_data: message.callback_data.as_deref(),
         message: content(message, world),
     })

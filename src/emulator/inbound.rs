@@ -5,6 +5,7 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::message::parse_id;
+use super::outbound::looks_like_bsuid;
 use super::reply::{Button, ListPick};
 use super::wire::{Attachment, Location, is_e164};
 
@@ -15,8 +16,10 @@ const DEFAULT_CUSTOMER: &str = "+15550100001";
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inbound {
-    /// The customer's number in E.164 form; absent: `+15550100001`.
+    /// The customer's number in E.164 form; absent: `+15550100001`, or none beside a `user_id`.
     pub from: Option<String>,
+    /// The customer's BSUID, as of a number that has them enabled; alone: a customer who shows no number.
+    pub user_id: Option<String>,
     /// The business's number in E.164 form; absent: the emulator's own. Another one becomes a number of the business.
     pub to: Option<String>,
     /// The customer's name, remembered for later.
@@ -63,6 +66,9 @@ pub enum InboundError {
     /// A number that is not in E.164 form.
     #[error("{0} is not a phone number in E.164 form")]
     Number(&'static str),
+    /// A BSUID that is none.
+    #[error("user_id is no BSUID, which looks like US.1349")]
+    UserId,
     /// The business writing to itself.
     #[error("from is a number of the business")]
     FromBusiness,
@@ -73,7 +79,9 @@ pub enum InboundError {
 
 /// An [`Inbound`] that was checked: reading one is the only way to get it.
 pub(super) struct Speech {
+    /// The number, or the BSUID of a customer who shows none.
     pub(super) customer: String,
+    pub(super) user_id: Option<String>,
     pub(super) number: String,
     pub(super) name: Option<String>,
     /// The content in a few words, for the listing of conversations.
@@ -109,7 +117,8 @@ impl Speech {
             None => None,
         };
         Ok(Self {
-            customer: number(inbound.from.clone(), DEFAULT_CUSTOMER, "from")?,
+            customer: customer(&inbound)?,
+            user_id: inbound.user_id.clone(),
             number: number(inbound.to.clone(), own_number, "to")?,
             name: inbound.name.clone(),
             words,
@@ -132,6 +141,14 @@ impl Content {
                 referral: inbound.referral,
             },
         }
+    }
+}
+
+fn customer(inbound: &Inbound) -> Result<String, InboundError> {
+    match &inbound.user_id {
+        Some(user_id) if !looks_like_bsuid(user_id) => Err(InboundError::UserId),
+        Some(user_id) if inbound.from.is_none() => Ok(user_id.clone()),
+        Some(_) | None => number(inbound.from.clone(), DEFAULT_CUSTOMER, "from"),
     }
 }
 
@@ -190,6 +207,7 @@ mod tests {
             (json!({"text": "hi", "from": "Ana"}), InboundError::Number("from")),
             (json!({"text": "hi", "to": "1"}), InboundError::Number("to")),
             (json!({"text": "hi", "reply_to": "x"}), InboundError::ReplyTo),
+            (json!({"text": "hi", "user_id": "1349"}), InboundError::UserId),
         ] {
             assert_eq!(read(inbound).err(), Some(error));
         }

@@ -36,6 +36,7 @@ impl World {
             return Err(InboundError::FromBusiness);
         }
         self.meet(customer, speech.name.clone(), number);
+        self.learn_user_id(customer, speech.user_id.as_ref());
         self.open_window(number, customer, now);
         self.note(Line {
             at: now,
@@ -94,8 +95,7 @@ impl World {
             let digits = speech.number.trim_start_matches('+');
             return (Party::nameless(&speech.customer), Party::nameless(digits));
         }
-        let name = self.name_of(&speech.customer);
-        (Party::named(&speech.customer, name), Party::named(&speech.number, Some(&self.business.name)))
+        (self.party(&speech.customer), Party::named(&speech.number, Some(&self.business.name)))
     }
 
     /// The message that was named; for a tap, a pick and a reaction, which cannot be about nothing, else the newest message

@@ -113,7 +113,7 @@ pub(super) fn body(message: &SentMessage, step: Step, at: Timestamp, world: &Wor
         topic: "delivery_status",
         timestamp: unix_seconds(at),
         sender: Party::named(&message.from, Some(&world.business.name)),
-        recipient: Party::named(&message.to, world.name_of(&message.to)),
+        recipient: world.party(&message.to),
         callback_data: message.callback_data.as_deref(),
         status_update: StatusUpdate {
             id: message.id.clone(),

@@ -16,6 +16,7 @@ use super::outbound::{Kind, Outbound};
 use super::rate::Bucket;
 use super::status::{self, Lags};
 use super::time::ulid_at;
+use super::wire::Party;
 
 /// How long a customer's message lets the business write freely: WhatsApp's customer service window.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -50,6 +51,8 @@ pub(super) struct Business {
 pub(super) struct Customer {
     /// The newest name given.
     pub(super) name: Option<String>,
+    /// The newest BSUID given.
+    user_id: Option<String>,
     /// The business number last used with this customer, in either direction.
     last_number: Option<String>,
 }
@@ -172,6 +175,23 @@ impl World {
     /// The customer's name, where one was given.
     pub(super) fn name_of(&self, customer: &str) -> Option<&str> {
         self.customers.get(customer)?.name.as_deref()
+    }
+
+    /// Remembers the BSUID of a customer who wrote with one.
+    pub(super) fn learn_user_id(&mut self, customer: &str, user_id: Option<&String>) {
+        if let Some(user_id) = user_id {
+            self.customers.entry(customer.to_owned()).or_default().user_id = Some(user_id.clone());
+        }
+    }
+
+    /// The customer as a webhook names them.
+    pub(super) fn party(&self, customer: &str) -> Party {
+        let known = self.customers.get(customer);
+        let party = Party::named(customer, known.and_then(|known| known.name.as_deref()));
+        match known.and_then(|known| known.user_id.as_deref()) {
+            Some(user_id) => party.with_user_id(user_id),
+            None => party,
+        }
     }
 
     /// Adds a line to the listing of conversations.

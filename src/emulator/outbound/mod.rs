@@ -43,7 +43,7 @@ pub(super) enum Kind {
 }
 
 /// Two capital letters, a dot and more, as in `US.1349...`.
-fn looks_like_bsuid(id: &str) -> bool {
+pub(super) fn looks_like_bsuid(id: &str) -> bool {
     let bytes = id.as_bytes();
     bytes.len() > 3 && bytes[..2].iter().all(u8::is_ascii_uppercase) && bytes[2] == b'.'
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::hello;
 use super::world::{hear, send, world};
+use super::{ANA, hello};
 use crate::emulator::world::World;
 
 /// A world in which the shop sent something with callbackData, and that message's id.
@@ -103,4 +103,21 @@ fn a_reaction_names_its_message() {
     assert_eq!(reply_to(&webhook), Some(id.as_str()));
     assert_eq!(webhook["message"]["reaction"], json!({"emoji": "👍"}));
     assert_eq!(webhook["message"]["text"], "");
+}
+
+#[test]
+fn a_bsuid_comes_with_what_the_customer_shows_of_a_number() {
+    let (mut world, _) = asked();
+    let phoneless = hear(&mut world, json!({"text": "hi", "user_id": "US.1349", "name": "Eva"}), 2);
+    let expected = json!({"id": "US.1349", "channelType": "whatsapp", "name": "Eva", "userId": "US.1349", "phoneNumber": ""});
+    assert_eq!(phoneless["sender"], expected);
+    hear(&mut world, json!({"text": "hi", "user_id": "US.1350", "from": ANA}), 3);
+    // Who has one keeps it, in what the customer sends and in what becomes of messages to them.
+    let webhook = hear(&mut world, json!({"text": "again"}), 4);
+    let statuses = send(&mut world, &hello(), 5).ok().unwrap().statuses.unwrap();
+    let status: Value = serde_json::from_str(&statuses.webhooks[0].body).unwrap();
+    for party in [&webhook["sender"], &status["recipient"]] {
+        assert_eq!((&party["id"], &party["phoneNumber"]), (&json!(ANA), &json!(ANA)));
+        assert_eq!(party["userId"], "US.1350");
+    }
 }

@@ -16,17 +16,29 @@ pub(in crate::emulator) struct Party {
     /// Absent in the oldest generation, null when not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Value>,
+    /// The customer's BSUID, where the number has them enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    /// Beside a BSUID only: empty when the customer shows no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_number: Option<String>,
 }
 
 impl Party {
     /// A party with its name, or with null for one that is not known.
     pub(in crate::emulator) fn named(id: &str, name: Option<&str>) -> Self {
-        Self { id: id.to_owned(), channel_type: WHATSAPP, name: Some(name.map_or(Value::Null, Value::from)) }
+        Self { name: Some(name.map_or(Value::Null, Value::from)), ..Self::nameless(id) }
     }
 
     /// A party as the oldest generation shows it, without the key `name`.
     pub(in crate::emulator) fn nameless(id: &str) -> Self {
-        Self { id: id.to_owned(), channel_type: WHATSAPP, name: None }
+        Self { id: id.to_owned(), channel_type: WHATSAPP, name: None, user_id: None, phone_number: None }
+    }
+
+    /// The same party with its BSUID, which is its id as well when it shows no number.
+    pub(in crate::emulator) fn with_user_id(self, user_id: &str) -> Self {
+        let number = if self.id == user_id { String::new() } else { self.id.clone() };
+        Self { user_id: Some(user_id.to_owned()), phone_number: Some(number), ..self }
     }
 }
 
