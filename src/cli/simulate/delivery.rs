@@ -45,7 +45,7 @@ impl Delivery {
         let (status, answer) = self.exchange().await?;
         let (status, answer) = match through_emulator {
             true if status.is_success() => relayed(&answer)?,
-            true => anyhow::bail!("the emulator answered {}", Problem::of(status, &answer)),
+            true => anyhow::bail!("the emulator answered {}", refusal(status, &answer)),
             false => (status, answer),
         };
         anyhow::ensure!(status == StatusCode::OK, "the webhook answered {}", Problem::of(status, &answer));
@@ -77,6 +77,15 @@ impl Delivery {
         let status = response.status();
         let body = response.bytes().await.map_err(lost)?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+}
+
+/// Why the emulator makes nobody act: it says so under `error`.
+fn refusal(status: StatusCode, answer: &Value) -> String {
+    let problem = Problem::of(status, answer).to_string();
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => format!("{problem}: {error}"),
+        None => problem,
     }
 }
 

@@ -190,10 +190,11 @@ async fn what_the_webhook_told_the_emulator_decides() {
     let desk = Desk::new(true).await.answers(INBOUND, 200, &json!({"webhook": {"error": "x"}})).await;
     let error = desk.simulate(&line).await.err().unwrap();
     assert_eq!(error.to_string(), "the emulator could not reach the webhook");
-    let desk =
-        Desk::new(true).await.answers(INBOUND, 422, &json!({"title": "invalid", "detail": "from"})).await;
+    let wrong = json!({"error": "from is a number of the business"});
+    let desk = Desk::new(true).await.answers(INBOUND, 400, &wrong).await;
     let error = desk.simulate(&line).await.err().unwrap();
-    assert_eq!(error.to_string(), "the emulator answered 422 invalid: from");
+    let expected = "the emulator answered 400 bad request: from is a number of the business";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]
