@@ -10,8 +10,8 @@ use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::side::{BUSINESS, BUSINESS_NAME, endpoint};
 use super::tally::{Fate, Tally};
-use super::{BUSINESS, endpoint};
 use crate::cli::endpoint::Endpoint;
 use crate::cli::http::{REQUEST_TIMEOUT, client};
 use crate::cli::terminal::Terminal;
@@ -142,7 +142,7 @@ fn body(number: u64, customers: u64, surroundings: &Surroundings) -> Vec<u8> {
     let text = json!({
         "timestamp": surroundings.clock.now().as_second().to_string(),
         "sender": endpoint(&phone, None),
-        "recipient": endpoint(BUSINESS, Some("Shop")),
+        "recipient": endpoint(BUSINESS, Some(BUSINESS_NAME)),
         "message": {
             "id": surroundings.clock.ulid().to_string(),
             "text": format!("load {number}"),

@@ -1,18 +1,31 @@
 //! `switchboard simulate`: signed events, as Connectly would send them.
 //!
-//! [`inbound`], [`status`] and [`mod@file`] make what is sent, [`target`] finds where to, [`delivery`] sends it
-//! and says what became of it; [`load`] sends many. To add an event: a file with its `Args` and a pure function that makes the body.
+//! [`inbound`], [`echo`], [`status`], [`report`], [`unknown`] and [`mod@file`] make what is sent, [`target`] finds where to,
+//! [`delivery`] sends it and says what became of it; [`load`] sends many. Of what a message holds, [`written`] and [`reply`]
+//! know the kinds, and [`side`] who it is from.
+//!
+//! To add an event: a file with its `Args` and a pure function that makes the body. To add a kind of content: its flag in
+//! [`written`] or [`reply`], and a line in `tests::shapes`.
 
-use super::Surroundings;
 use super::terminal::Terminal;
+use super::{Surroundings, Usage};
 
+pub mod callback;
 pub mod delivery;
+pub mod echo;
 pub mod file;
+pub mod flag;
 pub mod inbound;
 pub mod load;
+pub mod place;
+pub mod reply;
+pub mod report;
+pub mod side;
 pub mod status;
 mod tally;
 pub mod target;
+pub mod unknown;
+pub mod written;
 
 use delivery::Delivery;
 use target::TargetOptions;
@@ -28,14 +41,24 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// A customer writes, or presses a button
+    /// A customer writes, presses, picks or reacts
     ///
-    /// Beside `switchboard dev` it goes through the emulator, whose 24-hour window it opens.
+    /// Beside `switchboard dev` it goes through the emulator, whose 24-hour window it opens and which knows what callback
+    /// data its messages have; with --callback it goes straight to the webhook.
     #[command(after_help = inbound::EXAMPLES)]
-    Inbound(inbound::Args),
+    Inbound(Box<inbound::Args>),
+    /// The business writes elsewhere: a person's answer from Connectly's inbox
+    #[command(after_help = echo::EXAMPLES)]
+    Echo(echo::Args),
     /// A message gets somewhere: sent, delivered, read or failed
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
+    /// A report is ready for download
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Args),
+    /// Something that nobody documented, and that nothing understands
+    #[command(after_help = unknown::EXAMPLES)]
+    Unknown,
     /// A body from a file, with the time and a new message id filled in, so that it is a new event
     #[command(after_help = file::EXAMPLES)]
     File(file::Args),
@@ -44,32 +67,42 @@ enum What {
     Load(load::Args),
 }
 
-/// A customer's number that belongs to nobody: 555-01xx is kept for fiction.
-const CUSTOMER: &str = "+15550100001";
-/// A business's number of the same kind.
-const BUSINESS: &str = "+15550100002";
+impl What {
+    /// Refuses flags that do not go together.
+    fn check(&self) -> Result<(), Usage> {
+        match self {
+            Self::Inbound(inbound) => inbound.check(),
+            Self::Echo(echo) => echo.check(),
+            Self::Status(status) => status.check(),
+            Self::Report(_) | Self::Unknown | Self::File(_) | Self::Load(_) => Ok(()),
+        }
+    }
+}
 
 /// Sends one event and prints its id.
 pub async fn run(args: Args, surroundings: &Surroundings, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
+    args.what.check()?;
     let (now, id) = (surroundings.clock.now(), surroundings.clock.ulid());
     let target = args.target.find(surroundings)?;
-    let delivery = match (&args.what, &target.emulator) {
-        (What::Inbound(inbound), Some(emulator)) => Delivery::through_emulator(emulator, &inbound.request()),
-        (What::Inbound(inbound), None) => Delivery::signed(&target.webhook, json(&inbound.body(now, id))),
-        (What::Status(status), _) => Delivery::signed(&target.webhook, json(&status.body(now)?)),
-        (What::Load(load), _) => return load::run(load, target.webhook, surroundings, terminal).await,
-        (What::File(file), _) => Delivery::signed(&target.webhook, file.body(now, id)?),
+    let body = match &args.what {
+        What::Inbound(inbound) => {
+            if let Some((emulator, request)) = target.emulator.as_deref().zip(inbound.request()) {
+                return Delivery::through_emulator(emulator, &request).send(terminal).await;
+            }
+            json(&inbound.body(now, id))
+        }
+        What::Echo(echo) => json(&echo.body(now, id)),
+        What::Status(status) => json(&status.body(now)),
+        What::Report(report) => json(&report.body(now, id)),
+        What::Unknown => json(&unknown::body(now, id)),
+        What::File(file) => file.body(now, id)?,
+        What::Load(load) => return load::run(load, target.webhook, surroundings, terminal).await,
     };
-    delivery.send(terminal).await
+    Delivery::signed(&target.webhook, body).send(terminal).await
 }
 
 fn json(body: &serde_json::Value) -> Vec<u8> {
     body.to_string().into_bytes()
-}
-
-/// A number with the channel and a name, as both ends of a delivery are written.
-fn endpoint(id: &str, name: Option<&str>) -> serde_json::Value {
-    serde_json::json!({"id": id, "channelType": "whatsapp", "name": name})
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The command as a whole, against a webhook and an emulator that answer what they are told.
 
+mod shapes;
+
 use bytes::Bytes;
 use clap::Parser as _;
 use serde_json::{Value, json};
@@ -21,16 +23,22 @@ struct Desk {
 }
 
 impl Desk {
+    /// The emulator, if any, answers what it is told as well.
     async fn new(emulator: bool) -> Self {
-        let (server, folder) = (MockServer::start().await, tempfile::tempdir().unwrap());
-        let uri = server.uri();
+        let server = MockServer::start().await;
+        let emulator = emulator.then(|| server.uri());
+        Self::beside(server, emulator)
+    }
+
+    fn beside(server: MockServer, emulator_url: Option<String>) -> Self {
+        let (uri, folder) = (server.uri(), tempfile::tempdir().unwrap());
         let connection = Connection {
             admin_url: uri.clone(),
             admin_token: "token-1".into(),
             public_url: uri.clone(),
             webhook_url: format!("{uri}/webhooks/connectly"),
             webhook_secret: "secret-1".into(),
-            emulator_url: emulator.then_some(uri),
+            emulator_url,
             business_id: None,
             api_key: None,
         };
@@ -45,7 +53,7 @@ impl Desk {
     }
 
     async fn simulate(&self, line: &[&str]) -> anyhow::Result<Captured> {
-        let cli = Cli::try_parse_from([&["switchboard", "simulate"], line].concat()).unwrap();
+        let cli = parse(line).unwrap();
         let folder = self.folder.path().to_owned();
         let surroundings = Surroundings {
             clock: Clock::system(),
@@ -68,6 +76,10 @@ impl Desk {
         verify(&[Key::new(&"secret-1".into())], signature, Bytes::from(request.body.clone())).unwrap();
         request.body_json().unwrap()
     }
+}
+
+fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from([&["switchboard", "simulate"], line].concat())
 }
 
 const WEBHOOK: &str = "/webhooks/connectly";
@@ -133,7 +145,7 @@ async fn every_status_is_one_that_we_decode() {
         let decoded = crate::connectly::event::decode(body.to_string().as_bytes());
         assert_eq!(EventType::of(&decoded.kind).status(), Some(status));
         assert_eq!(decoded.provider_message_id.unwrap().to_string(), id);
-        assert_eq!(decoded.customer.unwrap().phone.unwrap(), super::CUSTOMER);
+        assert_eq!(decoded.customer.unwrap().phone.unwrap(), super::side::CUSTOMER);
     }
 }
 
@@ -143,10 +155,12 @@ async fn only_a_failure_has_a_code() {
     let line = ["status", "--id", "x", "--status", "failed", "--code", "ERROR_CODE_X"];
     desk.simulate(&line).await.unwrap();
     assert_eq!(desk.delivered().await["statusUpdate"]["error"]["code"], "ERROR_CODE_X");
-    let line = ["status", "--id", "x", "--status", "read", "--code", "ERROR_CODE_X"];
-    assert!(desk.simulate(&line).await.err().unwrap().is::<Usage>());
-    let line = ["status", "--id", "x", "--status", "read", "--callback", "{"];
-    assert!(desk.simulate(&line).await.err().unwrap().is::<Usage>());
+    for flag in ["--code", "--type", "--message", "--trace-id"] {
+        let error =
+            desk.simulate(&["status", "--id", "x", "--status", "read", flag, "X"]).await.err().unwrap();
+        assert!(error.is::<Usage>());
+        assert_eq!(error.to_string(), format!("{flag} goes with --status failed only"));
+    }
 }
 
 #[tokio::test]
