@@ -118,6 +118,45 @@ fn statuses_and_files_can_be_simulated() {
 }
 
 #[test]
+fn every_shape_can_be_tried() {
+    let dev = Dev::start(&binary());
+    let event = |line: &[&str]| {
+        let printed = dev.prints(&[&["simulate"], line].concat());
+        dev.json(&["events", "show", printed.trim().strip_prefix("event ").unwrap()])
+    };
+    event(&["inbound", "--text", "hi"]);
+    let answer = dev.read_message();
+    let answered = answer["provider_message_id"].as_str().unwrap();
+    for (line, kind) in [
+        (&["--image", "https://example.com/a.jpg", "--caption", "This one"][..], "image"),
+        (&["--location", "-33.9,18.4", "--from", "+15550100009"], "location"),
+        (&["--button", "Yes", "--payload", "confirm"], "button_reply"),
+        (&["--list", "Large", "--payload", "size-l"], "list_reply"),
+        (&["--reaction", "👍", "--to-message", answered], "reaction"),
+        (&["--sticker", "https://example.com/a.webp"], "other"),
+    ] {
+        let event = event(&[&["inbound"], line].concat());
+        assert_eq!((&event["type"], &event["content"]["kind"]), (&"message.received".into(), &kind.into()));
+        assert!(kind != "reaction" || event["in_reply_to"] == answered, "{event}");
+    }
+    // A place opens the window as words do.
+    dev.prints(&["messages", "send", "text", "+15550100009", "Found it", "--wait"]);
+    let phoneless = event(&["inbound", "--text", "hi", "--user-id", "US.1349"]);
+    assert_eq!(
+        (&phoneless["customer"]["user_id"], &phoneless["customer"]["phone"]),
+        (&"US.1349".into(), &().into())
+    );
+    for (line, name) in [
+        (&["echo", "--text", "This is Eva"][..], "message.echo"),
+        (&["report"], "report.completed"),
+        (&["unknown"], "unknown"),
+    ] {
+        assert_eq!(event(line)["type"], name);
+    }
+    dev.stop();
+}
+
+#[test]
 fn a_second_dev_in_the_same_folder_is_refused() {
     let dev = Dev::start(&binary());
     let second = dev.run(&["dev"]);
