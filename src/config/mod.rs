@@ -57,6 +57,7 @@ pub use self::rule::{MatchConfig, RuleConfig};
 pub use self::sending::{RepliesConfig, SendingConfig, WhatsAppLimits};
 pub use self::spool::SpoolConfig;
 pub use self::store::StoreConfig;
+pub use self::units::parse_duration;
 pub use self::worker::WorkerConfig;
 
 use self::reader::Reader;

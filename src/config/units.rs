@@ -10,7 +10,7 @@ const DURATIONS: &[(&str, u64)] =
 const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// Reads `500ms`, `30s`, `10m`, `2h` or `90d`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     parse(text, DURATIONS).map(Duration::from_millis)
 }
 

@@ -1,11 +1,13 @@
 //! What a handler is told beside the event.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::conversation::Conversation;
 use super::id::JobId;
 use super::message::Message;
+use super::outcome::HandlerError;
 
 /// The surroundings of an event, as they were when the job was claimed.
 #[derive(Clone)]
@@ -24,10 +26,39 @@ pub struct Context {
     pub message: Option<Message>,
     /// The latest message we sent in this conversation.
     pub latest_message: Option<Message>,
+    /// When somebody of the business last wrote to the customer from elsewhere, as an echo shows; within the last day.
+    pub person_answered_at: Option<Timestamp>,
     /// What the route keeps for this conversation.
     pub state: Option<Value>,
     /// The time.
     pub now: Timestamp,
+}
+
+impl Context {
+    /// The surroundings of an event of which nothing else is known.
+    pub const fn new(job: JobId, attempt: u32, route: String, now: Timestamp) -> Self {
+        Self {
+            job,
+            attempt,
+            route,
+            conversation: None,
+            first_contact: false,
+            message: None,
+            latest_message: None,
+            person_answered_at: None,
+            state: None,
+            now,
+        }
+    }
+
+    /// What the route keeps for this conversation, as the handler's own type; `None` when nothing is kept. What cannot be
+    /// read as that type parks the job: a person clears the state, or a release that can read it comes.
+    pub fn read_state<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
+        let read = |state| T::deserialize(state);
+        let state = self.state.as_ref().map(read).transpose();
+        // What serde says would quote the state.
+        state.map_err(|_| HandlerError::fail("the state is not of the type that the handler keeps"))
+    }
 }
 
 impl std::fmt::Debug for Context {

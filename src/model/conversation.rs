@@ -29,6 +29,8 @@ pub struct Conversation {
     pub opted_out_at: Option<Timestamp>,
     /// Who said so.
     pub opted_out_by: Option<String>,
+    /// Until when rules keep quiet here, when a person was to take over.
+    pub muted_until: Option<Timestamp>,
 }
 
 /// What the 24-hour window is derived from.
@@ -49,6 +51,48 @@ pub struct WindowView {
     /// Last inbound and 24 hours, or the time of a refusal; null when the customer never wrote.
     #[schema(required)]
     pub closes_at: Option<Timestamp>,
+}
+
+/// A conversation as it is now, as the API and handlers over HTTP see it.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = Conversation)]
+pub struct ConversationView {
+    /// Our id.
+    pub id: ConversationId,
+    /// The account it belongs to.
+    account: String,
+    business: BusinessNumber,
+    customer: Customer,
+    window: WindowView,
+    /// When the customer last wrote; absent when they never did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_inbound_at: Option<Timestamp>,
+    /// Since when the customer wants no messages; absent while they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opted_out_at: Option<Timestamp>,
+    /// Who said so: `connectly`, `route:` and the route's name, or whoever asked for it through the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opted_out_by: Option<String>,
+    /// Until when rules keep quiet, because the conversation was handed over to a person; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<Timestamp>,
+}
+
+impl Conversation {
+    /// The conversation as the API shows it.
+    pub fn view(&self, now: Timestamp, margin: Duration) -> ConversationView {
+        ConversationView {
+            id: self.id,
+            account: self.account.clone(),
+            business: self.business.clone(),
+            customer: self.customer.clone(),
+            window: self.window.view(now, margin),
+            last_inbound_at: self.window.last_inbound_at,
+            opted_out_at: self.opted_out_at,
+            opted_out_by: self.opted_out_by.clone(),
+            muted_until: self.muted_until.filter(|until| *until > now),
+        }
+    }
 }
 
 impl Window {

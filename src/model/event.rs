@@ -228,6 +228,11 @@ impl ReceivedMessage {
         self.content.text.as_deref()
     }
 
+    /// What the button or row carries that was picked; `None` for anything else.
+    pub fn payload(&self) -> Option<&str> {
+        self.content.payload.as_deref()
+    }
+
     /// Answers with a text, from the number the customer wrote to.
     pub fn reply_text(&self, text: impl Into<String>) -> Reply {
         Reply::text(text)

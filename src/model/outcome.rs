@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::JsonText;
+use crate::config::parse_duration;
 use crate::connectly::message::Message;
 use crate::connectly::template::Template;
 
@@ -19,6 +20,20 @@ pub struct Outcome {
     pub state: StateChange,
     /// What else changes.
     pub effects: Vec<Effect>,
+    /// Set when the replies are to be kept to themselves if they were given not long ago.
+    pub once: Option<Once>,
+    /// What there is to say of how it came about, for the job's log: no message text and no secret.
+    pub note: Option<String>,
+}
+
+/// Replies that a conversation gets at most once in a time. Whether they were given is decided in the transaction that
+/// would queue them; if so, they are dropped and noted, while state and effects count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// What they are known by within their route.
+    pub name: String,
+    /// The time.
+    pub per: Duration,
 }
 
 /// What becomes of the state a route keeps for a conversation.
@@ -50,6 +65,23 @@ pub enum Effect {
     OptOut,
     /// The customer wants messages again.
     OptIn,
+    /// A person takes over: rules keep quiet in this conversation for so long from now, whatever was said before. For no time
+    /// at all, it is handed back to them.
+    Mute(Duration),
+}
+
+impl Effect {
+    /// What [`Effect::parse`] takes.
+    pub const TAKES: &'static str = "\"opt_out\", \"opt_in\" or \"mute:\" and a duration such as \"mute:2h\"";
+
+    /// Reads an effect as configurations and handlers over HTTP write it.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "opt_out" => Some(Self::OptOut),
+            "opt_in" => Some(Self::OptIn),
+            _ => parse_duration(text.strip_prefix("mute:")?).map(Self::Mute),
+        }
+    }
 }
 
 /// A message to the customer. Without `from` it leaves from the number the customer wrote to (P9).
@@ -145,6 +177,26 @@ impl Outcome {
     #[must_use]
     pub fn state(mut self, state: Value) -> Self {
         self.state = StateChange::Set(state);
+        self
+    }
+
+    /// Gives the replies only if they were not given, under this name and in this conversation, within the time.
+    #[must_use]
+    pub fn once_per(mut self, name: impl Into<String>, per: Duration) -> Self {
+        self.once = Some(Once { name: name.into(), per });
+        self
+    }
+
+    /// Sets the lane's state to a value of the handler's own type, for [`Context::read_state`](super::context::Context::read_state).
+    pub fn write_state(self, state: &impl Serialize) -> HandlerResult {
+        let state = serde_json::to_value(state);
+        Ok(self.state(state.map_err(|_| HandlerError::fail("the state cannot be written as JSON"))?))
+    }
+
+    /// Removes the lane's state.
+    #[must_use]
+    pub fn clear_state(mut self) -> Self {
+        self.state = StateChange::Clear;
         self
     }
 

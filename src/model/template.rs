@@ -1,7 +1,7 @@
 //! The one engine for `when` expressions and rule templates: lenient about missing fields, and bounded.
 
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 /// Steps one evaluation may take: a thousand times what an ordinary expression needs, and well under a millisecond.
 const FUEL: u64 = 50_000;
@@ -14,12 +14,25 @@ pub fn engine() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(RECURSION);
+    // A template is known by its own text, from whose end an escape for HTML would be guessed: messages are plain text.
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment
 }
 
 /// A value as expressions and templates see it.
 pub fn value_of(value: serde_json::Value) -> Value {
     Value::from(Serde(value))
+}
+
+/// Whether it is an error whatever the data: a name that the engine does not know.
+pub const fn is_never_known(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::TemplateNotFound
+    )
 }
 
 /// What went wrong, in a line that quotes nothing of the data it went wrong on.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sqlx::FromRow;
 
 use super::error::StoreError;
+use super::plan::delivery::Conversing;
 use super::plan::journal::{MessageRecord, SendRecord};
 use super::plan::sending::JobView;
 use super::work::Sending;
@@ -127,6 +128,7 @@ pub struct ConversationRow {
     pub last_inbound_at: Option<i64>,
     pub window_closed_at: Option<i64>,
     pub first_inbound_event: Option<EventId>,
+    pub muted_until: Option<i64>,
 }
 
 impl ConversationRow {
@@ -154,6 +156,27 @@ impl ConversationRow {
             window,
             opted_out_at: self.opted_out_at.map(timestamp),
             opted_out_by: self.opted_out_by,
+            muted_until: self.muted_until.map(timestamp),
+        }
+    }
+}
+
+/// A conversation as a delivery needs it.
+#[derive(FromRow)]
+#[expect(missing_docs, reason = "the columns of `migrations/`")]
+pub struct ConversingRow {
+    #[sqlx(flatten)]
+    pub conversation: ConversationRow,
+    pub person_answered_at: Option<i64>,
+}
+
+impl ConversingRow {
+    /// The conversation, and what else was asked of it.
+    pub fn into_conversing(self) -> Conversing {
+        Conversing {
+            first_inbound: self.conversation.first_inbound_event,
+            person_answered_at: self.person_answered_at.map(timestamp),
+            conversation: self.conversation.into_conversation(),
         }
     }
 }

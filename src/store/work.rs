@@ -15,7 +15,7 @@ use crate::model::id::{ConversationId, MessageId};
 use crate::model::job::{Attempt, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::Origin;
-use crate::model::outcome::{Effect, Reply, StateChange};
+use crate::model::outcome::Outcome;
 use crate::model::payload::Payload;
 
 /// Which deliveries to claim.
@@ -59,15 +59,8 @@ pub struct Settlement {
 /// What follows from a try.
 #[derive(Clone)]
 pub enum Settled {
-    /// It is finished, with everything it led to.
-    Done {
-        /// Messages to send, in this order; each is valid already.
-        replies: Vec<Reply>,
-        /// What becomes of the lane's state.
-        state: StateChange,
-        /// What else changes.
-        effects: Vec<Effect>,
-    },
+    /// It is finished, with everything it led to. Its replies are valid already.
+    Done(Outcome),
     /// Try again after this delay.
     Retry(Duration),
     /// A person must look; the attempt's detail says why.
@@ -77,7 +70,7 @@ pub enum Settled {
 impl std::fmt::Debug for Settled {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Done { replies, .. } => write!(formatter, "Done({} replies)", replies.len()),
+            Self::Done(outcome) => write!(formatter, "Done({} replies)", outcome.replies.len()),
             Self::Retry(delay) => write!(formatter, "Retry({delay:?})"),
             Self::Park => formatter.write_str("Park"),
         }

@@ -226,8 +226,9 @@ fn resolve(
     age: Duration,
 ) -> (Settled, &'static str, Option<String>) {
     let error = match result {
-        Ok(Outcome { replies, state, effects }) => {
-            return (Settled::Done { replies, state, effects }, "done", None);
+        Ok(mut outcome) => {
+            let note = outcome.note.take();
+            return (Settled::Done(outcome), "done", note);
         }
         Err(error) => error,
     };

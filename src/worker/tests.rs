@@ -45,17 +45,7 @@ fn delivery(clock: &Clock) -> Delivery {
     let (id, now) = (EventId::new(clock.ulid()), clock.now());
     let arrival = Arrival::read(id, "default".to_owned(), now, b"{}".as_slice().into());
     let job = JobId::new(clock.ulid());
-    let context = Context {
-        job,
-        attempt: 1,
-        route: "route".to_owned(),
-        conversation: None,
-        first_contact: false,
-        message: None,
-        latest_message: None,
-        state: None,
-        now,
-    };
+    let context = Context::new(job, 1, "route".to_owned(), now);
     Delivery {
         lease: Lease { job, token: clock.ulid() },
         event: Event::arriving(id, "default", now, &arrival.decoded),

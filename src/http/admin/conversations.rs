@@ -1,7 +1,5 @@
 //! Conversations: lists with their windows, and one with what was said.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -22,53 +20,16 @@ use super::query::Query;
 use crate::connectly::event::content::Content;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::model::conversation::{Conversation, WindowView};
-use crate::model::event::{BusinessNumber, Customer};
+use crate::model::conversation::ConversationView;
 use crate::model::id::{ConversationId, ConversationTag, EventId, MessageId};
 use crate::model::message;
 use crate::store::query::{ConversationFilter, ConversationOrder, ConversationPlace};
 use crate::store::talk::{Said, talk};
 
-type Conversations = List<Shown>;
+type Conversations = List<ConversationView>;
 
 pub(super) fn router() -> OpenApiRouter<AdminState> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(one))
-}
-
-/// A conversation as it is now.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Conversation)]
-pub(super) struct Shown {
-    id: ConversationId,
-    /// The account it belongs to.
-    account: String,
-    business: BusinessNumber,
-    customer: Customer,
-    window: WindowView,
-    /// When the customer last wrote; absent when they never did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_inbound_at: Option<Timestamp>,
-    /// Since when the customer wants no messages; absent while they do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opted_out_at: Option<Timestamp>,
-    /// Who said so: `connectly`, `route:` and the route's name, or whoever asked for it through the API.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opted_out_by: Option<String>,
-}
-
-impl Shown {
-    pub(super) fn of(conversation: Conversation, now: Timestamp, margin: Duration) -> Self {
-        Self {
-            id: conversation.id,
-            account: conversation.account,
-            business: conversation.business,
-            customer: conversation.customer,
-            window: conversation.window.view(now, margin),
-            last_inbound_at: conversation.window.last_inbound_at,
-            opted_out_at: conversation.opted_out_at,
-            opted_out_by: conversation.opted_out_by,
-        }
-    }
 }
 
 /// One conversation with a page of what was said, in the order of time; `next` leads to what was said before.
@@ -76,7 +37,7 @@ impl Shown {
 #[schema(as = ConversationDetails)]
 struct Detailed {
     #[serde(flatten)]
-    conversation: Shown,
+    conversation: ConversationView,
     /// What was said, the oldest first.
     timeline: Vec<Entry>,
     /// What `cursor` takes to get what was said before; null when this is the beginning.
@@ -207,13 +168,13 @@ async fn list(State(state): State<AdminState>, uri: Uri) -> Result<Response, Pro
     }
     let conversations = state.store.conversations(&filter, requested).await?;
     let now = state.clock.now();
-    let place = |shown: &Shown| match (filter.order, shown.last_inbound_at) {
+    let place = |shown: &ConversationView| match (filter.order, shown.last_inbound_at) {
         (ConversationOrder::Closing, Some(at)) => ConversationPlace::Closing(at, shown.id),
         (ConversationOrder::Closing, None) | (ConversationOrder::Newest, _) => {
             ConversationPlace::Newest(shown.id)
         }
     };
-    let shown = conversations.map(|conversation| Shown::of(conversation, now, state.window_margin));
+    let shown = conversations.map(|conversation| conversation.view(now, state.window_margin));
     Ok(page::answer(shown, place))
 }
 
@@ -245,7 +206,7 @@ async fn one(
     let said = talk(state.store.as_ref(), conversation.id, requested).await?;
     let next = page::next(&said, Said::id);
     let timeline = said.data.into_iter().rev().map(Entry::from).collect();
-    let conversation = Shown::of(conversation, state.clock.now(), state.window_margin);
+    let conversation = conversation.view(state.clock.now(), state.window_margin);
     Ok(json::answer(&Detailed { conversation, timeline, next }))
 }
 

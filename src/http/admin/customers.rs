@@ -13,7 +13,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::AdminState;
-use super::conversations::Shown;
 use super::document::parameters;
 use super::document::refusals::{BadQuery, NotFound, Unavailable};
 use super::path::PathParty;
@@ -21,6 +20,7 @@ use super::query::Query;
 use crate::connectly::text::without_nul;
 use crate::http::json;
 use crate::http::problem::Problem;
+use crate::model::conversation::{Conversation, ConversationView};
 use crate::model::customer::CustomerProfile;
 use crate::model::id::CustomerId;
 use crate::model::retention::Erased;
@@ -41,7 +41,7 @@ struct Detailed {
     #[serde(flatten)]
     customer: CustomerProfile,
     /// The newest first, 200 at most.
-    conversations: Vec<Shown>,
+    conversations: Vec<ConversationView>,
 }
 
 /// The customer that a request is about.
@@ -135,7 +135,7 @@ async fn one(State(state): State<AdminState>, Named(customer): Named) -> Result<
     let page = PageRequest { limit: MOST_CONVERSATIONS, before: None };
     let conversations = state.store.conversations(&theirs, page).await?;
     let now = state.clock.now();
-    let shown = |conversation| Shown::of(conversation, now, state.window_margin);
+    let shown = |conversation: Conversation| conversation.view(now, state.window_margin);
     let conversations = conversations.data.into_iter().map(shown).collect();
     Ok(json::answer(&Detailed { customer, conversations }))
 }

@@ -94,6 +94,7 @@ pub(in crate::http) fn conversation(number: u64) -> Conversation {
         },
         window: Window { last_inbound_at: Some(at(0)), closed_at: None },
         opted_out_at: None,
+        muted_until: None,
         opted_out_by: None,
     }
 }

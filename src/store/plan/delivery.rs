@@ -1,8 +1,10 @@
 //! Putting a claimed delivery together from what was read beside it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use ulid::Ulid;
 
 use crate::model::context::Context;
 use crate::model::conversation::Conversation;
@@ -31,12 +33,34 @@ pub struct ClaimedRow {
     pub ordered: bool,
 }
 
+/// A conversation as a delivery needs it.
+pub struct Conversing {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// Its first inbound.
+    pub first_inbound: Option<EventId>,
+    /// When somebody of the business last wrote from elsewhere.
+    pub person_answered_at: Option<Timestamp>,
+}
+
+/// How far back it is looked for what somebody of the business wrote from elsewhere.
+const ANSWERS_KEPT: Duration = Duration::from_hours(24);
+
+/// How near to a send of ours an echo without its id may be that send's: Connectly posts it within seconds.
+pub const DOUBT: Duration = Duration::from_mins(2);
+
+/// The smallest id of what was written within the time that is looked at.
+pub fn answers_since(now: Timestamp) -> Ulid {
+    let since = now.saturating_sub(ANSWERS_KEPT).unwrap_or(Timestamp::MIN);
+    Ulid::from_parts(u64::try_from(since.as_millisecond()).unwrap_or(0), 0)
+}
+
 /// What was read for a group of claimed jobs.
 pub struct Surroundings {
     /// The events.
     pub events: Vec<EventRow>,
-    /// The conversations, with the first inbound of each.
-    pub conversations: HashMap<ConversationId, (Conversation, Option<EventId>)>,
+    /// The conversations.
+    pub conversations: HashMap<ConversationId, Conversing>,
     /// What routes keep for conversations, as JSON.
     pub states: HashMap<(String, ConversationId), String>,
     /// The messages that events refer to.
@@ -75,8 +99,9 @@ pub fn assemble(
         let context = Context {
             job: row.lease.job,
             attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-            first_contact: conversation.is_some_and(|(_, first)| *first == Some(row.event)),
-            conversation: conversation.map(|(conversation, _)| conversation.clone()),
+            first_contact: conversation.is_some_and(|known| known.first_inbound == Some(row.event)),
+            conversation: conversation.map(|known| known.conversation.clone()),
+            person_answered_at: conversation.and_then(|known| known.person_answered_at),
             message: referred.and_then(|id| messages.get(&id).cloned()),
             latest_message: row.conversation.and_then(|id| latest.get(&id).cloned()),
             route: row.route,

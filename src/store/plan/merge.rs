@@ -30,6 +30,8 @@ pub struct ConversationRecord {
     pub first_inbound: Option<EventId>,
     /// When its last event was received.
     pub last_event_at: Timestamp,
+    /// Until when rules keep quiet.
+    pub muted_until: Option<Timestamp>,
 }
 
 /// An unfinished or parked job of a conversation.
@@ -92,6 +94,7 @@ pub fn join(stays: ConversationRecord, goes: &ConversationRecord) -> Conversatio
         window: Window { last_inbound_at, closed_at },
         first_inbound: first,
         last_event_at: stays.last_event_at.max(goes.last_event_at),
+        muted_until: stays.muted_until.max(goes.muted_until),
         ..stays
     }
 }
@@ -144,6 +147,7 @@ mod tests {
             window: Window::default(),
             first_inbound: None,
             last_event_at: at(0),
+            muted_until: None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What follows from a group of settled deliveries, decided once the jobs are locked.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use ulid::Ulid;
 
@@ -14,7 +15,7 @@ use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId, MessageId};
 use crate::model::job::Attempt;
 use crate::model::message::Origin;
-use crate::model::outcome::{Effect, Reply, StateChange};
+use crate::model::outcome::{Effect, Once, Outcome, Reply, StateChange};
 use crate::store::work::{Settled, Settlement};
 
 /// A job as the store holds it while it is settled.
@@ -112,26 +113,50 @@ pub struct SettlePlan {
     pub states: Vec<NewState>,
     /// Customers to opt out, and by which route, or in.
     pub opt_outs: BTreeMap<CustomerId, Option<String>>,
+    /// Conversations in which rules keep quiet from now on, and until when; `None` hands them back.
+    pub mutes: BTreeMap<ConversationId, Option<Timestamp>>,
+    /// Answers that were given, now.
+    pub uses: BTreeSet<Use>,
+}
+
+/// An answer that a conversation gets at most once in a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Use {
+    /// The route.
+    pub route: String,
+    /// What the answer is known by there.
+    pub name: String,
+    /// The conversation.
+    pub conversation: ConversationId,
+}
+
+/// What the decision stands on, read under the jobs' locks.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The jobs.
+    pub jobs: &'a HashMap<JobId, HeldJob>,
+    /// The conversations of replies that leave from another number.
+    pub others: &'a OtherConversations,
+    /// When answers were last given.
+    pub uses: &'a HashMap<Use, Timestamp>,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// The conversation that a reply with its own `from` belongs to: one row per job and number.
 pub type OtherConversations = HashMap<(JobId, String), ConversationId>;
 
 /// Decides, with the jobs locked, what a group of settlements writes. Those whose lease was taken over write nothing.
-pub fn plan(
-    settlements: &[Settlement],
-    held: &HashMap<JobId, HeldJob>,
-    others: &OtherConversations,
-    new_id: impl Fn() -> MessageId,
-) -> SettlePlan {
+pub fn plan(settlements: &[Settlement], known: &Known<'_>, new_id: impl Fn() -> MessageId) -> SettlePlan {
     let mut plan = SettlePlan::default();
     let mut settled = HashSet::new();
     for settlement in settlements {
-        let job = held.get(&settlement.lease.job).filter(|job| job.token == Some(settlement.lease.token));
+        let job =
+            known.jobs.get(&settlement.lease.job).filter(|job| job.token == Some(settlement.lease.token));
         let job = job.filter(|job| settled.insert(job.id));
         plan.applied.push(job.is_some());
         if let Some(job) = job {
-            plan.settle(settlement, job, others, &new_id);
+            plan.settle(settlement, job, known, &new_id);
         }
     }
     plan
@@ -142,19 +167,23 @@ impl SettlePlan {
         &mut self,
         settlement: &Settlement,
         job: &HeldJob,
-        others: &OtherConversations,
+        known: &Known<'_>,
         new_id: &impl Fn() -> MessageId,
     ) {
         let mut attempt = settlement.attempt.clone();
         attempt.detail = attempt.detail.as_deref().map(without_nul);
         match &settlement.resolution {
-            Settled::Done { replies, state, effects } => {
-                let dropped = self.reply(job, replies, effects, others, new_id);
-                attempt.detail = dropped.map(ToOwned::to_owned).or(attempt.detail);
-                self.remember(job, state);
-                self.apply(job, effects);
-                let detail = attempt.detail.clone();
-                self.finished.push(Finished { job: job.id, outcome: "done", detail, log: log(job, attempt) });
+            Settled::Done(outcome) => {
+                let dropped = self.answer(job, outcome, known, new_id);
+                attempt.detail = dropped.clone().or(attempt.detail);
+                self.remember(job, &outcome.state);
+                self.apply(job, &outcome.effects, known.now);
+                self.finished.push(Finished {
+                    job: job.id,
+                    outcome: "done",
+                    detail: dropped,
+                    log: log(job, attempt),
+                });
             }
             Settled::Retry(after) => self.postpone(job, Some(*after), attempt),
             Settled::Park => self.postpone(job, None, attempt),
@@ -164,6 +193,26 @@ impl SettlePlan {
     fn postpone(&mut self, job: &HeldJob, after: Option<Duration>, attempt: Attempt) {
         let reason = attempt.detail.clone();
         self.postponed.push(Postponed { job: job.id, after, reason, log: log(job, attempt) });
+    }
+
+    /// Queues the replies, unless they were given not long ago, or says why they are dropped.
+    fn answer(
+        &mut self,
+        job: &HeldJob,
+        outcome: &Outcome,
+        known: &Known<'_>,
+        new_id: &impl Fn() -> MessageId,
+    ) -> Option<String> {
+        let Outcome { replies, effects, .. } = outcome;
+        let once = outcome.once.as_ref().filter(|_| !replies.is_empty());
+        if let Some(once) = once.filter(|once| self.is_spent(job, once, known)) {
+            return Some(format!("`{}` has answered here within {:?}", once.name, once.per));
+        }
+        let dropped = self.reply(job, replies, effects, known.others, new_id);
+        if dropped.is_none() {
+            self.uses.extend(once.and_then(|once| use_of(job, once)));
+        }
+        dropped.map(ToOwned::to_owned)
     }
 
     /// Queues the replies, or says why they are dropped.
@@ -226,15 +275,39 @@ impl SettlePlan {
         self.states.push(NewState { route: job.route.clone(), conversation, state });
     }
 
-    fn apply(&mut self, job: &HeldJob, effects: &[Effect]) {
-        let Some(customer) = job.customer else { return };
+    fn apply(&mut self, job: &HeldJob, effects: &[Effect], now: Timestamp) {
+        let (Some(customer), Some(conversation)) = (job.customer, job.conversation) else { return };
         for effect in effects {
             match effect {
-                Effect::OptOut => self.opt_outs.insert(customer, Some(by_route(&job.route))),
-                Effect::OptIn => self.opt_outs.insert(customer, None),
-            };
+                Effect::OptOut => drop(self.opt_outs.insert(customer, Some(by_route(&job.route)))),
+                Effect::OptIn => drop(self.opt_outs.insert(customer, None)),
+                Effect::Mute(time) => {
+                    let until = now.saturating_add(*time).unwrap_or(Timestamp::MAX);
+                    self.mutes.insert(conversation, Some(until).filter(|_| !time.is_zero()));
+                }
+            }
         }
     }
+
+    /// Whether an answer was given too recently, by an earlier group or within this one.
+    fn is_spent(&self, job: &HeldJob, once: &Once, known: &Known<'_>) -> bool {
+        let Some(answer) = use_of(job, once) else { return false };
+        let since = |at: &Timestamp| Duration::try_from(known.now.duration_since(*at)).unwrap_or_default();
+        self.uses.contains(&answer) || known.uses.get(&answer).is_some_and(|at| since(at) < once.per)
+    }
+}
+
+fn use_of(job: &HeldJob, once: &Once) -> Option<Use> {
+    Some(Use { route: job.route.clone(), name: once.name.clone(), conversation: job.conversation? })
+}
+
+/// The answers of a group that are given at most once in a time.
+pub fn asked_uses(settlements: &[Settlement], jobs: &HashMap<JobId, HeldJob>) -> Vec<Use> {
+    let asked = settlements.iter().filter_map(|settlement| match &settlement.resolution {
+        Settled::Done(outcome) => use_of(jobs.get(&settlement.lease.job)?, outcome.once.as_ref()?),
+        Settled::Retry(_) | Settled::Park => None,
+    });
+    asked.collect()
 }
 
 /// The most tries that are logged: a job that waits out a day of 401s makes one a minute.
@@ -259,7 +332,7 @@ pub fn foreign_numbers(
 ) -> Vec<(HeldJob, CustomerId, String)> {
     let mut found = BTreeMap::new();
     for settlement in settlements {
-        let Settled::Done { replies, .. } = &settlement.resolution else {
+        let Settled::Done(Outcome { replies, .. }) = &settlement.resolution else {
             continue;
         };
         let Some(job) = jobs.get(&settlement.lease.job) else {

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection};
+use ulid::Ulid;
 use uuid::Uuid;
 
 use super::{PostgresStore, events, settle};
-use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
-use crate::store::plan::delivery::{ClaimedRow, Surroundings, assemble};
-use crate::store::rows::{ConversationRow, MessageRow, duration_ms};
+use crate::store::plan::delivery::{ClaimedRow, Conversing, DOUBT, Surroundings, answers_since, assemble};
+use crate::store::rows::{ConversingRow, MessageRow, duration_ms};
 use crate::store::work::{ClaimDeliveries, Delivery};
 use crate::store::{Result, StoreError};
 
@@ -42,7 +42,7 @@ pub(super) async fn claim_deliveries(
 /// is leased.
 async fn read(store: &PostgresStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
     let mut connection = store.pool.acquire().await?;
-    surroundings(&mut connection, claimed).await
+    surroundings(&mut connection, claimed, answers_since(store.clock.now())).await
 }
 
 async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
@@ -120,14 +120,18 @@ impl Claimed {
     }
 }
 
-async fn surroundings(connection: &mut PgConnection, claimed: &[ClaimedRow]) -> Result<Surroundings> {
+async fn surroundings(
+    connection: &mut PgConnection,
+    claimed: &[ClaimedRow],
+    since: Ulid,
+) -> Result<Surroundings> {
     let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
     let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
     let referred: Vec<MessageId> =
         events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
     Ok(Surroundings {
-        conversations: conversations(connection, &conversation_ids).await?,
+        conversations: conversations(connection, &conversation_ids, since).await?,
         states: states(connection, claimed).await?,
         messages: messages(connection, &referred).await?,
         latest: latest(connection, &conversation_ids).await?,
@@ -138,17 +142,28 @@ async fn surroundings(connection: &mut PgConnection, claimed: &[ClaimedRow]) -> 
 async fn conversations(
     connection: &mut PgConnection,
     ids: &[ConversationId],
-) -> Result<HashMap<ConversationId, (Conversation, Option<EventId>)>> {
+    since: Ulid,
+) -> Result<HashMap<ConversationId, Conversing>> {
     // store::claim_deliveries (conversations)
-    let rows: Vec<ConversationRow> = sqlx::query_as("SELECT * FROM conversation_view WHERE id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
-    let with_first = |row: ConversationRow| {
-        let first = row.first_inbound_event;
-        (row.id, (row.into_conversation(), first))
-    };
-    Ok(rows.into_iter().map(with_first).collect())
+    let rows: Vec<ConversingRow> = sqlx::query_as(
+        "SELECT v.*, (
+             SELECT max(m.created_at) FROM messages m
+             WHERE m.conversation_id = v.id AND m.id >= $2 AND m.origin = 'observed' AND m.content IS NOT NULL
+               AND m.campaign IS NULL
+               -- What was seen while one of ours had left, and its id was not known, may be that one.
+               AND NOT EXISTS (
+                   SELECT FROM sends s
+                   WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
+                     AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
+         ) AS person_answered_at
+         FROM conversation_view v WHERE v.id = ANY($1)",
+    )
+    .bind(ids)
+    .bind(Uuid::from_u128(since.0))
+    .bind(duration_ms(DOUBT))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.conversation.id, row.into_conversing())).collect())
 }
 
 async fn states(

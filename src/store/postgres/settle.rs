@@ -1,7 +1,8 @@
 //! Settling deliveries in groups: what a job led to is committed with its completion.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -9,10 +10,12 @@ use super::{PostgresStore, outbox, people, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
+use crate::model::outcome::Effect;
 use crate::store::plan::settle::{
-    HeldJob, NewState, OtherConversations, Postponed, SettlePlan, foreign_numbers, plan,
+    HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses, foreign_numbers,
+    plan,
 };
-use crate::store::rows::{attempts, duration_ms, millis};
+use crate::store::rows::{attempts, duration_ms, millis, timestamp};
 use crate::store::work::{Settled, Settlement};
 use crate::store::{Result, StoreError};
 
@@ -26,7 +29,9 @@ pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) ->
     queue::lock_of_jobs(&mut tx, &ids, &others.values().copied().collect::<Vec<_>>()).await?;
     let held = held(&mut tx, &ids).await?;
     check_customers(settlements, &held, &customers)?;
-    let plan = plan(settlements, &held, &others, || store.id());
+    let uses = uses(&mut tx, &asked_uses(settlements, &held)).await?;
+    let known = Known { jobs: &held, others: &others, uses: &uses, now: timestamp(now) };
+    let plan = plan(settlements, &known, || store.id());
     write(store, &mut tx, &plan, now).await?;
     tx.commit().await?;
     Ok(plan.applied)
@@ -35,7 +40,7 @@ pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) ->
 /// Whether it has a reply that leaves from a number it names.
 fn names_a_number(settlement: &Settlement) -> bool {
     match &settlement.resolution {
-        Settled::Done { replies, .. } => replies.iter().any(|reply| reply.from.is_some()),
+        Settled::Done(outcome) => outcome.replies.iter().any(|reply| reply.from.is_some()),
         Settled::Retry(_) | Settled::Park => false,
     }
 }
@@ -51,7 +56,9 @@ async fn write(
     postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?;
     outbox::put(store, connection, &plan.messages, now).await?;
     write_states(connection, &plan.states, now).await?;
-    opt(connection, &plan.opt_outs, now).await
+    opt(connection, &plan.opt_outs, now).await?;
+    mute(connection, &plan.mutes).await?;
+    write_uses(connection, &plan.uses, now).await
 }
 
 #[derive(FromRow)]
@@ -93,7 +100,8 @@ impl HeldRow {
 
 /// Whether it opts a customer out or in.
 fn opts(settlement: &Settlement) -> bool {
-    matches!(&settlement.resolution, Settled::Done { effects, .. } if !effects.is_empty())
+    let opts = |effect: &Effect| matches!(effect, Effect::OptOut | Effect::OptIn);
+    matches!(&settlement.resolution, Settled::Done(outcome) if outcome.effects.iter().any(opts))
 }
 
 /// Locks the customers that opt out or in, before any conversation: a group that learns a name takes them in that order.
@@ -257,6 +265,57 @@ async fn opt(
         )
         .bind(customer)
         .bind(by)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Sets until when rules keep quiet. The caller holds the conversations' locks.
+async fn mute(
+    connection: &mut PgConnection,
+    mutes: &BTreeMap<ConversationId, Option<Timestamp>>,
+) -> Result<()> {
+    for (conversation, until) in mutes {
+        // store::settle (handing over)
+        sqlx::query("UPDATE conversations SET muted_until = $2 WHERE id = $1")
+            .bind(conversation)
+            .bind(until.map(millis))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// When these answers were last given. The conversations' locks keep others from giving them meanwhile.
+async fn uses(connection: &mut PgConnection, asked: &[Use]) -> Result<HashMap<Use, Timestamp>> {
+    let mut uses = HashMap::new();
+    for answer in asked {
+        // store::settle (answers once in a time)
+        let used_at: Option<i64> = sqlx::query_scalar(
+            "SELECT used_at FROM rule_uses WHERE route = $1 AND rule = $2 AND conversation_id = $3",
+        )
+        .bind(&answer.route)
+        .bind(&answer.name)
+        .bind(answer.conversation)
+        .fetch_optional(&mut *connection)
+        .await?;
+        uses.extend(used_at.map(|at| (answer.clone(), timestamp(at))));
+    }
+    Ok(uses)
+}
+
+async fn write_uses(connection: &mut PgConnection, uses: &BTreeSet<Use>, now: i64) -> Result<()> {
+    for answer in uses {
+        // store::settle (an answer was given)
+        sqlx::query(
+            "INSERT INTO rule_uses (route, rule, conversation_id, used_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, rule, conversation_id) DO UPDATE SET used_at = excluded.used_at",
+        )
+        .bind(&answer.route)
+        .bind(&answer.name)
+        .bind(answer.conversation)
         .bind(now)
         .execute(&mut *connection)
         .await?;

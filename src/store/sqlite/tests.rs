@@ -12,7 +12,7 @@ use super::*;
 use crate::connectly::throttle::Rate;
 use crate::model::event::EventType;
 use crate::model::job::{Attempt, JobState};
-use crate::model::outcome::{Effect, Reply, StateChange};
+use crate::model::outcome::{Effect, Outcome, Reply, StateChange};
 use crate::store::arrival::RouteMatch;
 use crate::store::work::{Answer, Departure, SendingAccount, Settled};
 
@@ -76,11 +76,12 @@ impl Desk {
     async fn reply(&self) -> Sending {
         self.store.commit(&[self.inbound("hi")]).await.unwrap();
         let delivery = self.claim().await.remove(0);
-        let done = Settled::Done {
+        let done = Settled::Done(Outcome {
             replies: vec![Reply::text("hello").with_callback_data(&json!({"order": 5}))],
             state: StateChange::Set(json!({"step": 1})),
             effects: vec![],
-        };
+            ..Outcome::default()
+        });
         let applied = self.store.settle(&[settlement(&delivery, done)]).await.unwrap();
         assert_eq!(applied, [true]);
         self.claim_send().await.unwrap()
@@ -177,11 +178,12 @@ async fn a_delivery_is_settled_with_its_reply_state_and_effects() {
     assert_eq!(claimed[0].event.kind.event_type(), EventType::MessageReceived);
     assert!(desk.claim().await.is_empty());
     assert_eq!(desk.store.renew(&[claimed[0].lease], LEASE).await.unwrap().len(), 1);
-    let done = Settled::Done {
+    let done = Settled::Done(Outcome {
         replies: vec![Reply::text("goodbye"), Reply::text("elsewhere").from_number("+15550100009")],
         state: StateChange::Set(json!({"step": 1})),
         effects: vec![Effect::OptOut],
-    };
+        ..Outcome::default()
+    });
     let settlement = settlement(&claimed[0], done);
     assert_eq!(desk.store.settle(std::slice::from_ref(&settlement)).await.unwrap(), [true]);
     assert_eq!(desk.store.settle(&[settlement]).await.unwrap(), [false]);

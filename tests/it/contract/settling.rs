@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::json;
 use switchboard::model::job::JobState;
 use switchboard::model::message::Origin;
-use switchboard::model::outcome::{Effect, Reply, StateChange};
+use switchboard::model::outcome::{Effect, Outcome, Reply, StateChange};
 use switchboard::store::work::{Delivery, Dispatch, Settled, Settlement};
 
 use crate::support::Backend;
@@ -18,11 +18,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Everything a handler can lead to.
 fn everything() -> Settled {
-    Settled::Done {
+    Settled::Done(Outcome {
         replies: vec![Reply::text("one"), Reply::text("two").with_callback_data(&json!({ "order": 5 }))],
         state: StateChange::Set(json!({ "step": 1 })),
         effects: vec![Effect::OptOut],
-    }
+        ..Outcome::default()
+    })
 }
 
 async fn opted_out(depot: &Depot) -> bool {
@@ -360,13 +361,114 @@ async fn strange_replies_and_reasons_are_stored(
     assert!(depot.settle_because(&delivery, Settled::Retry(SECOND), Some("it said \0")).await);
     depot.pass(SECOND);
     let delivery = depot.claim_one().await;
-    let settled = Settled::Done {
+    let settled = Settled::Done(Outcome {
         replies: vec![reply.clone()],
         state: StateChange::Set(json!({ "\0": "\0" })),
         effects: Vec::new(),
-    };
+        ..Outcome::default()
+    });
     assert!(depot.settle_because(&delivery, settled, Some("noted \0")).await);
     let message = depot.newest_message().await;
     assert_eq!(message.content, Some(reply.message));
     assert_eq!(message.callback_data, reply.callback_data);
+}
+
+/// Answers, at most once in an hour.
+fn once(text: &str) -> Settled {
+    Settled::Done(Outcome::from(Reply::text(text)).once_per("closed", HOUR))
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[rstest]
+#[tokio::test]
+async fn what_is_answered_once_in_a_time_is_answered_again_after_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    for (wait, answers) in [(Duration::ZERO, 1), (HOUR / 2, 1), (HOUR, 2)] {
+        depot.pass(wait);
+        depot.ana_writes().await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, once("we open at nine")).await);
+        assert_eq!(depot.messages().await.len(), answers);
+    }
+    depot.accept(inbound(&depot.clock).customer(BEN).on(ROUTE)).await;
+    let delivery = depot.claim_one().await;
+    assert!(depot.settle(&delivery, once("we open at nine")).await);
+    assert_eq!(depot.messages().await.len(), 3, "another conversation has its own");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dropped_answer_is_noted_and_its_effects_count(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    for _ in 0..2 {
+        depot.ana_writes().await;
+        let delivery = depot.claim_one().await;
+        let Settled::Done(outcome) = once("hello") else { unreachable!() };
+        assert!(depot.settle(&delivery, Settled::Done(outcome.effect(Effect::OptOut))).await);
+    }
+    let job = depot.jobs(Some(JobState::Done)).await.pop().unwrap();
+    assert_eq!(job.last_error.as_deref(), Some("`closed` has answered here within 3600s"));
+    assert!(opted_out(&depot).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_mute_lasts_from_the_settlement_and_its_end_is_the_latest_word(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let mut until = Vec::new();
+    for effect in [Effect::Mute(2 * HOUR), Effect::Mute(HOUR), Effect::Mute(Duration::ZERO), Effect::OptIn] {
+        depot.ana_writes().await;
+        let delivery = depot.claim_one().await;
+        let muted_until = delivery.context.conversation.as_ref().unwrap().muted_until;
+        until.push(muted_until.map(|at| at.duration_since(depot.clock.now()).as_mins() + 1));
+        assert!(depot.settle(&delivery, done(Vec::new(), vec![effect])).await);
+    }
+    assert_eq!(until, [None, Some(120), Some(60), None]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_a_person_writes_from_elsewhere_is_told_and_our_own_echo_is_not(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let answered = async || {
+        depot.ana_writes().await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, done_with_state(StateChange::Keep)).await);
+        delivery.context.person_answered_at
+    };
+    depot.send(MESSAGE).await;
+    depot.accept(echo(&depot.clock, MESSAGE, "hello")).await;
+    assert_eq!(answered().await, None, "an echo of ours");
+    let other = "01K00000000000000000000002";
+    depot.accept(echo(&depot.clock, other, "SUMMER SALE").with("campaignName", "summer")).await;
+    let event = echo(&depot.clock, "01K00000000000000000000003", "This is Eva");
+    depot.accept(event).await;
+    let at = answered().await.unwrap();
+    assert!(depot.clock.now().duration_since(at).as_secs() < 5, "{at}");
+    depot.pass(Duration::from_hours(25));
+    assert_eq!(answered().await, None, "that was yesterday");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_echo_beside_a_send_in_doubt_may_be_ours(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.queue_text("hello").await;
+    let left = depot.leave().await;
+    depot.accept(echo(&depot.clock, MESSAGE, "hello")).await;
+    depot.ana_writes().await;
+    let delivery = depot.claim_one().await;
+    assert_eq!(delivery.context.person_answered_at, None);
+    drop(left);
 }

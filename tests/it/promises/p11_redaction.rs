@@ -172,15 +172,11 @@ fn p11_debug_output_shows_nothing_private() {
         updated_at: now,
     };
     let context = Context {
-        job: JobId::new(Clock::system().ulid()),
-        attempt: 1,
-        route: "echo".into(),
-        conversation: None,
         first_contact: true,
         message: Some(message.clone()),
         latest_message: Some(message.clone()),
         state: Some(TEXT.into()),
-        now,
+        ..Context::new(JobId::new(Clock::system().ulid()), 1, "echo".into(), now)
     };
     let lease = Lease { job: context.job, token: Clock::system().ulid() };
     let sending = Sending {
@@ -200,11 +196,7 @@ fn p11_debug_output_shows_nothing_private() {
         order: None,
     };
     let delivery = Delivery { lease, event: event.clone(), context: context.clone(), first_attempt_at: now };
-    let settled = Settled::Done {
-        replies: outcome.replies.clone(),
-        state: outcome.state.clone(),
-        effects: outcome.effects.clone(),
-    };
+    let settled = Settled::Done(outcome.clone());
     let events = EventFilter { customer: Some(PHONE.into()), ..EventFilter::default() };
     let messages = MessageFilter { customer: Some(PHONE.into()), ..MessageFilter::default() };
     let stored = StoredBody::Kept(TEXT.into());

@@ -11,7 +11,7 @@ use switchboard::model::event::Event;
 use switchboard::model::id::{EventId, MessageId};
 use switchboard::model::job::{Attempt, Job, JobState, Lease};
 use switchboard::model::message::{Message, TimelineEntry};
-use switchboard::model::outcome::{Effect, Reply, StateChange};
+use switchboard::model::outcome::{Effect, Outcome, Reply, StateChange};
 use switchboard::model::sending::SendPolicy;
 use switchboard::store::Store;
 use switchboard::store::arrival::{Arrival, Receipt};
@@ -78,12 +78,12 @@ pub fn attempt(number: i64, at: Timestamp, outcome: &str, detail: Option<&str>) 
 
 /// What a finished delivery led to.
 pub fn done(replies: Vec<Reply>, effects: Vec<Effect>) -> Settled {
-    Settled::Done { replies, state: StateChange::Keep, effects }
+    Settled::Done(Outcome { replies, effects, ..Outcome::default() })
 }
 
 /// A finished delivery that changes the lane's state.
 pub fn done_with_state(state: StateChange) -> Settled {
-    Settled::Done { replies: Vec::new(), state, effects: Vec::new() }
+    Settled::Done(Outcome { state, ..Outcome::default() })
 }
 
 /// Answers with a text.
@@ -181,7 +181,7 @@ impl Depot {
         reason: Option<&str>,
     ) -> bool {
         let outcome = match resolution {
-            Settled::Done { .. } => "done",
+            Settled::Done(_) => "done",
             Settled::Retry(_) => "retry",
             Settled::Park => "parked",
         };

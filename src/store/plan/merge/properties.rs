@@ -57,6 +57,7 @@ fn stays(jobs: &[StandingJob]) -> ConversationRecord {
         window: Window::default(),
         first_inbound: None,
         last_event_at: Timestamp::UNIX_EPOCH,
+        muted_until: None,
     }
 }
 

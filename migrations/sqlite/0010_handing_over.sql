@@ -1,0 +1,10 @@
+-- Until when rules keep quiet in a conversation, because one of them, or a handler, handed it over to a person.
+ALTER TABLE conversations ADD COLUMN muted_until INTEGER;
+
+DROP VIEW conversation_view;
+CREATE VIEW conversation_view AS
+SELECT
+    c.id, c.account, c.business, c.business_name, c.customer_id, c.last_inbound_at, c.window_closed_at,
+    c.first_inbound_event, p.phone, p.user_id, p.name AS customer_name, p.opted_out_at, p.opted_out_by, c.muted_until
+FROM conversations c
+JOIN customers p ON p.id = c.customer_id;
