@@ -16,6 +16,7 @@
 //! | [`worker`] | claiming, delivering, sending, settling |
 //! | [`http`] | the outside: webhook, admin API, health |
 //! | [`emulator`] | a Connectly on your desk, for `dev` and for tests |
+//! | [`testing`] | trying a handler without a server |
 //! | [`app`] | all of it put together |
 //! | [`cli`] | one file per command |
 //! | [`clock`], [`config`], [`telemetry`] | leaves that everybody may use |
@@ -69,6 +70,7 @@ pub mod model;
 pub mod routing;
 pub mod store;
 pub mod telemetry;
+pub mod testing;
 pub mod worker;
 
 pub use app::App;

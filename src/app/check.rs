@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::running::strictness;
+use crate::clock::Clock;
 use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
-use crate::connectly::message::Strictness;
 use crate::handler::AnyHandler;
 use crate::handler::brokers::Brokers;
-use crate::handler::rules::Rules;
+use crate::handler::http::HttpHandler;
+use crate::handler::rules::{Rules, RulesSettings};
 use crate::http::tls;
 use crate::routing::{Route, RouteError};
 
 /// The built-in handler that answers by rules.
 const RULES: &str = "rules";
+/// The built-in handler that asks a URL.
+const HTTP: &str = "http";
 
 /// A route with its handler.
 pub(super) struct Built {
@@ -24,7 +27,7 @@ pub(super) struct Built {
 pub fn check(config: &Config, handlers: &BTreeMap<String, AnyHandler>) -> Problems {
     let mut problems = config.check_for_serve();
     problems.extend(config.public.tls.as_ref().map(tls::check).unwrap_or_default());
-    if let Err(found) = build(config, handlers) {
+    if let Err(found) = build(config, handlers, &Clock::system()) {
         problems.extend(found);
     }
     problems
@@ -34,18 +37,18 @@ pub fn check(config: &Config, handlers: &BTreeMap<String, AnyHandler>) -> Proble
 pub(super) fn build(
     config: &Config,
     handlers: &BTreeMap<String, AnyHandler>,
+    clock: &Clock,
 ) -> Result<Vec<Built>, Problems> {
     let mut problems = Problems::new();
     let mut built = Vec::new();
-    let strictness = strictness(config);
     let mut brokers = Brokers::default();
-    for config in &config.routes {
-        let handler = match &config.broker {
-            Some(broker) => brokers.handler(config, broker),
-            None => handler_of(config, handlers, strictness),
+    for route in &config.routes {
+        let handler = match &route.broker {
+            Some(broker) => brokers.handler(route, broker),
+            None => handler_of(config, route, handlers, clock),
         };
         let handler = handler.map_err(|found| problems.extend(found));
-        let route = route_of(config).map_err(|(key, message)| problems.add(key, message));
+        let route = route_of(route).map_err(|(key, message)| problems.add(key, message));
         if let (Ok(route), Ok(handler)) = (route, handler) {
             built.push(Built { route, handler });
         }
@@ -54,20 +57,32 @@ pub(super) fn build(
 }
 
 fn handler_of(
-    config: &RouteConfig,
+    config: &Config,
+    route: &RouteConfig,
     handlers: &BTreeMap<String, AnyHandler>,
-    strictness: Strictness,
+    clock: &Clock,
 ) -> Result<AnyHandler, Problems> {
-    if config.handler == RULES {
-        return Rules::new(config, strictness).map(AnyHandler::new);
+    match route.handler.as_str() {
+        RULES => Rules::new(route, &settings(config)).map(AnyHandler::new),
+        HTTP => HttpHandler::new(route, config.sending.window_margin, clock.clone()).map(AnyHandler::new),
+        name => handlers.get(name).cloned().ok_or_else(|| unknown(route, handlers)),
     }
-    handlers.get(&config.handler).cloned().ok_or_else(|| {
-        let known: Vec<&str> = std::iter::once(RULES).chain(handlers.keys().map(String::as_str)).collect();
-        let mut problems = Problems::new();
-        let message = format!("no handler is named `{}`; known are: {}", config.handler, known.join(", "));
-        problems.add(config.key("handler"), message);
-        problems
-    })
+}
+
+fn settings(config: &Config) -> RulesSettings<'_> {
+    RulesSettings {
+        strictness: strictness(config),
+        hours: config.hours.as_ref(),
+        echo_mutes: config.replies.echo_mutes,
+    }
+}
+
+fn unknown(route: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> Problems {
+    let known: Vec<&str> = [RULES, HTTP].into_iter().chain(handlers.keys().map(String::as_str)).collect();
+    let mut problems = Problems::new();
+    let message = format!("no handler is named `{}`; known are: {}", route.handler, known.join(", "));
+    problems.add(route.key("handler"), message);
+    problems
 }
 
 fn route_of(config: &RouteConfig) -> Result<Route, (String, String)> {
@@ -75,7 +90,7 @@ fn route_of(config: &RouteConfig) -> Result<Route, (String, String)> {
     Route::new(&config.name, &config.on, config.when.as_deref(), ordered).map_err(|error| {
         let key = match error {
             RouteError::UnknownType(_) => "on",
-            RouteError::When(_) => "when",
+            RouteError::When(_) | RouteError::Unknown(_) => "when",
         };
         (config.key(key), error.to_string())
     })

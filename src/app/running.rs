@@ -99,7 +99,8 @@ impl Running {
         if !problems.is_empty() {
             return Err(StartError::Config(problems));
         }
-        let (routes, work_routes) = routes(config, build(config, &handlers).map_err(StartError::Config)?);
+        let (routes, work_routes) =
+            routes(config, build(config, &handlers, &clock).map_err(StartError::Config)?);
         let tls = config.public.tls.as_ref().map(Tls::load).transpose().map_err(StartError::Config)?;
         let public_listener = bind(PUBLIC_LISTEN, config.public.listen).await?;
         let admin_listener = bind(ADMIN_LISTEN, config.admin.listen).await?;

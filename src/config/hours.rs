@@ -1,6 +1,7 @@
 //! `[hours]`: when the business is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use jiff::civil::Time;
 use jiff::tz;
@@ -24,9 +25,18 @@ pub struct HoursConfig {
 impl HoursConfig {
     /// The section, if there is one.
     pub(super) fn read_optional(root: &mut Section<'_>) -> Option<Self> {
-        let config = root.optional_section("hours", Self::read)?;
-        root.warn("hours", "not available in this release; nothing depends on them");
-        config
+        root.optional_section("hours", Self::read)?
+    }
+
+    /// The opening hours of each day from Monday on: from and until, in minutes after midnight.
+    pub fn week(&self) -> [Vec<(i16, i16)>; 7] {
+        let mut week: [Vec<(i16, i16)>; 7] = Default::default();
+        for (days, hours) in &self.open {
+            for day in days_of(days).into_iter().flatten() {
+                week[day] = spans(hours).unwrap_or_default();
+            }
+        }
+        week
     }
 
     fn read(section: &mut Section<'_>) -> Option<Self> {
@@ -51,14 +61,25 @@ fn read_open(section: &mut Section<'_>) -> BTreeMap<String, String> {
         None => return BTreeMap::new(),
     };
     let mut open = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for (days, hours) in table {
         let key = format!("open.{days}");
-        if !is_days(&days) {
-            section.problem(&key, "unknown day, expected one such as `sat` or some such as `mon-fri`");
+        match days_of(&days) {
+            None => {
+                section.problem(&key, "unknown day, expected one such as `sat` or some such as `mon-fri`");
+            }
+            Some(range) => {
+                for day in range.filter(|day| !seen.insert(*day)) {
+                    section.problem(&key, format!("{} is in another entry too", DAYS[day]));
+                }
+            }
         }
-        match hours.as_str().filter(|hours| is_span(hours)) {
+        match hours.as_str().filter(|hours| spans(hours).is_some()) {
             Some(span) => drop(open.insert(days, span.to_owned())),
-            None => section.problem(&key, "expected opening hours such as \"09:00-18:00\""),
+            None => section.problem(
+                &key,
+                "expected opening hours such as \"09:00-18:00\", or several separated by commas",
+            ),
         }
     }
     open
@@ -70,21 +91,32 @@ fn is_time_zone(text: &str) -> bool {
     !text.is_empty() && (database.is_definitively_empty() || database.get(text).is_ok())
 }
 
-fn is_days(text: &str) -> bool {
+/// The days that an entry is for, counted from Monday.
+fn days_of(text: &str) -> Option<RangeInclusive<usize>> {
     let place = |day: &str| DAYS.iter().position(|known| *known == day);
     match text.split_once('-') {
-        Some((from, to)) => place(from).zip(place(to)).is_some_and(|(from, to)| from < to),
-        None => place(text).is_some(),
+        Some((from, to)) => {
+            place(from).zip(place(to)).filter(|(from, to)| from < to).map(|(from, to)| from..=to)
+        }
+        None => place(text).map(|day| day..=day),
     }
 }
 
-fn is_span(text: &str) -> bool {
-    let Some((from, to)) = text.split_once('-') else {
-        return false;
+/// Opening hours in minutes after midnight, one after the other.
+fn spans(text: &str) -> Option<Vec<(i16, i16)>> {
+    let spans: Vec<_> = text.split(',').map(|span| span_of(span.trim())).collect::<Option<_>>()?;
+    spans.is_sorted_by(|(_, until), (from, _)| until <= from).then_some(spans)
+}
+
+fn span_of(text: &str) -> Option<(i16, i16)> {
+    let (from, to) = text.split_once('-')?;
+    let minutes = |text: &str| {
+        let time = Time::strptime("%H:%M", text).ok().filter(|_| text.len() == 5)?;
+        Some(i16::from(time.hour()) * 60 + i16::from(time.minute()))
     };
-    let time = |text: &str| Time::strptime("%H:%M", text).ok().filter(|_| text.len() == 5);
     // Midnight at the end of the day is written as it is spoken.
-    time(from).is_some_and(|from| to == "24:00" || time(to).is_some_and(|to| from < to))
+    let until = if to == "24:00" { Some(24 * 60) } else { minutes(to) };
+    minutes(from).zip(until).filter(|(from, until)| from < until)
 }
 
 #[cfg(test)]
@@ -94,16 +126,18 @@ mod tests {
     #[test]
     fn days_and_spans() {
         for days in ["mon", "mon-fri", "sat-sun"] {
-            assert!(is_days(days), "{days}");
+            assert!(days_of(days).is_some(), "{days}");
         }
         for days in ["", "monday", "fri-mon", "mon-mon", "mon-fri-sun"] {
-            assert!(!is_days(days), "{days}");
+            assert!(days_of(days).is_none(), "{days}");
         }
-        for span in ["09:00-18:00", "00:00-24:00"] {
-            assert!(is_span(span), "{span}");
+        for span in ["09:00-18:00", "00:00-24:00", "09:00-12:00, 14:00-18:00"] {
+            assert!(spans(span).is_some(), "{span}");
         }
-        for span in ["", "9-18", "9:00-18:00", "18:00-09:00", "09:00", "09:00-25:00"] {
-            assert!(!is_span(span), "{span}");
+        for span in
+            ["", "9-18", "9:00-18:00", "18:00-09:00", "09:00", "09:00-25:00", "14:00-18:00,09:00-12:00"]
+        {
+            assert!(spans(span).is_none(), "{span}");
         }
     }
 }

@@ -26,8 +26,6 @@ const EVENT_PATTERNS: &[&str] = &[
     "*",
 ];
 
-/// Handlers that have a name already, and settings, but that this release cannot run.
-const UNAVAILABLE_HANDLERS: &[&str] = &["http"];
 /// The keys that mean something to the handler `http` only; a broker has a `url` of its own kind.
 const HTTP_KEYS: &[&str] = &["url", "secrets", "secrets_file", "headers", "allow_private"];
 
@@ -132,7 +130,7 @@ impl RouteConfig {
         let handler = read_handler(section);
         let orderings = [("conversation", RouteOrdering::Conversation), ("none", RouteOrdering::None)];
         let timeouts = Duration::from_millis(100)..=Duration::from_hours(1);
-        let url = if broker::is_broker(&handler) { None } else { section.http_url("url") };
+        let url = if broker::is_broker(&handler) { None } else { section.endpoint("url") };
         Self {
             name,
             on,
@@ -203,10 +201,6 @@ fn read_handler(section: &mut Section<'_>) -> String {
     let Some(handler) = section.text("handler") else {
         return String::new();
     };
-    if UNAVAILABLE_HANDLERS.contains(&handler.as_str()) {
-        let message = format!("found {handler:?}, which is not available in this release");
-        section.problem("handler", message);
-    }
     if handler == "http" {
         section.require("url", "where to post events to");
     } else {

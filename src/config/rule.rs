@@ -16,9 +16,7 @@ const NAME_LETTERS: usize = 64;
 /// What `callback_data` may not hold: the key of our own mark.
 const RESERVED: &str = "switchboard";
 /// What a `match` takes.
-const CONDITIONS: &str = "at least one of any, text, keyword";
-/// Why a rule with a key that would silently be passed over is refused.
-const UNAVAILABLE: &str = "not available in this release";
+const CONDITIONS: &str = "at least one of any, text, keyword, regex, button, first_contact, hours";
 
 /// What to do with an event that matches.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -82,7 +80,9 @@ impl RuleConfig {
             }
         }
         let once_per = section.duration("once_per", Duration::from_secs(1)..=Duration::from_hours(365 * 24));
-        refuse(section, "once_per", once_per.is_some());
+        if once_per.is_some() && name.is_none() {
+            section.problem("name", "missing, expected one beside `once_per`: uses are counted by it");
+        }
         Self {
             name,
             matches,
@@ -102,7 +102,7 @@ impl MatchConfig {
             section.problem("any", "found false, which never holds; expected true");
         }
         let hours = [("inside", "inside"), ("outside", "outside")];
-        let matches = Self {
+        Self {
             any: any.unwrap_or_default(),
             text: patterns(section, "text"),
             keyword: patterns(section, "keyword"),
@@ -110,12 +110,7 @@ impl MatchConfig {
             button: section.text("button"),
             first_contact: section.boolean("first_contact"),
             hours: section.choice("hours", &hours).map(str::to_owned),
-        };
-        refuse(section, "regex", matches.regex.is_some());
-        refuse(section, "button", matches.button.is_some());
-        refuse(section, "first_contact", matches.first_contact.is_some());
-        refuse(section, "hours", matches.hours.is_some());
-        matches
+        }
     }
 }
 
@@ -130,13 +125,6 @@ pub(super) fn read_all(route: &mut Section<'_>) -> Vec<RuleConfig> {
         }
     }
     rules
-}
-
-/// Refuses a key that changes what a rule does, and that this release would pass over.
-fn refuse(section: &Section<'_>, key: &str, given: bool) {
-    if given {
-        section.problem(key, UNAVAILABLE);
-    }
 }
 
 fn patterns(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
@@ -200,7 +188,7 @@ fn read_effects(section: &mut Section<'_>) -> Vec<String> {
 
 fn is_effect(text: &str) -> bool {
     match text.strip_prefix("mute:") {
-        Some(duration) => parse_duration(duration).is_some_and(|duration| !duration.is_zero()),
+        Some(duration) => parse_duration(duration).is_some(),
         None => matches!(text, "opt_out" | "opt_in"),
     }
 }

@@ -38,6 +38,9 @@ pub enum WhatsAppLimits {
 pub struct RepliesConfig {
     /// The most replies that leave per conversation and minute; the send over the limit is parked.
     pub per_minute: u32,
+    /// How long rules keep quiet after somebody of the business wrote from elsewhere, as an echo shows.
+    #[serde(serialize_with = "shown::duration")]
+    pub echo_mutes: Duration,
 }
 
 impl Default for SendingConfig {
@@ -71,13 +74,18 @@ impl SendingConfig {
 
 impl Default for RepliesConfig {
     fn default() -> Self {
-        Self { per_minute: 20 }
+        Self { per_minute: 20, echo_mutes: Duration::from_hours(2) }
     }
 }
 
 impl RepliesConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
-        Self { per_minute: section.integer("per_minute", 1..=10_000).unwrap_or(default.per_minute) }
+        // What was written longer ago is not looked for.
+        let quiet = Duration::ZERO..=Duration::from_hours(24);
+        Self {
+            per_minute: section.integer("per_minute", 1..=10_000).unwrap_or(default.per_minute),
+            echo_mutes: section.duration("echo_mutes", quiet).unwrap_or(default.echo_mutes),
+        }
     }
 }

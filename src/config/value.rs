@@ -147,6 +147,12 @@ impl Section<'_> {
 
     /// An `http://` or `https://` URL with a host and without credentials, a trailing slash cut.
     pub(super) fn http_url(&mut self, key: &'static str) -> Option<String> {
+        let url = self.endpoint(key)?;
+        Some(url.strip_suffix('/').unwrap_or(&url).to_owned())
+    }
+
+    /// The same, to the letter: there are servers to whom a slash at the end makes another path.
+    pub(super) fn endpoint(&mut self, key: &'static str) -> Option<String> {
         let raw = self.raw(key)?;
         match raw.text().map(http_url) {
             Some(Some(url)) => Some(url),
@@ -214,7 +220,7 @@ fn http_url(text: &str) -> Option<String> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let host_is_plain = !authority.is_empty() && !authority.starts_with(':') && !authority.contains('@');
     let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    (host_is_plain && clean).then(|| text.strip_suffix('/').unwrap_or(text).to_owned())
+    (host_is_plain && clean).then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn urls() {
         let accepted = |text| http_url(text);
-        assert_eq!(accepted("https://a.example/b/"), Some("https://a.example/b".to_owned()));
+        assert_eq!(accepted("https://a.example/b/"), Some("https://a.example/b/".to_owned()));
         assert_eq!(accepted("http://[::1]:80"), Some("http://[::1]:80".to_owned()));
         assert!(accepted("https://a/?q=@").is_some(), "an @ behind the host is no password");
         for text in

@@ -8,6 +8,7 @@
 //! configuration.
 
 pub mod brokers;
+pub mod http;
 pub mod reply;
 pub mod rules;
 pub mod state;

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["model", "connectly"]),
     ("routing", &["model", "connectly"]),
     ("handler", &["model", "connectly"]),
+    ("testing", &["handler", "model", "connectly"]),
     ("model", &["connectly"]),
     ("connectly", &[]),
     ("clock", &[]),

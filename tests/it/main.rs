@@ -19,5 +19,6 @@ mod packaging;
 mod promises;
 mod registering;
 mod replay;
+mod rules;
 mod scenarios;
 mod support;

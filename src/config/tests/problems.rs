@@ -70,7 +70,7 @@ fn all_problems_are_listed_at_once() {
     log.format: found "xml", expected "auto" or "text" or "json"
     hours.time_zone: found "Mars/Olympus", expected a time zone such as "America/Sao_Paulo"
     hours.open.monday: unknown day, expected one such as `sat` or some such as `mon-fri`
-    hours.open.monday: expected opening hours such as "09:00-18:00"
+    hours.open.monday: expected opening hours such as "09:00-18:00", or several separated by commas
     colour: unknown key; expected public, admin, store, accounts, replies, sending, worker, spool, retention, emulator, log, hours, routes
     SWITCHBOARD_WORKER__LEASES: unknown variable; did you mean SWITCHBOARD_WORKER__LEASE?
     "#);

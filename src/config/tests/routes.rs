@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::super::{Config, Environment, Login, Problems, RouteConfig, RouteOrdering};
+use super::super::{Config, Environment, Login, RouteConfig, RouteOrdering};
 use super::{config, problems};
 
 #[test]
@@ -125,7 +125,7 @@ fn what_is_wrong_with_rules() {
         fallback = { template = "t", parameters = "p" }
     "#;
     insta::assert_snapshot!(problems(text, &[]), @r#"
-    routes.desk.rules[0].match: found an empty table, expected at least one of any, text, keyword
+    routes.desk.rules[0].match: found an empty table, expected at least one of any, text, keyword, regex, button, first_contact, hours
     routes.desk.rules[0].callback_data: means something beside `reply` only
     routes.desk.rules.twice.match.any: found false, which never holds; expected true
     routes.desk.rules.twice.match.text: found an empty list, expected at least one string
@@ -133,7 +133,7 @@ fn what_is_wrong_with_rules() {
     routes.desk.rules.twice.match.txt: unknown key; did you mean `text`?
     routes.desk.rules.twice.reply: found a string, expected a message such as { text = "..." }
     routes.desk.rules.twice.effects: found "mute", expected "opt_out", "opt_in" or "mute:" and a duration
-    routes.desk.rules.twice.match: missing, expected at least one of any, text, keyword
+    routes.desk.rules.twice.match: missing, expected at least one of any, text, keyword, regex, button, first_contact, hours
     routes.desk.rules.twice.callback_data: holds the key `switchboard`, which is kept for our own mark
     routes.desk.rules.twice.fallback.language: missing, expected a language such as "en"
     routes.desk.rules.twice.fallback.parameters: found a string, expected a list
@@ -142,30 +142,17 @@ fn what_is_wrong_with_rules() {
 }
 
 #[test]
-fn what_this_release_would_pass_over_is_refused() {
+fn what_an_answer_is_given_once_by_needs_a_name() {
     let text = r#"
-        [[routes]]
-        name = "http"
-        on = ["*"]
-        handler = "http"
-        url = "https://orders.internal"
         [[routes]]
         name = "desk"
         on = ["*"]
         handler = "rules"
         [[routes.rules]]
-        name = "all"
         match = { regex = "a", button = "b", first_contact = true, hours = "outside" }
         once_per = "12h"
     "#;
-    insta::assert_snapshot!(problems(text, &[]), @r#"
-    routes.http.handler: found "http", which is not available in this release
-    routes.desk.rules.all.match.regex: not available in this release
-    routes.desk.rules.all.match.button: not available in this release
-    routes.desk.rules.all.match.first_contact: not available in this release
-    routes.desk.rules.all.match.hours: not available in this release
-    routes.desk.rules.all.once_per: not available in this release
-    "#);
+    insta::assert_snapshot!(problems(text, &[]), @"routes.desk.rules[0].name: missing, expected one beside `once_per`: uses are counted by it");
 }
 
 #[test]
@@ -175,7 +162,7 @@ fn the_settings_of_http_routes_are_read_and_hidden() {
         name = "orders"
         on = ["message.failed"]
         handler = "http"
-        url = "https://orders.internal/connectly"
+        url = "https://orders.internal/connectly/"
         secrets = ["hunter2"]
         headers = { x-team = "orders", authorization = "Bearer hunter2" }
         allow_private = true
@@ -183,17 +170,13 @@ fn the_settings_of_http_routes_are_read_and_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, text).unwrap();
-    let look = |config: &Config| {
-        let route: &RouteConfig = &config.routes[0];
-        assert_eq!(route.url.as_deref(), Some("https://orders.internal/connectly"));
-        assert_eq!(route.secrets[0].expose_secret(), "hunter2");
-        assert_eq!(route.headers["x-team"].expose_secret(), "orders");
-        assert!(route.allow_private);
-        assert!(!format!("{route:?} {}", config.redacted()).contains("hunter2"));
-        Problems::new()
-    };
-    let problems = Config::load_checked(Some(&path), &Environment::default(), look).unwrap_err();
-    assert_eq!(problems.iter().count(), 1);
+    let config = Config::load(Some(&path), &Environment::default()).unwrap().config;
+    let route: &RouteConfig = &config.routes[0];
+    assert_eq!(route.url.as_deref(), Some("https://orders.internal/connectly/"));
+    assert_eq!(route.secrets[0].expose_secret(), "hunter2");
+    assert_eq!(route.headers["x-team"].expose_secret(), "orders");
+    assert!(route.allow_private);
+    assert!(!format!("{route:?} {}", config.redacted()).contains("hunter2"));
 }
 
 #[test]
@@ -214,13 +197,11 @@ fn what_is_wrong_with_http_routes() {
         allow_private = "yes"
     "#;
     insta::assert_snapshot!(problems(text, &[]), @r#"
-    routes.a.handler: found "http", which is not available in this release
     routes.a.url: missing, expected where to post events to
     routes.a.secrets: found an empty list, expected at least one secret
     routes.a.headers.not a name: expected a header's name and a string that it can hold
     routes.a.headers.x-a: expected a header's name and a string that it can hold
     routes.a.headers.x-b: expected a header's name and a string that it can hold
-    routes.b.handler: found "http", which is not available in this release
     routes.b.url: found "ftp://x", expected a URL with https:// or http://
     routes.b.headers: found a number, expected a table
     routes.b.allow_private: found "yes", expected true or false

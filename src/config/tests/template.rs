@@ -41,10 +41,7 @@ fn what_the_template_shows_as_examples_is_known_and_holds_the_defaults() {
     let loaded = load(&uncommented(), &[]).unwrap();
     assert_eq!(
         loaded.warnings,
-        [
-            "spool.path: not available in this release; while PostgreSQL is down, deliveries are answered 503",
-            "hours: not available in this release; nothing depends on them",
-        ]
+        ["spool.path: not available in this release; while PostgreSQL is down, deliveries are answered 503",]
     );
     let account = &loaded.config.accounts["default"];
     assert_eq!(account.base_url, AccountConfig::default().base_url);

@@ -215,7 +215,7 @@ async fn read(mut response: Response, limit: usize) -> reqwest::Result<Vec<u8>> 
 }
 
 /// What `Retry-After` asks for: seconds, or a date, which is measured against the answer's own `Date`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let asked = text(RETRY_AFTER)?.trim();
     if let Ok(seconds) = asked.parse() {

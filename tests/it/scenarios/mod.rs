@@ -21,7 +21,7 @@
 //! | disk full | `a_full_disk_is_unavailable_and_passes`, beside the SQLite store |
 //! | clock step across the window's edge | `p8_what_is_late_expires` |
 //! | a burst of 3,000 events | [`deliveries::a_burst_of_3000_is_kept`] |
-//! | a handler that panics, hangs, or answers far too much | [`handlers`] |
+//! | a handler that panics, hangs, or answers far too much | [`handlers`], [`http_handlers`] |
 //! | Connectly answering 429, 5xx, or losing the answer | `p5_*` |
 //! | secret rotated in mid-traffic | [`deliveries::a_secret_is_rotated_in_mid_traffic`] |
 //! | 1 MB of callback data | [`deliveries::a_megabyte_of_callback_data_comes_back_whole`] |
@@ -34,6 +34,7 @@
 mod deliveries;
 mod exhausted;
 mod handlers;
+mod http_handlers;
 mod interrupted;
 mod opted_out;
 mod submissions;
