@@ -3,6 +3,7 @@
 //! A route names the types it wants and, optionally, an expression over the event's JSON. Matching happens before the
 //! event is stored, so the ids that storing gives (`conversation_id`, `customer.id`, `message_id`) are still undefined.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -18,6 +19,8 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(template::engine);
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Vec<Route>,
+    /// The places of the routes that take each type, so that an event asks only those.
+    of_type: [Vec<usize>; EventType::ALL.len()],
 }
 
 /// Which events go to one handler.
@@ -40,15 +43,22 @@ pub enum RouteError {
     /// An expression that does not parse.
     #[error("the expression does not parse: {0}")]
     When(String),
+    /// An expression that names what nobody knows.
+    #[error("the expression cannot work: {0}")]
+    Unknown(String),
 }
 
-/// One route that an event goes to.
-#[derive(Debug)]
-pub struct Match<'a> {
-    /// The route.
-    pub route: &'a Route,
-    /// Set when its `when` failed: the job waits for a person, with this reason.
-    pub failed: Option<String>,
+/// Whether an event goes to a route, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Matched,
+    /// The route does not take its type.
+    OtherType,
+    /// The route's `when` is false.
+    NotMatched,
+    /// The route's `when` failed: the event goes there, and its job waits for a person, with this reason.
+    Failed(String),
 }
 
 struct Condition {
@@ -81,21 +91,40 @@ impl Condition {
     fn compile(source: &str) -> Result<Self, RouteError> {
         let expression = ENGINE.compile_expression_owned(source.to_owned());
         // A configured expression is the operator's own text, so its error may quote it.
-        expression.map(|expression| Self { expression }).map_err(|error| RouteError::When(error.to_string()))
+        let expression = expression.map_err(|error| RouteError::When(error.to_string()))?;
+        let unknown =
+            |name: &&String| *name != "event" && ENGINE.globals().all(|(global, _)| global != *name);
+        if let Some(unknown) = expression.undeclared_variables(false).iter().filter(unknown).min() {
+            return Err(RouteError::Unknown(format!(
+                "`{unknown}` is not known, an expression sees `event` only"
+            )));
+        }
+        match expression.eval(()) {
+            Err(error) if template::is_never_known(error.kind()) => {
+                Err(RouteError::Unknown(error.to_string()))
+            }
+            Ok(_) | Err(_) => Ok(Self { expression }),
+        }
     }
 
-    fn holds(&self, event: &minijinja::Value) -> Result<bool, String> {
-        let holds = self.expression.eval(minijinja::context! { event => event });
-        holds
-            .map(|value| value.is_true())
-            .map_err(|error| format!("`when` failed: {}", template::reason(&error)))
+    fn judge(&self, event: &minijinja::Value) -> Verdict {
+        match self.expression.eval(event) {
+            Ok(value) if value.is_true() => Verdict::Matched,
+            Ok(_) => Verdict::NotMatched,
+            Err(error) => Verdict::Failed(format!("`when` failed: {}", template::reason(&error))),
+        }
     }
 }
 
 impl Routes {
     /// Takes routes in the order they were configured.
     pub fn new(routes: Vec<Route>) -> Self {
-        Self { routes }
+        let taking = |kind: EventType| {
+            let routes = routes.iter().enumerate().filter(|(_, route)| route.on.contains(&kind));
+            routes.map(|(place, _)| place).collect()
+        };
+        let of_type = EventType::ALL.map(taking);
+        Self { routes, of_type }
     }
 
     /// The routes.
@@ -103,21 +132,35 @@ impl Routes {
         self.routes.iter()
     }
 
-    /// The routes an event goes to. A `when` that fails counts as a match that needs a person.
-    pub fn matches(&self, event: &Event) -> Vec<Match<'_>> {
+    /// Judges the routes that take the event's type, each with its place in the configuration. The others are not looked at.
+    pub fn judge(&self, event: &Event) -> impl Iterator<Item = (usize, &Route, Verdict)> {
         let kind = event.event_type();
-        // Built at most once per event, and only when some expression asks.
-        let value = LazyLock::new(|| template::value_of(event.to_value()));
-        let judge = |route: &'_ Route| match &route.when {
-            None => Some(None),
-            Some(condition) => match condition.holds(&value) {
-                Ok(holds) => holds.then_some(None),
-                Err(reason) => Some(Some(reason)),
-            },
-        };
-        let of_type = self.routes.iter().filter(|route| route.on.contains(&kind));
-        of_type.filter_map(|route| judge(route).map(|failed| Match { route, failed })).collect()
+        let places = EventType::ALL.iter().position(|known| *known == kind).map(|index| &self.of_type[index]);
+        let mut seen = None;
+        let routes =
+            places.into_iter().flatten().filter_map(|place| Some((*place, self.routes.get(*place)?)));
+        routes.map(move |(place, route)| {
+            let verdict = match &route.when {
+                None => Verdict::Matched,
+                // Built at most once per event, and only when some expression asks.
+                Some(condition) => condition.judge(seen.get_or_insert_with(|| sight(event))),
+            };
+            (place, route, verdict)
+        })
     }
+
+    /// Judges every route, for who wants to know why.
+    pub fn explain(&self, event: &Event) -> Vec<(&Route, Verdict)> {
+        let judged: BTreeMap<usize, Verdict> =
+            self.judge(event).map(|(place, _, verdict)| (place, verdict)).collect();
+        let explain = |(place, route)| (route, judged.get(&place).cloned().unwrap_or(Verdict::OtherType));
+        self.routes.iter().enumerate().map(explain).collect()
+    }
+}
+
+/// What expressions see.
+fn sight(event: &Event) -> minijinja::Value {
+    minijinja::context! { event => template::value_of(event.to_value()) }
 }
 
 #[cfg(test)]
@@ -142,7 +185,29 @@ mod tests {
     fn matched(on: &[&str], when: Option<&str>, event: &Event) -> Vec<Option<String>> {
         let on: Vec<String> = on.iter().map(ToString::to_string).collect();
         let routes = Routes::new(vec![Route::new("r", &on, when, true).unwrap()]);
-        routes.matches(event).into_iter().map(|found| found.failed).collect()
+        let goes = |(_, _, verdict)| match verdict {
+            Verdict::Matched => Some(None),
+            Verdict::Failed(reason) => Some(Some(reason)),
+            Verdict::NotMatched | Verdict::OtherType => None,
+        };
+        routes.judge(event).filter_map(goes).collect()
+    }
+
+    #[test]
+    fn every_route_is_explained_in_the_order_of_the_configuration() {
+        let route = |name, on: &str, when| Route::new(name, &[on.to_owned()], when, true).unwrap();
+        let routes = Routes::new(vec![
+            route("a", "message.received", None),
+            route("b", "message.*", Some("event.status == 'read'")),
+            route("c", "*", Some("event.status == 'failed'")),
+        ]);
+        let event = failed();
+        let told: Vec<_> = routes
+            .explain(&event)
+            .into_iter()
+            .map(|(route, verdict)| (route.name.as_str(), verdict))
+            .collect();
+        assert_eq!(told, [("a", Verdict::OtherType), ("b", Verdict::NotMatched), ("c", Verdict::Matched)]);
     }
 
     #[test]
@@ -180,5 +245,9 @@ mod tests {
         assert_eq!(reasons.len(), 1);
         assert!(reasons[0].as_deref().unwrap().starts_with("`when` failed"));
         assert!(matches!(Route::new("r", &["*".into()], Some("event."), true), Err(RouteError::When(_))));
+        for when in ["evnt.status == 'read'", "event.status|uper == 'READ'", "event.status is redd"] {
+            let error = Route::new("r", &["*".into()], Some(when), true).unwrap_err();
+            assert!(matches!(error, RouteError::Unknown(_)), "{when}: {error}");
+        }
     }
 }

@@ -22,6 +22,16 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Says for every route whether an event goes there, and why
+    #[command(after_help = "Example:\n  switchboard routes test --event 01K00000000000000000000001")]
+    Test {
+        /// The event's id
+        #[arg(long, value_name = "ID")]
+        event: String,
+        /// Print the API's JSON, as one array
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// The columns of a table of routes.
@@ -32,15 +42,39 @@ const NONE: &str =
 
 /// Runs one of the commands.
 pub async fn run(args: Args, admin: &Admin, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
-    let Action::List { json } = args.action;
-    let answer = admin.get(&["routes"], &Query::new()).await?;
-    let routes: Routes = admin.read(&answer)?;
-    if json {
-        list::json(&routes.data, terminal)?;
-    } else {
-        list::table(&routes.data, HEADINGS, cells, NONE, terminal)?;
+    match args.action {
+        Action::List { json } => {
+            let routes = ask(admin, &["routes"]).await?;
+            if json {
+                list::json(&routes, terminal)?;
+            } else {
+                list::table(&routes, HEADINGS, cells, NONE, terminal)?;
+            }
+        }
+        Action::Test { event, json } => {
+            let verdicts = ask(admin, &["events", &event, "routes"]).await?;
+            if json {
+                list::json(&verdicts, terminal)?;
+            } else {
+                list::table(&verdicts, VERDICT_HEADINGS, verdict, NONE, terminal)?;
+            }
+        }
     }
     Ok(())
+}
+
+async fn ask(admin: &Admin, path: &[&str]) -> anyhow::Result<Vec<Document>> {
+    let answer = admin.get(path, &Query::new()).await?;
+    let routes: Routes = admin.read(&answer)?;
+    Ok(routes.data)
+}
+
+/// The columns of what an event is judged by.
+const VERDICT_HEADINGS: [&str; 3] = ["route", "matches", "why"];
+
+fn verdict(judged: &Value) -> [String; 3] {
+    let matches = judged.get("matches").and_then(Value::as_bool).unwrap_or_default();
+    [text(judged, "/route"), if matches { "yes" } else { "no" }.to_owned(), text(judged, "/reason")]
 }
 
 #[derive(serde::Deserialize)]
@@ -78,6 +112,20 @@ mod tests {
         insta::assert_snapshot!(run(&server, &["routes", "list"]).await.unwrap().out(), @r"
         NAME        HANDLER  ORDERING      READY  RUNNING  PARKED  ON                          WHEN
         front-desk  rules    conversation  2      0        1       message.received, report.*
+        ");
+    }
+
+    #[tokio::test]
+    async fn an_event_is_judged_by_every_route() {
+        let server = MockServer::start().await;
+        let id = "01K00000000000000000000001";
+        let rows = json!([{"route": "desk", "matches": true, "reason": "it takes message.received"},
+            {"route": "audit", "matches": false, "reason": "it takes message.failed, not message.received"}]);
+        answers(&server, &format!("/api/v1/events/{id}/routes"), &json!({"data": rows})).await;
+        insta::assert_snapshot!(run(&server, &["routes", "test", "--event", id]).await.unwrap().out(), @r"
+        ROUTE  MATCHES  WHY
+        desk   yes      it takes message.received
+        audit  no       it takes message.failed, not message.received
         ");
     }
 

@@ -20,10 +20,10 @@ use crate::clock::Clock;
 use crate::connectly::signature::Verified;
 use crate::model::event::Event;
 use crate::model::id::EventId;
-use crate::routing::Routes;
+use crate::routing::{Routes, Verdict};
 use crate::store::Store;
 use crate::store::arrival::{Arrival, Receipt, RouteMatch};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RouteCounts};
 use writer::Writer;
 
 /// Bytes counted for a delivery beside its body: what its decoded form and its place in the queue take.
@@ -41,6 +41,8 @@ pub struct Ingest {
     queue: mpsc::Sender<Waiting>,
     budget: Arc<Semaphore>,
     routes: Arc<Routes>,
+    /// One per route, in the same order.
+    counts: Arc<[RouteCounts]>,
     clock: Clock,
 }
 
@@ -86,9 +88,10 @@ impl Ingest {
     ) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
+        let counts = routes.iter().map(|route| metrics.route(&route.name)).collect();
         let writer = Writer::new(store, clock.clone(), metrics, signals);
         let task = tokio::spawn(writer.run(waiting));
-        (Self { queue, budget, routes, clock }, task)
+        (Self { queue, budget, routes, counts, clock }, task)
     }
 
     /// Keeps a delivery: after `Ok` it is committed. It answers within ten seconds, whatever the store does. Dropping the future changes nothing of that.
@@ -112,17 +115,28 @@ impl Ingest {
         let (id, received_at) = (EventId::new(self.clock.ulid()), self.clock.now());
         let mut arrival = Arrival::read(id, account.to_owned(), received_at, body.bytes().clone());
         let event = Event::arriving(id, account, received_at, &arrival.decoded);
-        arrival.routes = matches(&self.routes, &event);
+        arrival.routes = matches(&self.routes, &event, |place, verdict| {
+            let Some(counts) = self.counts.get(place) else { return };
+            match verdict {
+                Verdict::Matched => counts.matched(),
+                Verdict::NotMatched | Verdict::OtherType => counts.not_matched(),
+                Verdict::Failed(_) => counts.failed(),
+            }
+        });
         arrival
     }
 }
 
-/// The routes that an event goes to, as the store takes them.
-fn matches(routes: &Routes, event: &Event) -> Vec<RouteMatch> {
-    let matched = routes.matches(event).into_iter().map(|found| RouteMatch {
-        route: found.route.name.clone(),
-        ordered: found.route.ordered,
-        failed: found.failed,
+/// The routes that an event goes to, as the store takes them; `count` is told of every route that takes its type.
+fn matches(routes: &Routes, event: &Event, count: impl Fn(usize, &Verdict)) -> Vec<RouteMatch> {
+    let judged = routes.judge(event).inspect(|(place, _, verdict)| count(*place, verdict));
+    let matched = judged.filter_map(|(_, route, verdict)| {
+        let failed = match verdict {
+            Verdict::Matched => None,
+            Verdict::Failed(reason) => Some(reason),
+            Verdict::NotMatched | Verdict::OtherType => return None,
+        };
+        Some(RouteMatch { route: route.name.clone(), ordered: route.ordered, failed })
     });
     matched.collect()
 }

@@ -12,7 +12,7 @@ use super::{Signals, matches};
 use crate::clock::Clock;
 use crate::model::event::Event;
 use crate::model::id::EventId;
-use crate::routing::Routes;
+use crate::routing::{Route, Routes, Verdict};
 use crate::store::arrival::Arrival;
 use crate::store::query::EventFilter;
 use crate::store::{Result, Store, StoreError};
@@ -107,6 +107,16 @@ impl Replayer {
         }
     }
 
+    /// For every route whether a stored event goes there, and why; `None` when its bytes are not kept any more, or there is no
+    /// such event. The event is judged as it arrived, by today's routes.
+    pub async fn explain(&self, id: EventId) -> Result<Option<Vec<(&Route, Verdict)>>> {
+        let arrivals = self.store.arrivals(&[id]).await?;
+        Ok(arrivals.first().map(|arrival| {
+            let event = Event::arriving(arrival.id, &arrival.account, arrival.received_at, &arrival.decoded);
+            self.routes.explain(&event)
+        }))
+    }
+
     async fn slice(
         &self,
         filter: &EventFilter,
@@ -130,7 +140,7 @@ impl Replayer {
         so_far.purged += u64::try_from(ids.len() - group.len()).unwrap_or(0);
         for arrival in &mut group {
             let event = Event::arriving(arrival.id, &arrival.account, arrival.received_at, &arrival.decoded);
-            arrival.routes = matches(&self.routes, &event);
+            arrival.routes = matches(&self.routes, &event, |_, _| {});
             arrival.routes.retain(|found| replay.route.as_ref().is_none_or(|route| *route == found.route));
         }
         group.retain(|arrival| !arrival.routes.is_empty());

@@ -38,6 +38,7 @@ pub struct Metrics {
     rejected_signatures: Counters<1>,
     connections: Family<Labels<1>, Gauge>,
     cut_connections: Counters<2>,
+    route_matches: Counters<2>,
     deliveries: Counters<2>,
     sends: Counters<1>,
     group_size: Histogram,
@@ -45,6 +46,36 @@ pub struct Metrics {
     commit: Histogram,
     handler: Timers<1>,
     send: Histogram,
+}
+
+/// How the events of the types that a route takes fared at its `when`, since this process started.
+#[derive(Debug, Clone)]
+pub struct RouteCounts {
+    matched: Counter,
+    not_matched: Counter,
+    failed: Counter,
+}
+
+impl RouteCounts {
+    /// An event goes to the route.
+    pub fn matched(&self) {
+        self.matched.inc();
+    }
+
+    /// An event does not.
+    pub fn not_matched(&self) {
+        self.not_matched.inc();
+    }
+
+    /// The expression failed, and the event's job waits for a person.
+    pub fn failed(&self) {
+        self.failed.inc();
+    }
+
+    /// How many of each: matched, not matched, failed.
+    pub fn totals(&self) -> [u64; 3] {
+        [&self.matched, &self.not_matched, &self.failed].map(Counter::get)
+    }
 }
 
 /// How many jobs of one kind and route stand where.
@@ -82,6 +113,11 @@ impl Metrics {
                 it,
                 "cut_connections",
                 "Connections that were closed on their clients, by listener and reason",
+            ),
+            route_matches: counters(
+                it,
+                "route_matches",
+                "Events of a type that a route takes, by what its `when` said",
             ),
             deliveries: counters(it, "deliveries", "Attempts to deliver an event to a route, by outcome"),
             sends: counters(it, "sends", "Attempts to send a message, by outcome"),
@@ -133,6 +169,18 @@ impl Metrics {
         #[expect(clippy::cast_precision_loss, reason = "a group has far fewer than 2^52 deliveries")]
         self.group_size.observe(size as f64);
         self.commit.observe(took.as_secs_f64());
+    }
+
+    /// What counts the events of a route. Kept by whoever counts: it is asked for each event.
+    pub fn route(&self, route: &str) -> RouteCounts {
+        let counter = |result| {
+            self.route_matches.get_or_create(&[named("route", route), label("result", result)]).clone()
+        };
+        RouteCounts {
+            matched: counter("matched"),
+            not_matched: counter("not_matched"),
+            failed: counter("failed"),
+        }
     }
 
     /// A route's handler ran for this long.

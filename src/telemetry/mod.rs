@@ -9,4 +9,4 @@ pub mod logging;
 pub mod metrics;
 pub mod panics;
 
-pub use self::metrics::Metrics;
+pub use self::metrics::{Metrics, RouteCounts};

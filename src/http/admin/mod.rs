@@ -10,6 +10,7 @@ mod conversations;
 pub mod cursor;
 mod customers;
 mod document;
+mod event_routes;
 mod events;
 mod events_stream;
 mod gate;
@@ -104,6 +105,7 @@ fn open() -> OpenApiRouter<AdminState> {
 fn behind_token() -> OpenApiRouter<AdminState> {
     OpenApiRouter::default()
         .merge(events::router())
+        .merge(event_routes::router())
         .merge(events_stream::router())
         .merge(messages::router())
         .merge(submissions::router())

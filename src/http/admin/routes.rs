@@ -14,6 +14,7 @@ use super::query::NoQuery;
 use crate::http::problem::Problem;
 use crate::model::job::{JobKind, JobState};
 use crate::store::query::JobCount;
+use crate::telemetry::Metrics;
 
 /// A route as the API shows it, in the words of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -43,6 +44,12 @@ struct Counted<'a> {
     running: i64,
     /// Deliveries that need a person.
     parked: i64,
+    /// Events of the route's types that went there, since this process started; replays are not counted.
+    matched: u64,
+    /// Those whose `when` was false.
+    not_matched: u64,
+    /// Those whose `when` failed.
+    failed: u64,
 }
 
 type CountedRoutes = List<Counted<'static>>;
@@ -63,10 +70,12 @@ pub(super) fn router() -> OpenApiRouter<AdminState> {
 )]
 async fn list(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Response, Problem> {
     let counts = state.store.job_counts().await?;
-    Ok(page::whole(state.routes.iter().map(|route| counted(route, &counts)).collect()))
+    let counted = |route| counted(route, &counts, &state.metrics);
+    Ok(page::whole(state.routes.iter().map(counted).collect()))
 }
 
-fn counted<'a>(route: &'a RouteInfo, counts: &[JobCount]) -> Counted<'a> {
+fn counted<'a>(route: &'a RouteInfo, counts: &[JobCount], metrics: &Metrics) -> Counted<'a> {
+    let [matched, not_matched, failed] = metrics.route(&route.name).totals();
     let jobs = |state: JobState| {
         let its = |count: &&JobCount| {
             count.kind == JobKind::Deliver && count.route == route.name && count.state == state
@@ -78,6 +87,9 @@ fn counted<'a>(route: &'a RouteInfo, counts: &[JobCount]) -> Counted<'a> {
         ready: jobs(JobState::Ready),
         running: jobs(JobState::Running),
         parked: jobs(JobState::Parked),
+        matched,
+        not_matched,
+        failed,
     }
 }
 
@@ -100,8 +112,11 @@ mod tests {
         {
           "data": [
             {
+              "failed": 0,
               "handler": "greet",
+              "matched": 0,
               "name": "greeter",
+              "not_matched": 0,
               "on": [
                 "message.received"
               ],
