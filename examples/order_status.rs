@@ -19,6 +19,9 @@ struct OrderStatus;
 impl Handler for OrderStatus {
     async fn handle(&self, event: &Event, context: &Context) -> HandlerResult {
         let EventKind::MessageReceived(message) = &event.kind else { return Ok(Outcome::ignored()) };
+        if context.is_muted() {
+            return Ok(Outcome::ignored()); // A person has taken over.
+        }
         let said = message.payload().or(message.text()).unwrap_or_default();
         let number = said.trim().trim_start_matches('#').parse::<u64>();
         match (said, number, context.read_state()?) {
@@ -32,13 +35,10 @@ impl Handler for OrderStatus {
                 Ok(Outcome::from(Reply::text(format!("Order {number} is on its way."))).clear_state())
             }
             _ => {
-                let name =
-                    event.customer.as_ref().and_then(|customer| customer.name.as_deref()).unwrap_or("there");
                 let buttons = ReplyButtonMessage::new()
                     .button("status", "Where is my order?")
                     .button("person", "Talk to a person");
-                let text = format!("Hello {name}, what can I do for you?");
-                Ok(Reply::from(Message::buttons(text, buttons)).into())
+                Ok(Reply::from(Message::buttons("What can I do for you?", buttons)).into())
             }
         }
     }
@@ -67,6 +67,8 @@ mod tests {
     async fn a_person_takes_over() {
         let mut chat = Chat::with(OrderStatus);
         assert!(chat.presses("person").await.text().contains("somebody"));
-        assert!(chat.muted_until().is_some());
+        assert!(chat.says("are you there?").await.is_silent());
+        chat.pass(Duration::from_hours(2));
+        assert_eq!(chat.says("hello again").await.choices(), ["status", "person"]);
     }
 }

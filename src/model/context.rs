@@ -51,6 +51,12 @@ impl Context {
         }
     }
 
+    /// Whether the conversation was handed over to a person who is still at it: see [`Effect::Mute`](super::outcome::Effect::Mute).
+    pub fn is_muted(&self) -> bool {
+        let until = self.conversation.as_ref().and_then(|conversation| conversation.muted_until);
+        until.is_some_and(|until| until > self.now)
+    }
+
     /// What the route keeps for this conversation, as the handler's own type; `None` when nothing is kept. What cannot be
     /// read as that type parks the job: a person clears the state, or a release that can read it comes.
     pub fn read_state<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {

@@ -1,10 +1,10 @@
 //! Handlers in any language: one signed request per event, whose answer is what the event leads to.
 //!
-//! The request carries the event, its conversation, the message it refers to and the lane's state ([`request`]), signed with
-//! Standard Webhooks headers ([`signature`]). The answer may hold replies, a new state and effects ([`answer`]). What a
+//! The request carries the event, its conversation, the message it refers to and the lane's state (`request`), signed with
+//! Standard Webhooks headers (`signature`). The answer may hold replies, a new state and effects (`answer`). What a
 //! stranger's endpoint can do to this process is bounded: the route's `timeout` and `concurrency`, the size of an answer, no
 //! redirects, no proxy from the environment, and no address inside the operator's own network unless the route allows it
-//! ([`address`]).
+//! (`address`).
 //!
 //! One request is one attempt. Retries are the queue's; `webhook-id` is the same over all of them, so that an endpoint can
 //! tell a repeat.

@@ -1,10 +1,10 @@
 //! Rules from the configuration: the first one that matches acts.
 //!
-//! A [`condition`] says what a message must be like, [`texts`] are what is answered, [`hours`] when the business is open.
+//! A `condition` says what a message must be like, `texts` are what is answered, `hours` when the business is open.
 //! While a person talks with the customer, rules keep quiet: after a `mute` effect, and after an echo of something that was
 //! written from elsewhere. Effects count all the same, and whoever opts out is told so.
 //!
-//! To add something to match: its key in `config::MatchConfig`, and its part in [`condition`].
+//! To add something to match: its key in `config::MatchConfig`, and its part in `condition`.
 
 mod condition;
 mod hours;
@@ -147,10 +147,8 @@ impl Rules {
 
     /// Whether a person talks with the customer.
     fn is_quiet(&self, context: &Context) -> bool {
-        let muted = context.conversation.as_ref().and_then(|conversation| conversation.muted_until);
-        let person =
-            context.person_answered_at.map(|at| at.saturating_add(self.echo_mutes).unwrap_or(Timestamp::MAX));
-        [muted, person].into_iter().flatten().any(|until| until > context.now)
+        let person = context.person_answered_at.map(|at| at.saturating_add(self.echo_mutes));
+        context.is_muted() || person.is_some_and(|until| until.unwrap_or(Timestamp::MAX) > context.now)
     }
 }
 
@@ -165,7 +163,7 @@ impl Handler for Rules {
     }
 }
 
-/// What templates see; [`texts::VARIABLES`] has the same names.
+/// What templates see; `texts::VARIABLES` has the same names.
 fn data(event: &Event, context: &Context) -> minijinja::Value {
     let json = |value: Option<Value>| template::value_of(value.unwrap_or_default());
     let message = |message: &Option<crate::model::message::Message>| {
