@@ -88,7 +88,7 @@ impl Ingest {
     ) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
-        let counts = routes.iter().map(|route| metrics.route(&route.name)).collect();
+        let counts = routes.iter().map(|route| metrics.route_counts(&route.name)).collect();
         let writer = Writer::new(store, clock.clone(), metrics, signals);
         let task = tokio::spawn(writer.run(waiting));
         (Self { queue, budget, routes, counts, clock }, task)

@@ -172,7 +172,7 @@ impl Metrics {
     }
 
     /// What counts the events of a route. Kept by whoever counts: it is asked for each event.
-    pub fn route(&self, route: &str) -> RouteCounts {
+    pub fn route_counts(&self, route: &str) -> RouteCounts {
         let counter = |result| {
             self.route_matches.get_or_create(&[named("route", route), label("result", result)]).clone()
         };

@@ -75,7 +75,7 @@ async fn list(State(state): State<AdminState>, NoQuery: NoQuery) -> Result<Respo
 }
 
 fn counted<'a>(route: &'a RouteInfo, counts: &[JobCount], metrics: &Metrics) -> Counted<'a> {
-    let [matched, not_matched, failed] = metrics.route(&route.name).totals();
+    let [matched, not_matched, failed] = metrics.route_counts(&route.name).totals();
     let jobs = |state: JobState| {
         let its = |count: &&JobCount| {
             count.kind == JobKind::Deliver && count.route == route.name && count.state == state
