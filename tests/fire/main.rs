@@ -36,6 +36,7 @@ mod silence;
 mod slow;
 mod stage;
 mod sync;
+mod turns;
 mod watch;
 mod weather;
 mod wire;

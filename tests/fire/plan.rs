@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use crate::broker;
 use crate::database::Backend;
 use crate::report::Report;
-use crate::{bulk, crash, cut, database_killed, disk, pause, rate, replies, silence, slow, sync};
+use crate::{bulk, crash, cut, database_killed, disk, pause, rate, replies, silence, slow, sync, turns};
 
 /// The scenarios, by what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +27,8 @@ pub enum Scenario {
     Rate,
     /// Connectly loses answers, refuses and fails, and the process is killed: 2,000 replies.
     Replies,
+    /// 1,000 conversations of five turns with a handler over HTTP, and the process is killed.
+    Turns,
     /// 10,000 messages of the API's are queued, and customers write meanwhile.
     Bulk,
     /// The broker that a route publishes to is killed, and is away for a while.
@@ -103,7 +105,9 @@ impl Scenario {
     /// The stores that it is about.
     fn stores(self) -> &'static [Backend] {
         match self {
-            Self::Crash | Self::Disk | Self::Slow | Self::Replies => &[Backend::Sqlite, Backend::Postgres],
+            Self::Crash | Self::Disk | Self::Slow | Self::Replies | Self::Turns => {
+                &[Backend::Sqlite, Backend::Postgres]
+            }
             Self::Pause | Self::Database | Self::Cut | Self::Silence | Self::Rate | Self::Bulk => {
                 &[Backend::Postgres]
             }
@@ -119,7 +123,7 @@ impl Scenario {
         match self {
             Self::Crash => Some((8, 0)),
             Self::Pause => Some((0, 1)),
-            Self::Database | Self::Silence | Self::Replies => Some((2, 0)),
+            Self::Database | Self::Silence | Self::Replies | Self::Turns => Some((2, 0)),
             Self::Bulk => Some((0, 0)),
             Self::Cut => Some((20, 0)),
             Self::Rate => Some((0, 3)),
@@ -188,6 +192,7 @@ impl Plan {
             Scenario::Silence => silence::run(self).await,
             Scenario::Rate => rate::run(self).await,
             Scenario::Replies => replies::run(self).await,
+            Scenario::Turns => turns::run(self).await,
             Scenario::Bulk => bulk::run(self).await,
             #[cfg(feature = "nats")]
             Scenario::Broker => broker::run(self).await,
