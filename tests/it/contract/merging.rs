@@ -275,11 +275,14 @@ async fn a_send_that_left_before_a_merge_is_settled_after_it(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let depot = Depot::open(backend).await;
+    // Whatever they write, they wrote before the message left: what is later opens a refused window again.
+    let begun = depot.clock.now();
     shows(&depot, OLDER).await;
     answered(&depot, YOUNGER, say("under way")).await;
     let left = depot.leave().await;
-    answered(&depot, OLDER, say("behind it")).await;
-    shows(&depot, ONE).await;
+    depot.accept(inbound(&depot.clock).customer(OLDER).at(begun).on(ROUTE)).await;
+    assert!(depot.settle(&depot.claim_one().await, say("behind it")).await);
+    depot.accept(inbound(&depot.clock).customer(ONE).at(begun)).await;
     assert!(depot.claim_sends().await.is_empty(), "messages of one conversation leave one at a time");
     let closed = Answer::WindowClosed(crate::support::depot::refusal(WINDOW_CLOSED));
     assert_eq!(depot.answer(&left, closed).await, SendResult::Applied);
