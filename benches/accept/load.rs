@@ -17,6 +17,7 @@ pub(crate) struct Run {
     /// Deliveries answered 200, per second.
     pub(crate) rate: f64,
     /// The median latency in milliseconds.
+    #[allow(dead_code, reason = "one of the benchmarks that share this file does not read it")]
     pub(crate) p50: f64,
     /// The 99th percentile in milliseconds.
     pub(crate) p99: f64,
@@ -35,11 +36,56 @@ pub(crate) async fn run(address: SocketAddr, connections: usize, length: Duratio
         posting.spawn(post_until(address, end, Arc::clone(&salt)));
     }
     let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
-    let seconds = started.elapsed().as_secs_f64();
+    figures(&mut latencies, started.elapsed())
+}
+
+/// Posts so many a second for so long, each when its time has come whether or not an earlier one was answered, and counts from
+/// that time.
+#[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
+pub(crate) async fn paced(address: SocketAddr, per_second: usize, length: Duration) -> Run {
+    let started = now();
+    let salt = Arc::new(format!("{:?}", std::process::id()));
+    let connections = u32::try_from(PACED_CONNECTIONS).unwrap();
+    let every = Duration::from_secs(1) * connections / u32::try_from(per_second).unwrap();
+    let mut posting = JoinSet::new();
+    for connection in 0..PACED_CONNECTIONS {
+        // They take turns.
+        let first = started + every * u32::try_from(connection).unwrap() / connections;
+        posting.spawn(post_every(address, first, every, started + length, Arc::clone(&salt)));
+    }
+    let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
+    figures(&mut latencies, started.elapsed())
+}
+
+/// Connections that share a pace: more than are ever under way at a time.
+const PACED_CONNECTIONS: usize = 16;
+
+async fn post_every(
+    address: SocketAddr,
+    first: Instant,
+    every: Duration,
+    end: Instant,
+    salt: Arc<String>,
+) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut latencies, mut answer, mut due) = (Vec::new(), [0_u8; 2048], first);
+    while due < end {
+        tokio::time::sleep_until(due.into()).await;
+        let request = request(&body(NEXT.fetch_add(1, Ordering::Relaxed), &salt));
+        stream.write_all(&request).await.unwrap();
+        read_answer(&mut stream, &mut answer).await;
+        latencies.push(due.elapsed());
+        due += every;
+    }
+    latencies
+}
+
+fn figures(latencies: &mut [Duration], took: Duration) -> Run {
     latencies.sort_unstable();
     let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
-    let rate = latencies.len() as f64 / seconds;
+    let rate = latencies.len() as f64 / took.as_secs_f64();
     Run { rate, p50: at(50).as_secs_f64() * 1000.0, p99: at(99).as_secs_f64() * 1000.0 }
 }
 

@@ -166,11 +166,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The body, unless it is longer than anything an answer can hold.
 async fn read(mut response: Response) -> Result<Vec<u8>, HandlerError> {
+    let too_long = || HandlerError::fail(format!("the handler's answer is longer than {ANSWER_LIMIT} bytes"));
+    // One that says how long it is need not be read to be refused.
+    if response.content_length().is_some_and(|length| length > ANSWER_LIMIT as u64) {
+        return Err(too_long());
+    }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error))? {
         if body.len() + chunk.len() > ANSWER_LIMIT {
-            let why = format!("the handler's answer is longer than {ANSWER_LIMIT} bytes");
-            return Err(HandlerError::fail(why));
+            return Err(too_long());
         }
         body.extend_from_slice(&chunk);
     }

@@ -50,11 +50,20 @@ async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<Cla
         claim.routes.iter().map(|(route, slots)| (route.as_str(), i64::from(*slots))).unzip();
     // store::claim_deliveries
     let rows: Vec<Claimed> = sqlx::query_as(
-        "WITH clock AS MATERIALIZED (SELECT switchboard_now($5) AS now),
+        "WITH RECURSIVE clock AS MATERIALIZED (SELECT switchboard_now($5) AS now),
+         -- The routes that have jobs, one look at the index for each: with hundreds of routes most have none.
+         waiting AS (
+             (SELECT j.route FROM jobs j WHERE j.parked_at IS NULL AND NOT j.blocked AND j.route > ''
+              ORDER BY j.route LIMIT 1)
+             UNION ALL
+             SELECT (SELECT j.route FROM jobs j WHERE j.parked_at IS NULL AND NOT j.blocked AND j.route > w.route
+                     ORDER BY j.route LIMIT 1)
+             FROM waiting w WHERE w.route IS NOT NULL
+         ),
          -- One look at a tiny table per route, before any job is read: a pause holds for every instance at once.
          open AS MATERIALIZED (
              SELECT r.route, r.slots FROM unnest($1::text[], $2::bigint[]) AS r (route, slots)
-             WHERE NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || r.route)
+             WHERE r.route IN (SELECT w.route FROM waiting w) AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || r.route)
          ),
          due AS (
              SELECT c.id FROM open r

@@ -158,8 +158,18 @@ async fn a_redirect_is_not_followed() {
     desk.stop().await;
 }
 
-/// Begins an answer and never ends it: either in silence, or with zeros for ever.
-async fn endless(zeros: bool) -> String {
+/// How an answer never ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Endless {
+    /// It begins, and then there is silence.
+    Silence,
+    /// Zeros for ever, after it said how many will come.
+    Announced,
+    /// Zeros for ever, of which nothing was said.
+    Zeros,
+}
+
+async fn endless(manner: Endless) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -167,9 +177,14 @@ async fn endless(zeros: bool) -> String {
             tokio::spawn(async move {
                 let mut request = vec![0; 65_536];
                 let _ = socket.read(&mut request).await;
-                let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000000000\r\n\r\n";
-                let mut open = socket.write_all(head).await.is_ok();
-                while open && zeros {
+                let length = match manner {
+                    Endless::Silence => "content-length: 10\r\n",
+                    Endless::Announced => "content-length: 10000000000\r\n",
+                    Endless::Zeros => "",
+                };
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{length}\r\n");
+                let mut open = socket.write_all(head.as_bytes()).await.is_ok();
+                while open && manner != Endless::Silence {
                     open = socket.write_all(&[b'0'; 8192]).await.is_ok();
                 }
                 std::future::pending::<()>().await;
@@ -180,15 +195,16 @@ async fn endless(zeros: bool) -> String {
 }
 
 #[rstest]
-#[case::answers_10_gb(true, "parked", "the handler's answer is longer than 1048576 bytes")]
-#[case::hangs(false, "ready", "the handler ran longer than 2s")]
+#[case::answers_10_gb(Endless::Announced, "parked", "the handler's answer is longer than 1048576 bytes")]
+#[case::answers_without_end(Endless::Zeros, "parked", "the handler's answer is longer than 1048576 bytes")]
+#[case::hangs(Endless::Silence, "ready", "the handler ran longer than 2s")]
 #[tokio::test]
 async fn a_hostile_endpoint_harms_its_own_jobs_only(
-    #[case] zeros: bool,
+    #[case] manner: Endless,
     #[case] state: &str,
     #[case] reason: &str,
 ) {
-    let desk = Desk::start(Backend::Sqlite, &route(&endless(zeros).await)).await;
+    let desk = Desk::start(Backend::Sqlite, &route(&endless(manner).await)).await;
     desk.says(Inbound::text("hello")).await;
     desk.settled().await;
     let job = &desk.list("jobs?route=bot").await[0];
