@@ -237,7 +237,8 @@ impl Usage {
     fn of(problems: &Problems) -> Self {
         let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
         let many = if lines.len() == 1 { "a problem" } else { "problems" };
-        Self(format!("the configuration has {many}:{}", lines.concat()))
+        let file = problems.file().map(|file| format!(" in {file}")).unwrap_or_default();
+        Self(format!("the configuration{file} has {many}:{}", lines.concat()))
     }
 }
 

@@ -133,7 +133,8 @@ impl Config {
         let name = path.display().to_string();
         let text = fs::read_to_string(path)
             .map_err(|error| single(&name, format!("cannot read the configuration file: {error}")))?;
-        Self::read(parse(&name, &text)?, environment, check)
+        let read = parse(&name, &text).and_then(|table| Self::read(table, environment, check));
+        read.map_err(|problems| problems.of_file(&name))
     }
 
     /// [`Config::load`] with the file's text in hand.

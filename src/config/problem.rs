@@ -19,7 +19,10 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with a configuration; it is shown as one problem a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    list: Vec<Problem>,
+    file: Option<String>,
+}
 
 impl Problems {
     /// No problem so far.
@@ -30,25 +33,36 @@ impl Problems {
     /// Notes what is wrong with the setting at a dotted path.
     pub fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
         let (key, message) = (key.into(), message.into());
-        self.0.push(Problem { key, message });
+        self.list.push(Problem { key, message });
+    }
+
+    /// The same, of a file: whoever is told may have several.
+    #[must_use]
+    pub(super) fn of_file(self, name: &str) -> Self {
+        Self { file: Some(name.to_owned()), ..self }
+    }
+
+    /// The configuration file that was read, if one was.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// The problems in the order they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Takes over the problems of a later check, except those about a setting that was already found wrong: what
     /// stood in for it is not the reader's business.
     pub(super) fn follow_up(&mut self, later: Problems) {
-        for problem in later.0 {
-            if !self.0.iter().any(|known| covers(&problem.key, &known.key)) {
-                self.0.push(problem);
+        for problem in later.list {
+            if !self.list.iter().any(|known| covers(&problem.key, &known.key)) {
+                self.list.push(problem);
             }
         }
     }
@@ -63,7 +77,7 @@ fn covers(outer: &str, inner: &str) -> bool {
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.list.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(formatter, "{separator}{problem}")?;
         }
@@ -78,7 +92,7 @@ impl IntoIterator for Problems {
     type IntoIter = std::vec::IntoIter<Problem>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
@@ -93,7 +107,7 @@ impl<'a> IntoIterator for &'a Problems {
 
 impl Extend<Problem> for Problems {
     fn extend<Found: IntoIterator<Item = Problem>>(&mut self, found: Found) {
-        self.0.extend(found);
+        self.list.extend(found);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `switchboard check`: whether a configuration can be served here and now, and everything that is in its way at once.
 
 mod brokers;
+mod endpoints;
 mod report;
 mod webhooks;
 
@@ -22,8 +23,8 @@ use crate::store::inspect::inspect;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shown below the help.
-pub const EXAMPLES: &str = "Looks at the configuration, its routes and their handlers; at the database: whether it answers, is up to \
-date and keeps what it commits; at the brokers that routes publish to: whether they answer, and whether a stream takes what is \
+pub const EXAMPLES: &str = "Looks at the configuration, its routes and their handlers, and whether their host names resolve; at the \
+database: whether it answers, is up to date and keeps what it commits; at the brokers that routes publish to: whether they answer, and whether a stream takes what is \
 published; at the webhooks registered at Connectly: whether it takes the API keys to list them, and whether \
 `messages` and `delivery_status` go to `public.url`. Nothing is changed anywhere, and a server may be running meanwhile.
 
@@ -60,8 +61,9 @@ pub(super) async fn run(
         }
         Err(problems) => problems,
     };
+    let file_name = problems.file().map(|file| format!("{file}: ")).unwrap_or_default();
     for problem in &problems {
-        report.fail("configuration", &problem.to_string());
+        report.fail("configuration", &format!("{file_name}{problem}"));
     }
     // What can be read is looked into, also when something else is missing.
     match Config::load(file, &surroundings.environment) {
@@ -69,6 +71,7 @@ pub(super) async fn run(
             routes(&loaded.config, &problems, &mut report);
             database(&loaded.config, &mut report).await;
             brokers::look(&loaded.config, &problems, &mut report).await;
+            endpoints::look(&loaded.config, &problems, &mut report).await;
             accounts(&loaded.config, &mut report).await;
         }
         Err(_) => {

@@ -129,8 +129,8 @@ async fn a_wrong_configuration_is_2_and_the_rest_is_looked_at_nevertheless() {
     let (result, captured) = desk.check(&[]).await;
     assert!(result.unwrap_err().is::<Usage>());
     for told in [
-        "FAILED   routes.a.handler",
-        "FAILED   routes.a.when",
+        "switchboard.toml: routes.a.handler",
+        "switchboard.toml: routes.a.when",
         "routes         skipped",
         "schema         ok",
         "API key        ok",
@@ -227,4 +227,21 @@ async fn an_answer_that_is_no_list_says_that_the_key_is_taken_and_no_more() {
     ] {
         assert!(captured.out().contains(told), "{}", captured.out());
     }
+}
+
+#[tokio::test]
+async fn a_handlers_name_that_leads_nowhere_is_told() {
+    let route = "[[routes]]\nname = \"bot\"\non = [\"*\"]\nhandler = \"http\"\nurl = \"https://nobody.invalid/hook\"\n";
+    let desk = Desk::new(route, 200).await.with_database().await;
+    let (result, captured) = desk.check(&[]).await;
+    assert_eq!(result.unwrap_err().to_string(), "1 of 9 checks failed");
+    let told = "handler        FAILED  routes.bot: nobody.invalid does not resolve";
+    assert!(captured.out().contains(told), "{}", captured.out());
+}
+
+#[tokio::test]
+async fn a_problem_names_its_file() {
+    let desk = Desk::new("[[routes]]\nname = \"a\"\non = [\"*\"]\nhandler = \"nobody\"\n", 200).await;
+    let (_, captured) = desk.check(&[]).await;
+    assert!(captured.out().contains("switchboard.toml: routes.a.handler: no handler"), "{}", captured.out());
 }
