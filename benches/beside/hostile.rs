@@ -1,4 +1,5 @@
-//! Endpoints that nobody should have to suffer from but their own jobs.
+//! Endpoints that nobody should have to suffer from but their own jobs. They run on a thread of their own, so that they do not
+//! hold up the clients that measure.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 /// The ways to be hostile.
 #[derive(Clone, Copy)]
 enum Manner {
+    /// As a good one does, to compare with.
+    Answers,
     Hangs,
     AnswersTooMuch,
     AnswersGarbage,
@@ -16,6 +19,7 @@ enum Manner {
 pub(crate) async fn all() -> Vec<(&'static str, String)> {
     let mut endpoints = Vec::new();
     for (what, manner) in [
+        ("answers at once", Manner::Answers),
         ("hangs", Manner::Hangs),
         ("answers 10 GB", Manner::AnswersTooMuch),
         ("answers garbage", Manner::AnswersGarbage),
@@ -35,14 +39,18 @@ pub(crate) fn route(url: &str) -> String {
 }
 
 async fn open(manner: Manner) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(serve(socket, manner));
-        }
+    let (told, url) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, manner));
+            }
+        });
     });
-    url
+    url.await.unwrap()
 }
 
 async fn serve(mut socket: TcpStream, manner: Manner) {
@@ -50,6 +58,7 @@ async fn serve(mut socket: TcpStream, manner: Manner) {
     while socket.read(&mut request).await.is_ok_and(|read| read > 0) {
         let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
         let answer = match manner {
+            Manner::Answers => format!("{json}content-length: 2\r\n\r\n{{}}"),
             Manner::Hangs => return std::future::pending().await,
             Manner::AnswersTooMuch => format!("{json}content-length: 10000000000\r\n\r\n"),
             Manner::AnswersGarbage => format!("{json}content-length: 6\r\n\r\n<html>"),

@@ -26,11 +26,11 @@ const PAIRS: usize = 5;
 /// Before each counted run.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Each counted run.
-const LENGTH: Duration = Duration::from_secs(4);
+const LENGTH: Duration = Duration::from_secs(8);
 /// Enough to keep the machine busy.
 const BUSY: usize = 64;
 /// A pace that leaves the machine time, so that waiting shows and not the queue of a closed loop.
-const PACED: usize = 300;
+const PACED: usize = 200;
 
 /// A route whose handler has nothing to do: each event makes a job that is claimed, run and settled.
 const QUIET: &str = r#"
@@ -48,7 +48,7 @@ async fn main() {
     println!("| against one quiet route, {BUSY} connections | events/s, ratio (min-max) |\n|---|---|");
     let routes = format!("{QUIET}{}", many_routes());
     let ratios = pairs(QUIET, &routes, async |server| busy(server).await).await;
-    println!("| 200 routes, 10 of which take the type | {} |\n", told(ratios));
+    println!("| 200 routes, 10 of which take the type | {} |\n", told(&ratios));
     println!(
         "| against one quiet route, {PACED} events/s | accept p99, ratio (min-max) | p99 ms |\n|---|---|---|"
     );
@@ -61,7 +61,7 @@ async fn main() {
             p99
         })
         .await;
-        println!("| a handler that {what} | {} | {} |", told(ratios), longest_pair(&longest));
+        println!("| a handler that {what} | {} | {} |", told(&ratios), longest_pair(&longest));
     }
 }
 
@@ -104,7 +104,7 @@ async fn pairs(one: &str, other: &str, mut measure: impl AsyncFnMut(&Server) -> 
     ratios
 }
 
-fn told(ratios: Vec<f64>) -> String {
+fn told(ratios: &[f64]) -> String {
     format!("{:.2} ({:.2}-{:.2})", ratios[PAIRS / 2], ratios[0], ratios[PAIRS - 1])
 }
 
