@@ -112,14 +112,6 @@ impl Running {
         let (work, sends) = (Arc::clone(&signals.work), Arc::clone(&signals.sends));
         let routes = Arc::new(routes);
         let replayer = Replayer::new(Arc::clone(&store), Arc::clone(&routes), clock.clone(), signals.clone());
-        let (ingest, writer) = Ingest::start(
-            Arc::clone(&store),
-            routes,
-            clock.clone(),
-            Arc::clone(&metrics),
-            signals,
-            config.public.bodies_in_flight,
-        );
         let worker = Worker::start(
             Arc::clone(&store),
             clock.clone(),
@@ -128,6 +120,15 @@ impl Running {
             work_routes,
             accounts(config)?,
             Wakes { deliveries: work, sends: Arc::clone(&sends) },
+        );
+        let (ingest, writer) = Ingest::start(
+            Arc::clone(&store),
+            routes,
+            clock.clone(),
+            Arc::clone(&metrics),
+            signals,
+            worker.handover(),
+            config.public.bodies_in_flight,
         );
         let (ready, is_ready) = watch::channel(true);
         let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());

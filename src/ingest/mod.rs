@@ -3,8 +3,9 @@
 //! Deliveries that arrive while a group is being committed form the next group, so a busy server commits many at once and
 //! an idle one commits a single request at once: there is no timer. What waits is bounded in bytes.
 //!
-//! It answers nobody and runs no handler: accepting and working meet in what was committed.
+//! It answers nobody and runs no handler: accepting and working meet in what was committed, and in [`handover`].
 
+pub mod handover;
 pub mod replay;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::routing::{Routes, Verdict};
 use crate::store::Store;
 use crate::store::arrival::{Arrival, Receipt, RouteMatch};
 use crate::telemetry::{Metrics, RouteCounts};
+use handover::Handover;
 use writer::Writer;
 
 /// Bytes counted for a delivery beside its body: what its decoded form and its place in the queue take.
@@ -84,12 +86,13 @@ impl Ingest {
         clock: Clock,
         metrics: Arc<Metrics>,
         signals: Signals,
+        handover: Handover,
         budget_bytes: usize,
     ) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
         let counts = routes.iter().map(|route| metrics.route_counts(&route.name)).collect();
-        let writer = Writer::new(store, clock.clone(), metrics, signals);
+        let writer = Writer::new(store, clock.clone(), metrics, signals, handover);
         let task = tokio::spawn(writer.run(waiting));
         (Self { queue, budget, routes, counts, clock }, task)
     }

@@ -61,6 +61,7 @@ fn ingest(
         Clock::system(),
         metrics,
         signals,
+        Handover::closed(),
         budget,
     );
     (ingest, store)

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::handover::{Handover, give_back};
 use super::{IngestError, Signals, Waiting};
 use crate::clock::Clock;
 use crate::model::event::EventType;
 use crate::store::arrival::{Arrival, Receipt};
+use crate::store::work::Committed;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -21,14 +23,21 @@ pub(super) struct Writer {
     clock: Clock,
     metrics: Arc<Metrics>,
     signals: Signals,
+    handover: Handover,
 }
 
 /// What became of each delivery of a group.
 type Receipts = Vec<Result<Receipt, IngestError>>;
 
 impl Writer {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Clock, metrics: Arc<Metrics>, signals: Signals) -> Self {
-        Self { store, clock, metrics, signals }
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        signals: Signals,
+        handover: Handover,
+    ) -> Self {
+        Self { store, clock, metrics, signals, handover }
     }
 
     /// Commits until nobody is left who could bring something.
@@ -62,8 +71,17 @@ impl Writer {
         let mut receipts = Vec::with_capacity(group.len());
         let mut parts = vec![group];
         while let Some(part) = parts.pop() {
-            match self.store.commit(part).await {
-                Ok(committed) => receipts.extend(committed.into_iter().map(Ok)),
+            let offered = self.handover.offer(part, self.clock.stopwatch());
+            match self.store.commit_and_lease(part, &offered.as_offer()).await {
+                Ok(Committed { receipts: committed, leased }) => {
+                    let made: usize = committed.iter().map(|receipt| receipt.jobs as usize).sum();
+                    if made > leased.len() {
+                        self.signals.work.notify_waiters();
+                        self.signals.work.notify_one();
+                    }
+                    give_back(self.store.as_ref(), &self.handover.begin(offered, leased)).await;
+                    receipts.extend(committed.into_iter().map(Ok));
+                }
                 Err(StoreError::Data(reason)) if part.len() == 1 => {
                     tracing::warn!(event.id = %part[0].id, reason, "a delivery is kept as unknown: the store refused its data");
                     receipts.push(self.keep_opaque(&part[0]).await);
@@ -92,20 +110,14 @@ impl Writer {
     }
 
     fn tell(&self, arrivals: &[Arrival], receipts: &Receipts) {
-        let mut jobs = 0;
         let mut fresh = 0;
         for (arrival, receipt) in arrivals.iter().zip(receipts) {
             let Ok(receipt) = receipt else { continue };
             self.metrics.event(EventType::of(&arrival.decoded.kind).as_str(), receipt.duplicate);
-            jobs += receipt.jobs;
             fresh += u64::from(receipt.id == arrival.id);
         }
         if fresh > 0 {
             self.signals.committed.send_modify(|count| *count += fresh);
-        }
-        if jobs > 0 {
-            self.signals.work.notify_waiters();
-            self.signals.work.notify_one();
         }
     }
 }

@@ -42,8 +42,8 @@ use self::query::{
 };
 use self::submission::{Submission, Submitted};
 use self::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
-    SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
+    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::clock::Clock;
 use crate::model::conversation::Conversation;
@@ -75,7 +75,13 @@ pub trait Store: Send + Sync + 'static {
     /// Receipts come in the order of the arrivals. A repeat (same key, same body) is counted on its event and makes
     /// nothing; the same key with another body is kept once as an event of its own without jobs. On
     /// [`StoreError::Data`] nothing of the group is kept and the caller halves it.
-    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>>;
+    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
+        Ok(self.commit_and_lease(group, &Offer::default()).await?.receipts)
+    }
+
+    /// Commits a group as [`commit`](Self::commit) does. As many of its jobs as `offer` has slots for are born leased to the
+    /// caller, as if it had claimed them: those that head their lane, on routes that are not paused.
+    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed>;
 
     // Delivering ---------------------------------------------------------------------------------------------------
 
@@ -84,6 +90,9 @@ pub trait Store: Send + Sync + 'static {
     /// No two live leases exist for one job, nor for two jobs of one lane. A job whose lease ended unsettled is claimed only
     /// when `reclaim` asks for it.
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>>;
+
+    /// Reads what jobs that a commit leased need to begin. If it fails, they have been given back.
+    async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>>;
 
     /// Settles deliveries in one transaction: a job that is done commits its replies, state and effects with its
     /// completion, so they happen once (P4).

@@ -25,8 +25,8 @@ use crate::store::query::{
 };
 use crate::store::submission::{Submission, Submitted};
 use crate::store::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Departure, Dispatch, Resolution, RouteKnowledge,
-    SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Departure, Dispatch, LeasedJob, Offer,
+    Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -103,6 +103,8 @@ pub(crate) struct FakeStore {
     pub(crate) purges: Mutex<Vec<Keep>>,
     /// What becomes of each group that is committed; `None` fails.
     pub(crate) commits: Option<Commits>,
+    /// What it can say of jobs that were born leased.
+    pub(crate) born: Vec<Delivery>,
     /// Commits wait for a permit each, when there is a gate.
     pub(crate) gate: Option<Semaphore>,
     pub(crate) arrived: Mutex<Vec<Event>>,
@@ -152,11 +154,17 @@ fn page<T: Clone, Of>(rows: &[T], request: PageRequest<Id<Of>>, id: impl Fn(&T) 
 
 #[async_trait]
 impl Store for FakeStore {
-    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
+    async fn commit_and_lease(&self, group: &[Arrival], _offer: &Offer) -> Result<Committed> {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
-        self.commits.as_ref().map_or_else(unused, |commit| commit(group))
+        let receipts = self.commits.as_ref().map_or_else(unused, |commit| commit(group))?;
+        Ok(Committed { receipts, leased: Vec::new() })
+    }
+
+    async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
+        let is_asked = |delivery: &&Delivery| leased.iter().any(|job| job.lease == delivery.lease);
+        Ok(self.born.iter().filter(is_asked).cloned().collect())
     }
 
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {

@@ -1,5 +1,6 @@
 //! What workers take from the store and bring back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,12 +12,13 @@ use crate::connectly::order::Order;
 use crate::connectly::throttle::Rate;
 use crate::model::context::Context;
 use crate::model::event::Event;
-use crate::model::id::{ConversationId, MessageId};
+use crate::model::id::{ConversationId, EventId, MessageId};
 use crate::model::job::{Attempt, Lease};
 use crate::model::json::JsonText;
 use crate::model::message::Origin;
 use crate::model::outcome::Outcome;
 use crate::model::payload::Payload;
+use crate::store::arrival::Receipt;
 
 /// Which deliveries to claim.
 #[derive(Debug, Clone)]
@@ -32,7 +34,44 @@ pub struct ClaimDeliveries {
     pub reclaim: bool,
 }
 
-/// A claimed delivery.
+/// What the caller of a commit can begin at once: so many jobs of each route may be born leased to it.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    /// The routes with slots kept free for the group, and how many each has.
+    pub slots: HashMap<String, u32>,
+    /// How long the lease lasts.
+    pub lease: Duration,
+}
+
+/// What a commit came to.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// What became of each arrival, in order.
+    pub receipts: Vec<Receipt>,
+    /// The jobs that were born leased to the caller.
+    pub leased: Vec<LeasedJob>,
+}
+
+/// A delivery's job that was just leased.
+#[derive(Debug, Clone)]
+pub struct LeasedJob {
+    /// The lease.
+    pub lease: Lease,
+    /// The event.
+    pub event: EventId,
+    /// Its conversation.
+    pub conversation: Option<ConversationId>,
+    /// The route.
+    pub route: String,
+    /// Attempts, this one included.
+    pub attempts: i64,
+    /// When the first one began, in milliseconds.
+    pub first_attempt_at: i64,
+    /// Whether it runs in a lane: only then is there a state.
+    pub ordered: bool,
+}
+
+/// A delivery that can begin.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The right to work on it.

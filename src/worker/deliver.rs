@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::seq::SliceRandom as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::pulse::Loop;
@@ -14,32 +15,27 @@ use super::{Shared, WorkRoute};
 use crate::clock::Stopwatch;
 use crate::connectly::message::Strictness;
 use crate::handler::{reply, state};
+use crate::ingest::handover::{Born, Slot, give_back};
 use crate::model::job::{Attempt, Lease};
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
-use crate::store::work::{ClaimDeliveries, Delivery, Settled, Settlement};
+use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob, Settled, Settlement};
 
 /// The most deliveries claimed at once: each holds its event in memory until its handler is done.
 const LARGEST_CLAIM: usize = 128;
 
-/// Claims deliveries and runs their handlers.
+/// Claims deliveries, takes those that were born leased, and runs their handlers.
+#[derive(Clone)]
 pub(super) struct Deliverer {
     shared: Arc<Shared>,
-    routes: HashMap<String, Arc<RouteSlots>>,
-    slots: Arc<Semaphore>,
+    routes: Arc<HashMap<String, WorkRoute>>,
     reclaiming: Arc<Semaphore>,
     settler: Settler,
     tasks: TaskTracker,
 }
 
-struct RouteSlots {
-    route: WorkRoute,
-    slots: Arc<Semaphore>,
-}
-
-/// Held while a handler runs: a slot of its own route, and one of all.
-struct Slot {
-    _route: OwnedSemaphorePermit,
-    _any: OwnedSemaphorePermit,
+/// Held while a handler runs.
+struct Running {
+    _slot: Slot,
     _reclaim: Option<OwnedSemaphorePermit>,
 }
 
@@ -50,21 +46,25 @@ impl Deliverer {
         settler: Settler,
         tasks: TaskTracker,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(shared.settings.concurrency));
-        let with_slots = |route: WorkRoute| {
-            let slots = Arc::new(Semaphore::new(route.concurrency));
-            (route.name.clone(), Arc::new(RouteSlots { route, slots }))
-        };
-        let routes = routes.into_iter().map(with_slots).collect();
+        let routes = routes.into_iter().map(|route| (route.name.clone(), route)).collect();
         // One at a time: if a job kills the process, only that one uses up its attempts.
         let reclaiming = Arc::new(Semaphore::new(1));
-        Self { shared, routes, slots, reclaiming, settler, tasks }
+        Self { shared, routes: Arc::new(routes), reclaiming, settler, tasks }
     }
 
     /// Claims whenever there may be work, until stopped.
-    pub(super) async fn run(self) {
+    pub(super) async fn claim_all(self) {
+        let mut reclaimed: Option<Stopwatch> = None;
         while !self.shared.shutdown.is_cancelled() {
-            let begun = self.claim(false).await + self.claim(true).await;
+            let mut begun = self.claim(false).await;
+            // Leases end without anybody calling, so it is looked for them once a poll, and when somebody asks for all.
+            let poll = self.shared.settings.poll;
+            let due = reclaimed.is_none_or(|since| since.elapsed() >= poll);
+            if self.shared.look_for_all.swap(false, Ordering::AcqRel) || due {
+                let left_behind = self.claim(true).await;
+                reclaimed = (left_behind == 0).then(|| self.shared.clock.stopwatch());
+                begun += left_behind;
+            }
             self.shared.pulse.pass(Loop::Deliveries, begun);
             if begun > 0 {
                 continue;
@@ -77,6 +77,46 @@ impl Deliverer {
         }
     }
 
+    /// Begins what was committed for this process, until stopped; what comes then is given back.
+    pub(super) async fn begin_born(self, mut born: mpsc::UnboundedReceiver<Born>) {
+        let mut group = Vec::new();
+        while self
+            .shared
+            .shutdown
+            .run_until_cancelled(born.recv_many(&mut group, LARGEST_CLAIM))
+            .await
+            .is_some()
+        {
+            self.begin_group(std::mem::take(&mut group)).await;
+        }
+        born.close();
+        while let Some(late) = born.recv().await {
+            group.push(late);
+        }
+        let leases: Vec<Lease> = group.iter().map(|born| born.job.lease).collect();
+        give_back(self.shared.store.as_ref(), &leases).await;
+    }
+
+    async fn begin_group(&self, group: Vec<Born>) {
+        let jobs: Vec<LeasedJob> = group.iter().map(|born| born.job.clone()).collect();
+        let deliveries = match self.shared.store.deliveries(&jobs).await {
+            Ok(deliveries) => deliveries,
+            Err(error) => {
+                tracing::warn!(error = %error, "what was just committed was not begun; it is claimed");
+                return;
+            }
+        };
+        let mut places: HashMap<Lease, Born> = group.into_iter().map(|born| (born.job.lease, born)).collect();
+        for delivery in deliveries {
+            let Some(Born { slot, leased, .. }) = places.remove(&delivery.lease) else { continue };
+            if self.is_late(leased) {
+                give_back(self.shared.store.as_ref(), &[delivery.lease]).await;
+            } else {
+                self.begin(delivery, leased, Running { _slot: slot, _reclaim: None });
+            }
+        }
+    }
+
     /// Claims what fits into free slots and starts it; answers how many.
     async fn claim(&self, reclaim: bool) -> usize {
         let Some(claim) = self.fitting(reclaim) else {
@@ -84,22 +124,24 @@ impl Deliverer {
         };
         let watch = self.shared.clock.stopwatch();
         match self.shared.store.claim_deliveries(&claim).await {
-            // This process stood still, or the store did: the leases are over or nearly so, and somebody else will soon be
-            // at work.
-            Ok(claimed) if !claimed.is_empty() && watch.elapsed() >= claim.lease / 2 => {
+            Ok(claimed) if !claimed.is_empty() && self.is_late(watch) => {
                 tracing::warn!(jobs = claimed.len(), "a claim was answered too late to begin what it leased");
-                // Never begun, so no attempt: or a slow store would use them up.
                 let leases: Vec<Lease> = claimed.iter().map(|delivery| delivery.lease).collect();
-                if let Err(error) = self.shared.store.release(&leases).await {
-                    tracing::warn!(error = %error, "what was not begun could not be given back; its leases end");
-                }
+                give_back(self.shared.store.as_ref(), &leases).await;
                 0
             }
             Ok(claimed) => {
+                self.note_behind(&claim, &claimed);
+                let mut surplus = Vec::new();
                 let begun = claimed.len();
                 for delivery in claimed {
-                    self.begin(delivery, watch, reclaim).await;
+                    match self.room(&delivery.context.route, reclaim) {
+                        Some(running) => self.begin(delivery, watch, running),
+                        // Something that was just committed took the slot meanwhile.
+                        None => surplus.push(delivery.lease),
+                    }
                 }
+                give_back(self.shared.store.as_ref(), &surplus).await;
                 begun
             }
             Err(error) => {
@@ -110,38 +152,54 @@ impl Deliverer {
     }
 
     fn fitting(&self, reclaim: bool) -> Option<ClaimDeliveries> {
-        let free = |(name, route): (&String, &Arc<RouteSlots>)| {
-            let slots = u32::try_from(route.slots.available_permits()).unwrap_or(u32::MAX);
-            (slots > 0).then(|| (name.clone(), slots))
-        };
-        let mut routes: Vec<_> = self.routes.iter().filter_map(free).collect();
+        let slots = &self.shared.slots;
+        let in_claim = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
+        let free = slots.free_of_routes().map(|(route, slots)| (route.to_owned(), in_claim(slots)));
+        let mut routes: Vec<_> = free.collect();
         // The limit over all of them is used up from the front: in turn, so that busy routes do not starve the others.
         routes.shuffle(&mut rand::rng());
         let limit = if reclaim { self.reclaiming.available_permits() } else { LARGEST_CLAIM };
-        let limit = u32::try_from(self.slots.available_permits().min(limit)).unwrap_or(u32::MAX);
+        let limit = in_claim(slots.free().min(limit));
         let lease = self.shared.settings.lease;
         (limit > 0 && !routes.is_empty()).then_some(ClaimDeliveries { routes, limit, lease, reclaim })
     }
 
-    async fn begin(&self, delivery: Delivery, leased: Stopwatch, reclaimed: bool) {
-        let Some(route) = self.routes.get(&delivery.context.route).cloned() else {
+    /// A claim that found less than fits has caught up with its routes.
+    fn note_behind(&self, claim: &ClaimDeliveries, claimed: &[Delivery]) {
+        if claim.reclaim || claimed.len() >= claim.limit as usize {
             return;
-        };
-        // Only this loop takes permits, and it claimed no more than were free.
-        let (Ok(of_route), Ok(of_all)) =
-            (Arc::clone(&route.slots).acquire_owned().await, Arc::clone(&self.slots).acquire_owned().await)
-        else {
-            return;
-        };
+        }
+        for (route, slots) in &claim.routes {
+            let found = claimed.iter().filter(|delivery| delivery.context.route == *route).count();
+            if found < *slots as usize {
+                self.shared.slots.set_behind(route, false);
+            }
+        }
+    }
+
+    fn room(&self, route: &str, reclaim: bool) -> Option<Running> {
+        let slot = self.shared.slots.take(route)?;
         let of_reclaim =
-            if reclaimed { Arc::clone(&self.reclaiming).acquire_owned().await.ok() } else { None };
-        let slot = Slot { _route: of_route, _any: of_all, _reclaim: of_reclaim };
+            reclaim.then(|| Arc::clone(&self.reclaiming).try_acquire_owned()).transpose().ok()?;
+        Some(Running { _slot: slot, _reclaim: of_reclaim })
+    }
+
+    /// Whether a lease that was asked for at `since` is over or nearly so: this process stood still, or the store did, and
+    /// somebody else will soon be at work.
+    fn is_late(&self, since: Stopwatch) -> bool {
+        since.elapsed() >= self.shared.settings.lease / 2
+    }
+
+    fn begin(&self, delivery: Delivery, leased: Stopwatch, running: Running) {
         self.shared.pulse.begin();
-        let (shared, settler) = (Arc::clone(&self.shared), self.settler.clone());
+        let deliverer = self.clone();
         self.tasks.spawn(async move {
-            let settlement = work(&shared, &route.route, delivery, leased).await;
+            let Self { shared, routes, settler, .. } = deliverer;
+            // Only jobs of routes that have slots are leased.
+            let Some(route) = routes.get(&delivery.context.route) else { return shared.pulse.end() };
+            let settlement = work(&shared, route, delivery, leased).await;
             // Free before it is settled: the next claim finds the slot when the settlement has released the lane.
-            drop(slot);
+            drop(running);
             if let Some(settlement) = settlement {
                 settler.settle(settlement);
             }

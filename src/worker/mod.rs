@@ -17,6 +17,7 @@ mod verdict;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -32,6 +33,7 @@ use crate::connectly::client::Client;
 use crate::connectly::message::Strictness;
 use crate::connectly::throttle::Rate;
 use crate::handler::AnyHandler;
+use crate::ingest::handover::{Handover, Slots};
 use crate::model::job::RetryPolicy;
 use crate::model::retention::Retention;
 use crate::store::Store;
@@ -101,9 +103,12 @@ struct Shared {
     metrics: Arc<Metrics>,
     settings: Settings,
     held: Held,
+    slots: Arc<Slots>,
     pulse: Pulse,
     /// Called when there may be deliveries.
     deliveries: Arc<Notify>,
+    /// Set by whoever wants everything claimed that is due, also what was left behind by a lease that ended.
+    look_for_all: AtomicBool,
     /// Called when there may be sends.
     sends: Arc<Notify>,
     shutdown: CancellationToken,
@@ -113,10 +118,11 @@ struct Shared {
 pub struct Worker {
     shared: Arc<Shared>,
     tasks: TaskTracker,
+    handover: Handover,
 }
 
 impl Worker {
-    /// Starts claiming. `deliveries` is called by whoever commits jobs.
+    /// Starts claiming. `deliveries` is called by whoever commits jobs that are not handed over.
     pub fn start(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -127,14 +133,19 @@ impl Worker {
         wakes: Wakes,
     ) -> Self {
         let Wakes { deliveries, sends } = wakes;
+        let of_routes = routes.iter().map(|route| (route.name.clone(), route.concurrency));
+        let slots = Arc::new(Slots::new(settings.concurrency, of_routes));
+        let (handover, born) = Handover::new(Arc::clone(&slots), settings.lease);
         let shared = Arc::new(Shared {
             store,
             clock,
             metrics,
             settings,
             held: Held::default(),
-            pulse: Pulse::default(),
+            pulse: Pulse::new(Arc::clone(&slots)),
+            slots,
             deliveries,
+            look_for_all: AtomicBool::new(false),
             sends,
             shutdown: CancellationToken::new(),
         });
@@ -143,17 +154,25 @@ impl Worker {
         let senders = accounts.keys().cloned().collect();
         let (settler, settling) = settle::channel(Arc::clone(&shared));
         tasks.spawn(settling.run());
-        tasks.spawn(Deliverer::new(Arc::clone(&shared), routes, settler, tasks.clone()).run());
+        let deliverer = Deliverer::new(Arc::clone(&shared), routes, settler, tasks.clone());
+        tasks.spawn(deliverer.clone().begin_born(born));
+        tasks.spawn(deliverer.claim_all());
         tasks.spawn(Sender::new(Arc::clone(&shared), accounts, tasks.clone()).run());
         tasks.spawn(held::renew(Arc::clone(&shared)));
         tasks.spawn(held::expire(Arc::clone(&shared)));
         tasks.spawn(upkeep::keep(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), names, senders));
-        Self { shared, tasks }
+        Self { shared, tasks, handover }
+    }
+
+    /// Where whoever commits jobs hands over those that can begin at once.
+    pub fn handover(&self) -> Handover {
+        self.handover.clone()
     }
 
     /// Looks for work now, for whoever made some due.
     pub fn wake(&self) {
+        self.shared.look_for_all.store(true, Ordering::Release);
         self.shared.deliveries.notify_one();
         self.shared.sends.notify_one();
     }

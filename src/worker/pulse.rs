@@ -1,12 +1,16 @@
 //! Telling whether there is anything left to do, without waiting and hoping.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-/// Counts the passes of both loops, and the work that is under way.
+use crate::ingest::handover::Slots;
+
+/// Counts the passes of both loops, and the work that is under way: from when its slot is taken until it is settled.
 #[derive(Debug)]
 pub(super) struct Pulse {
+    slots: Arc<Slots>,
     running: AtomicUsize,
     passes: watch::Sender<[Passes; 2]>,
 }
@@ -26,13 +30,15 @@ pub(super) enum Loop {
     Sends = 1,
 }
 
-impl Default for Pulse {
-    fn default() -> Self {
-        Self { running: AtomicUsize::new(0), passes: watch::Sender::new([Passes::default(); 2]) }
-    }
-}
-
 impl Pulse {
+    pub(super) fn new(slots: Arc<Slots>) -> Self {
+        Self { slots, running: AtomicUsize::new(0), passes: watch::Sender::new([Passes::default(); 2]) }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.slots.in_use() || self.running.load(Ordering::Acquire) > 0
+    }
+
     /// Work begins.
     pub(super) fn begin(&self) {
         self.running.fetch_add(1, Ordering::AcqRel);
@@ -45,7 +51,7 @@ impl Pulse {
 
     /// A loop has looked for work and found so much.
     pub(super) fn pass(&self, which: Loop, found: usize) {
-        let busy = found > 0 || self.running.load(Ordering::Acquire) > 0;
+        let busy = found > 0 || self.is_busy();
         self.passes.send_modify(|passes| {
             let passes = &mut passes[which as usize];
             passes.done += 1;
@@ -67,7 +73,7 @@ impl Pulse {
                 let since = seen[index].busy.max(begun[index].done);
                 seen[index].done >= since + 2
             };
-            if quiet(0) && quiet(1) && self.running.load(Ordering::Acquire) == 0 {
+            if quiet(0) && quiet(1) && !self.is_busy() {
                 return;
             }
             if watching.changed().await.is_err() {

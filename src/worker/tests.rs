@@ -16,7 +16,7 @@ use crate::model::outcome::{HandlerResult, Outcome};
 use crate::model::retention::Retention;
 use crate::store::arrival::Arrival;
 use crate::store::testing::{Dispatching, FakeStore};
-use crate::store::work::{ClaimSends, Delivery, Sending};
+use crate::store::work::{ClaimSends, Delivery, LeasedJob, Sending};
 
 /// Short, since a claim has to take longer than half of it.
 const LEASE: Duration = Duration::from_millis(40);
@@ -54,12 +54,8 @@ fn delivery(clock: &Clock) -> Delivery {
     }
 }
 
-#[tokio::test]
-async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
-    let clock = Clock::system();
-    let late = delivery(&clock);
-    let lease = late.lease;
-    let store = Arc::new(FakeStore { late_claim: Some((LEASE, late)), ..FakeStore::default() });
+/// A worker of one route that does nothing.
+fn deliverer(store: &Arc<FakeStore>, clock: Clock) -> Worker {
     let route = WorkRoute {
         name: "route".to_owned(),
         handler: AnyHandler::new(Quiet),
@@ -67,21 +63,69 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
         concurrency: 1,
         retry: RetryPolicy { attempts: 8, max_age: Duration::from_mins(10) },
     };
-    let worker = Worker::start(
-        Arc::clone(&store) as Arc<dyn Store>,
+    Worker::start(
+        Arc::clone(store) as Arc<dyn Store>,
         clock,
         Arc::new(Metrics::new()),
         SETTINGS,
         vec![route],
         HashMap::new(),
         Wakes::default(),
-    );
+    )
+}
+
+#[tokio::test]
+async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
+    let clock = Clock::system();
+    let late = delivery(&clock);
+    let lease = late.lease;
+    let store = Arc::new(FakeStore { late_claim: Some((LEASE, late)), ..FakeStore::default() });
+    let worker = deliverer(&store, clock);
     while store.released.lock().unwrap().is_empty() && store.settled.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     worker.stop().await;
     assert_eq!(store.released.lock().unwrap()[0], lease);
     assert!(store.settled.lock().unwrap().is_empty(), "it was begun");
+}
+
+/// The job of a delivery, as a commit hands it over.
+fn born(delivery: &Delivery) -> LeasedJob {
+    LeasedJob {
+        lease: delivery.lease,
+        event: delivery.event.id,
+        conversation: None,
+        route: delivery.context.route.clone(),
+        attempts: 1,
+        first_attempt_at: 0,
+        ordered: false,
+    }
+}
+
+#[tokio::test]
+async fn what_was_born_leased_begins_without_a_claim() {
+    let clock = Clock::system();
+    let delivery = delivery(&clock);
+    let (lease, job) = (delivery.lease, born(&delivery));
+    let store = Arc::new(FakeStore { born: vec![delivery], ..FakeStore::default() });
+    let worker = deliverer(&store, clock.clone());
+    assert!(worker.handover().hand(job, clock.stopwatch()).is_none(), "it is taken");
+    worker.idle().await;
+    assert_eq!(*store.settled.lock().unwrap(), [lease]);
+    worker.stop().await;
+    assert!(store.released.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_stop_nothing_is_handed_over() {
+    let clock = Clock::system();
+    let delivery = delivery(&clock);
+    let store = Arc::new(FakeStore { born: vec![delivery.clone()], ..FakeStore::default() });
+    let worker = deliverer(&store, clock.clone());
+    let handover = worker.handover();
+    worker.stop().await;
+    assert_eq!(handover.hand(born(&delivery), clock.stopwatch()), Some(delivery.lease));
+    assert!(store.settled.lock().unwrap().is_empty());
 }
 
 fn sending(clock: &Clock, origin: Origin) -> Sending {

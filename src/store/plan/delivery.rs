@@ -1,4 +1,4 @@
-//! Putting a claimed delivery together from what was read beside it.
+//! Putting a leased delivery together from what was read beside it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,29 +9,10 @@ use ulid::Ulid;
 use crate::model::context::Context;
 use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, MessageId};
-use crate::model::job::{Attempt, Lease};
+use crate::model::job::Attempt;
 use crate::model::message::Message;
 use crate::store::rows::{EventRow, timestamp};
-use crate::store::work::{Delivery, Settled, Settlement};
-
-/// A job that was just leased.
-#[derive(Debug, Clone)]
-pub struct ClaimedRow {
-    /// The lease.
-    pub lease: Lease,
-    /// The event.
-    pub event: EventId,
-    /// Its conversation.
-    pub conversation: Option<ConversationId>,
-    /// The route.
-    pub route: String,
-    /// Attempts, this one included.
-    pub attempts: i64,
-    /// When the first one began.
-    pub first_attempt_at: i64,
-    /// Whether it runs in a lane: only then is there a state.
-    pub ordered: bool,
-}
+use crate::store::work::{Delivery, LeasedJob, Settled, Settlement};
 
 /// A conversation as a delivery needs it.
 pub struct Conversing {
@@ -55,7 +36,7 @@ pub fn answers_since(now: Timestamp) -> Ulid {
     Ulid::from_parts(u64::try_from(since.as_millisecond()).unwrap_or(0), 0)
 }
 
-/// What was read for a group of claimed jobs.
+/// What was read for a group of leased jobs.
 pub struct Surroundings {
     /// The events.
     pub events: Vec<EventRow>,
@@ -69,10 +50,10 @@ pub struct Surroundings {
     pub latest: HashMap<ConversationId, Message>,
 }
 
-/// Puts deliveries together, in the order they were claimed. Beside them the settlements of those that cannot be delivered,
+/// Puts deliveries together, in the order they were leased. Beside them the settlements of those that cannot be delivered,
 /// since retention has dropped their event or their state cannot be read: they are parked, and harm nobody else.
 pub fn assemble(
-    claimed: Vec<ClaimedRow>,
+    leased: Vec<LeasedJob>,
     surroundings: Surroundings,
     now: Timestamp,
 ) -> (Vec<Delivery>, Vec<Settlement>) {
@@ -83,8 +64,8 @@ pub fn assemble(
         let referred = row.message_id.or(row.replied_message_id);
         known.insert(row.id, (row.into_event(), referred));
     }
-    let (mut deliveries, mut orphans) = (Vec::with_capacity(claimed.len()), Vec::new());
-    for row in claimed {
+    let (mut deliveries, mut orphans) = (Vec::with_capacity(leased.len()), Vec::new());
+    for row in leased {
         let Some((event, referred)) = known.get(&row.event) else {
             orphans.push(park(&row, "its event is gone", now));
             continue;
@@ -114,7 +95,7 @@ pub fn assemble(
     (deliveries, orphans)
 }
 
-fn park(row: &ClaimedRow, why: &str, now: Timestamp) -> Settlement {
+fn park(row: &LeasedJob, why: &str, now: Timestamp) -> Settlement {
     let attempt = Attempt {
         number: row.attempts,
         at: now,

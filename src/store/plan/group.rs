@@ -1,9 +1,11 @@
 //! A group of deliveries on its way into the store: what is kept of it, where it belongs, and what it queues.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use ulid::Ulid;
 
 use super::callback::{self, KeyOf};
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
@@ -14,10 +16,11 @@ use crate::connectly::event::party::Party;
 use crate::connectly::text::{bounded, without_nul};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
-use crate::model::job::{JobKind, Lane};
+use crate::model::job::{JobKind, Lane, Lease};
 use crate::model::json::JsonText;
 use crate::store::arrival::{Arrival, Receipt};
 use crate::store::rows::millis;
+use crate::store::work::{LeasedJob, Offer};
 
 /// A delivery that is new.
 #[derive(Debug)]
@@ -56,6 +59,17 @@ pub struct NewJob {
     pub run: i64,
     /// Set when it is parked from the start, with the reason.
     pub parked: Option<String>,
+    /// Set when somebody can begin it at once: it is born leased if it heads its lane and nothing holds its route back.
+    pub offered: Option<NewLease>,
+}
+
+/// The lease that a job may be born with.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLease {
+    /// Its token.
+    pub token: Ulid,
+    /// How long it lasts.
+    pub lasts: Duration,
 }
 
 /// The columns of an event's row.
@@ -175,10 +189,38 @@ pub fn jobs(
                 sequence: row.conversation.map_or(0, |conversation| sequences.take(conversation)),
                 run: 0,
                 parked: matched.failed.as_deref().map(without_nul),
+                offered: None,
             });
         }
     }
     jobs
+}
+
+/// Offers jobs to whoever commits them, from the front, as far as its slots go.
+pub fn offer(jobs: &mut [NewJob], offer: &Offer, new_token: impl Fn() -> Ulid) {
+    let mut slots: HashMap<&str, u32> =
+        offer.slots.iter().map(|(route, slots)| (route.as_str(), *slots)).collect();
+    for job in jobs.iter_mut().filter(|job| job.parked.is_none()) {
+        let Some(free) = slots.get_mut(job.route.as_str()).filter(|free| **free > 0) else { continue };
+        *free -= 1;
+        job.offered = Some(NewLease { token: new_token(), lasts: offer.lease });
+    }
+}
+
+/// The jobs that were born leased: of those offered, the ones that the store names, with the time of their first attempt.
+pub fn leased(jobs: Vec<NewJob>, born: &HashMap<JobId, i64>) -> Vec<LeasedJob> {
+    let leased = jobs.into_iter().filter_map(|job| {
+        Some(LeasedJob {
+            lease: Lease { job: job.id, token: job.offered?.token },
+            event: job.event?,
+            conversation: job.conversation,
+            attempts: 1,
+            first_attempt_at: *born.get(&job.id)?,
+            ordered: job.lane.is_some(),
+            route: job.route,
+        })
+    });
+    leased.collect()
 }
 
 /// The columns of an event's row; what would not fit an index is hashed.

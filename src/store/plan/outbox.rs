@@ -90,5 +90,6 @@ pub fn send_job(
         sequence: place,
         run: 0,
         parked: None,
+        offered: None,
     }
 }

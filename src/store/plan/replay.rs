@@ -111,6 +111,7 @@ impl Lines {
                     sequence,
                     run: before.map_or(0, |run| run + 1),
                     parked: matched.failed.as_deref().map(without_nul),
+                    offered: None,
                 });
             }
         }

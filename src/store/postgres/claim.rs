@@ -11,27 +11,31 @@ use super::{PostgresStore, events, settle};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
-use crate::store::plan::delivery::{ClaimedRow, Conversing, DOUBT, Surroundings, answers_since, assemble};
+use crate::store::plan::delivery::{Conversing, DOUBT, Surroundings, answers_since, assemble};
 use crate::store::rows::{ConversingRow, MessageRow, duration_ms};
-use crate::store::work::{ClaimDeliveries, Delivery};
+use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob};
 use crate::store::{Result, StoreError};
 
 pub(super) async fn claim_deliveries(
     store: &PostgresStore,
     claim: &ClaimDeliveries,
 ) -> Result<Vec<Delivery>> {
-    let claimed = lease(store, claim).await?;
-    if claimed.is_empty() {
+    let leased = lease(store, claim).await?;
+    deliveries(store, leased).await
+}
+
+pub(super) async fn deliveries(store: &PostgresStore, leased: Vec<LeasedJob>) -> Result<Vec<Delivery>> {
+    if leased.is_empty() {
         return Ok(Vec::new());
     }
-    let read = read(store, &claimed).await;
+    let read = read(store, &leased).await;
     let Ok(surroundings) = read else {
         // Nobody will work on them: without this they would wait for their leases to end.
-        let leases: Vec<Lease> = claimed.iter().map(|row| row.lease).collect();
+        let leases: Vec<Lease> = leased.iter().map(|job| job.lease).collect();
         release(store, &leases).await?;
         return read.map(|_| Vec::new());
     };
-    let (deliveries, orphans) = assemble(claimed, surroundings, store.clock.now());
+    let (deliveries, orphans) = assemble(leased, surroundings, store.clock.now());
     if !orphans.is_empty() {
         settle::settle(store, &orphans).await?;
     }
@@ -40,12 +44,12 @@ pub(super) async fn claim_deliveries(
 
 /// What is read here changes under us only when a person clears the state: state and order belong to the lane, and the lane
 /// is leased.
-async fn read(store: &PostgresStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
+async fn read(store: &PostgresStore, leased: &[LeasedJob]) -> Result<Surroundings> {
     let mut connection = store.pool.acquire().await?;
-    surroundings(&mut connection, claimed, answers_since(store.clock.now())).await
+    surroundings(&mut connection, leased, answers_since(store.clock.now())).await
 }
 
-async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
+async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {
     let (routes, slots): (Vec<&str>, Vec<i64>) =
         claim.routes.iter().map(|(route, slots)| (route.as_str(), i64::from(*slots))).unzip();
     // store::claim_deliveries
@@ -114,10 +118,10 @@ struct Claimed {
 }
 
 impl Claimed {
-    fn into_row(self) -> Result<ClaimedRow> {
+    fn into_row(self) -> Result<LeasedJob> {
         let event =
             self.event_id.ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
-        Ok(ClaimedRow {
+        Ok(LeasedJob {
             lease: Lease { job: self.id, token: ulid::Ulid(self.lease_token.as_u128()) },
             event,
             conversation: self.conversation_id,
@@ -131,17 +135,17 @@ impl Claimed {
 
 async fn surroundings(
     connection: &mut PgConnection,
-    claimed: &[ClaimedRow],
+    leased: &[LeasedJob],
     since: Ulid,
 ) -> Result<Surroundings> {
-    let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
-    let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
+    let event_ids: Vec<EventId> = leased.iter().map(|row| row.event).collect();
+    let conversation_ids: Vec<ConversationId> = leased.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
     let referred: Vec<MessageId> =
         events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
     Ok(Surroundings {
         conversations: conversations(connection, &conversation_ids, since).await?,
-        states: states(connection, claimed).await?,
+        states: states(connection, leased).await?,
         messages: messages(connection, &referred).await?,
         latest: latest(connection, &conversation_ids).await?,
         events,
@@ -177,14 +181,14 @@ async fn conversations(
 
 async fn states(
     connection: &mut PgConnection,
-    claimed: &[ClaimedRow],
+    leased: &[LeasedJob],
 ) -> Result<HashMap<(String, ConversationId), String>> {
     // store::claim_deliveries (states)
     let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
         "SELECT route, conversation_id, state FROM handler_state WHERE conversation_id = ANY($1) AND route = ANY($2)",
     )
-    .bind(claimed.iter().filter_map(|row| row.conversation).collect::<Vec<_>>())
-    .bind(claimed.iter().map(|row| row.route.as_str()).collect::<Vec<_>>())
+    .bind(leased.iter().filter_map(|row| row.conversation).collect::<Vec<_>>())
+    .bind(leased.iter().map(|row| row.route.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(route, conversation, state)| ((route, conversation), state)).collect())

@@ -7,27 +7,31 @@ use sqlx::{PgConnection, Row as _};
 
 use super::{PostgresStore, callback, journal, people, queue, refusals};
 use crate::model::id::{ConversationId, EventId};
-use crate::store::arrival::{Arrival, Receipt};
+use crate::store::arrival::Arrival;
 use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
 use crate::store::plan::group::{self, Kept};
 use crate::store::rows::millis;
+use crate::store::work::{Committed, Offer};
 use crate::store::{Result, StoreError};
 
-pub(super) async fn commit(store: &PostgresStore, group: &[Arrival]) -> Result<Vec<Receipt>> {
+pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Offer) -> Result<Committed> {
     let mut tx = store.pool.begin().await?;
     let verdicts = dedupe(&mut tx, group).await?;
     let mut kept = group::kept(group, &verdicts);
+    let mut leased = Vec::new();
     if !kept.is_empty() {
         let conversations = converse(store, &mut tx, &mut kept).await?;
-        let jobs = group::jobs(&mut kept, &conversations, || store.id());
+        let mut jobs = group::jobs(&mut kept, &conversations, || store.id());
+        group::offer(&mut jobs, offer, || store.clock.ulid());
         insert_events(&mut tx, &kept).await?;
         insert_bodies(&mut tx, &kept).await?;
         callback::insert(&mut tx, &group::callback_keys(&kept)).await?;
-        queue::insert(&mut tx, &jobs, millis(store.clock.now()), store.clock.offset_ms()).await?;
+        let born = queue::insert(&mut tx, &jobs, millis(store.clock.now()), store.clock.offset_ms()).await?;
+        leased = group::leased(jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
     }
     tx.commit().await?;
-    Ok(group::receipts(group, &verdicts))
+    Ok(Committed { receipts: group::receipts(group, &verdicts), leased })
 }
 
 /// Asks the ledger, at most twice, which deliveries are new, and counts the repeats.

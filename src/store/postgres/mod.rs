@@ -40,15 +40,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 
 pub(super) use self::inspect::inspect;
-use super::arrival::{Arrival, Receipt};
+use super::arrival::Arrival;
 use super::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
 use super::submission::{Submission, Submitted};
 use super::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
-    SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
+    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -177,12 +177,16 @@ async fn in_time<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
-        repeat(self, || commit::commit(self, group)).await
+    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed> {
+        repeat(self, || commit::commit(self, group, offer)).await
     }
 
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
         repeat(self, || claim::claim_deliveries(self, claim)).await
+    }
+
+    async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
+        repeat(self, || claim::deliveries(self, leased.to_vec())).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

@@ -22,7 +22,8 @@ pub(super) async fn put(
     insert(connection, messages, now).await?;
     let last = queue::reserve(connection, &wanted(messages)).await?;
     let jobs = send_jobs(messages, &last, || store.id());
-    queue::insert(connection, &jobs, now, store.clock.offset_ms()).await
+    queue::insert(connection, &jobs, now, store.clock.offset_ms()).await?;
+    Ok(())
 }
 
 /// Inserts messages with their first send.
@@ -91,7 +92,8 @@ pub(super) async fn enqueue(
     let origin = Origin::parse(&origin).unwrap_or(Origin::Reply);
     let place = place_of_send(origin, last.first().map_or(0, |(_, last)| *last));
     let job = send_job(store.id(), &account, message, conversation, place);
-    queue::insert(connection, &[job], millis(store.clock.now()), store.clock.offset_ms()).await
+    queue::insert(connection, &[job], millis(store.clock.now()), store.clock.offset_ms()).await?;
+    Ok(())
 }
 
 /// The same, unless the message has a job: that is still at its first send, and goes on to the next one by itself.

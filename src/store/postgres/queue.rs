@@ -1,38 +1,55 @@
 //! Rows of the queue: inserting jobs, finishing them, numbering them anew.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use ulid::Ulid;
+use uuid::Uuid;
 
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::API_PLACES_FROM;
 use crate::store::plan::group::NewJob;
 use crate::store::plan::settle::Finished;
+use crate::store::rows::duration_ms;
 use crate::store::{Result, StoreError};
 
-/// Inserts jobs, due at once.
+/// Inserts jobs, due at once. Of those that are offered, the ones that head their lane are leased, unless their route is
+/// paused; answers these, with the time of their first attempt.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     jobs: &[NewJob],
     now: i64,
     offset_ms: i64,
-) -> Result<()> {
+) -> Result<HashMap<JobId, i64>> {
     if jobs.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     // store::insert_jobs
-    sqlx::query(
-        "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at, run, blocked)
-         SELECT id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, switchboard_now($12),
-             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11, run,
-             lane IS NOT NULL AND reason IS NULL AND (
+    let born: Vec<(JobId, Option<i64>)> = sqlx::query_as(
+        "WITH clock AS MATERIALIZED (SELECT switchboard_now($12) AS now),
+         placed AS (
+             SELECT n.*, lane IS NOT NULL AND reason IS NULL AND (
                  row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
                  -- A reply is put in front of API messages.
                  OR EXISTS (
                      SELECT FROM jobs e WHERE e.lane = n.lane AND e.parked_at IS NULL AND e.sequence < n.sequence))
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
-             $9::bigint[], $10::text[], $13::bigint[])
-             AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason, run)",
+                 AS blocked
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
+                 $9::bigint[], $10::text[], $13::bigint[], $14::uuid[], $15::bigint[])
+                 AS n (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, reason, run, token,
+                     lasts)
+         ), born AS (
+             SELECT *, token IS NOT NULL AND NOT blocked
+                 AND NOT EXISTS (SELECT FROM settings p WHERE p.key = 'pause/route/' || placed.route) AS leased
+             FROM placed
+         )
+         INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
+             parked_at, last_error, created_at, run, blocked, lease_token, lease_until, attempts, first_attempt_at)
+         SELECT id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, now,
+             CASE WHEN reason IS NULL THEN NULL ELSE $11 END, reason, $11, run, blocked, CASE WHEN leased THEN token END,
+             CASE WHEN leased THEN now + lasts END, CASE WHEN leased THEN 1 ELSE 0 END, CASE WHEN leased THEN now END
+         FROM born, clock
+         RETURNING id, first_attempt_at",
     )
     .bind(jobs.iter().map(|job| job.id).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>())
@@ -47,9 +64,11 @@ pub(super) async fn insert(
     .bind(now)
     .bind(offset_ms)
     .bind(jobs.iter().map(|job| job.run).collect::<Vec<_>>())
-    .execute(connection)
+    .bind(jobs.iter().map(|job| job.offered.map(|lease| Uuid::from_u128(lease.token.0))).collect::<Vec<_>>())
+    .bind(jobs.iter().map(|job| job.offered.map(|lease| duration_ms(lease.lasts))).collect::<Vec<_>>())
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(born.into_iter().filter_map(|(job, at)| Some((job, at?))).collect())
 }
 
 /// Moves jobs from the queue to the record of outcomes. The caller holds their locks.

@@ -10,24 +10,28 @@ use super::{SqliteStore, events, json, queue, settle};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
-use crate::store::plan::delivery::{ClaimedRow, Conversing, DOUBT, Surroundings, answers_since, assemble};
+use crate::store::plan::delivery::{Conversing, DOUBT, Surroundings, answers_since, assemble};
 use crate::store::rows::{ConversingRow, MessageRow, duration_ms, millis};
-use crate::store::work::{ClaimDeliveries, Delivery};
+use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob};
 use crate::store::{Result, StoreError};
 
 pub(super) async fn claim_deliveries(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-    let claimed = lease(store, claim).await?;
-    if claimed.is_empty() {
+    let leased = lease(store, claim).await?;
+    deliveries(store, leased).await
+}
+
+pub(super) async fn deliveries(store: &SqliteStore, leased: Vec<LeasedJob>) -> Result<Vec<Delivery>> {
+    if leased.is_empty() {
         return Ok(Vec::new());
     }
-    let read = read(store, &claimed).await;
+    let read = read(store, &leased).await;
     let Ok(surroundings) = read else {
         // Nobody will work on them: without this they would wait for their leases to end.
-        let leases: Vec<Lease> = claimed.iter().map(|row| row.lease).collect();
+        let leases: Vec<Lease> = leased.iter().map(|job| job.lease).collect();
         release(store, &leases).await?;
         return read.map(|_| Vec::new());
     };
-    let (deliveries, orphans) = assemble(claimed, surroundings, store.clock.now());
+    let (deliveries, orphans) = assemble(leased, surroundings, store.clock.now());
     if !orphans.is_empty() {
         settle::settle(store, &orphans).await?;
     }
@@ -36,26 +40,22 @@ pub(super) async fn claim_deliveries(store: &SqliteStore, claim: &ClaimDeliverie
 
 /// What is read here changes under us only when a person clears the state: state and order belong to the lane, and the lane
 /// is leased.
-async fn read(store: &SqliteStore, claimed: &[ClaimedRow]) -> Result<Surroundings> {
+async fn read(store: &SqliteStore, leased: &[LeasedJob]) -> Result<Surroundings> {
     let mut connection = store.readers.acquire().await?;
-    surroundings(&mut connection, claimed, answers_since(store.clock.now())).await
+    surroundings(&mut connection, leased, answers_since(store.clock.now())).await
 }
 
-async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<ClaimedRow>> {
+async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {
     let now = millis(store.clock.now());
-    let waiting = waiting(store).await?;
-    if waiting.is_empty() {
+    // Looked for first without waiting for the one connection that writes: most often there is nothing. Whoever commits a job
+    // meanwhile calls for the next claim.
+    let mut reader = store.readers.acquire().await?;
+    if due(&mut reader, claim, now).await?.is_empty() {
         return Ok(Vec::new());
     }
+    drop(reader);
     let mut tx = store.write().await?;
-    let mut due: Vec<Due> = Vec::new();
-    for (route, slots) in claim.routes.iter().filter(|(route, _)| waiting.contains(route)) {
-        let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
-        let free = claim.limit.saturating_sub(taken).min(*slots);
-        if free > 0 {
-            due.extend(due_of(&mut tx, route, free, claim.reclaim, now).await?);
-        }
-    }
+    let due = due(&mut tx, claim, now).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -65,9 +65,22 @@ async fn lease(store: &SqliteStore, claim: &ClaimDeliveries) -> Result<Vec<Claim
     due.into_iter().zip(leases).map(|(job, lease)| job.leased(lease, now)).collect()
 }
 
-/// The routes that have jobs, one look at the index for each, without waiting for the one connection that writes: with
-/// hundreds of routes most have none. Whoever commits a job of another route meanwhile calls for the next claim.
-async fn waiting(store: &SqliteStore) -> Result<HashSet<String>> {
+/// What fits into the free slots.
+async fn due(connection: &mut SqliteConnection, claim: &ClaimDeliveries, now: i64) -> Result<Vec<Due>> {
+    let waiting = waiting(connection).await?;
+    let mut due: Vec<Due> = Vec::new();
+    for (route, slots) in claim.routes.iter().filter(|(route, _)| waiting.contains(route)) {
+        let taken = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        let free = claim.limit.saturating_sub(taken).min(*slots);
+        if free > 0 {
+            due.extend(due_of(connection, route, free, claim.reclaim, now).await?);
+        }
+    }
+    Ok(due)
+}
+
+/// The routes that have jobs, one look at the index for each: with hundreds of routes most have none.
+async fn waiting(connection: &mut SqliteConnection) -> Result<HashSet<String>> {
     // store::claim_deliveries (routes with jobs)
     let routes: Vec<String> = sqlx::query_scalar(
         "WITH RECURSIVE waiting (route) AS (
@@ -78,7 +91,7 @@ async fn waiting(store: &SqliteStore) -> Result<HashSet<String>> {
          )
          SELECT route FROM waiting WHERE route IS NOT NULL",
     )
-    .fetch_all(&store.readers)
+    .fetch_all(connection)
     .await?;
     Ok(routes.into_iter().collect())
 }
@@ -96,10 +109,10 @@ struct Due {
 }
 
 impl Due {
-    fn leased(self, lease: Lease, now: i64) -> Result<ClaimedRow> {
+    fn leased(self, lease: Lease, now: i64) -> Result<LeasedJob> {
         let event =
             self.event_id.ok_or_else(|| StoreError::Internal("a delivery without an event".to_owned()))?;
-        Ok(ClaimedRow {
+        Ok(LeasedJob {
             lease,
             event,
             conversation: self.conversation_id,
@@ -145,17 +158,17 @@ async fn due_of(
 
 async fn surroundings(
     connection: &mut SqliteConnection,
-    claimed: &[ClaimedRow],
+    leased: &[LeasedJob],
     since: Ulid,
 ) -> Result<Surroundings> {
-    let event_ids: Vec<EventId> = claimed.iter().map(|row| row.event).collect();
-    let conversation_ids: Vec<ConversationId> = claimed.iter().filter_map(|row| row.conversation).collect();
+    let event_ids: Vec<EventId> = leased.iter().map(|row| row.event).collect();
+    let conversation_ids: Vec<ConversationId> = leased.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
     let referred: Vec<MessageId> =
         events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
     Ok(Surroundings {
         conversations: conversations(connection, &conversation_ids, since).await?,
-        states: states(connection, claimed).await?,
+        states: states(connection, leased).await?,
         messages: messages(connection, &referred).await?,
         latest: latest(connection, &conversation_ids).await?,
         events,
@@ -191,10 +204,10 @@ async fn conversations(
 
 async fn states(
     connection: &mut SqliteConnection,
-    claimed: &[ClaimedRow],
+    leased: &[LeasedJob],
 ) -> Result<HashMap<(String, ConversationId), String>> {
-    let conversations: Vec<_> = claimed.iter().filter_map(|row| row.conversation).collect();
-    let routes: Vec<_> = claimed.iter().map(|row| row.route.as_str()).collect();
+    let conversations: Vec<_> = leased.iter().filter_map(|row| row.conversation).collect();
+    let routes: Vec<_> = leased.iter().map(|row| row.route.as_str()).collect();
     // store::claim_deliveries (states)
     let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
         "SELECT route, conversation_id, state FROM handler_state

@@ -50,15 +50,15 @@ use sqlx::{Connection as _, Sqlite, SqliteExecutor, SqlitePool, Transaction};
 
 use self::file::DatabaseFile;
 pub(super) use self::inspect::inspect;
-use super::arrival::{Arrival, Receipt};
+use super::arrival::Arrival;
 use super::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
     PageRequest, StoredBody,
 };
 use super::submission::{Submission, Submitted};
 use super::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Delivery, Dispatch, Resolution, RouteKnowledge, SendAnswered,
-    SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
+    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -223,12 +223,16 @@ fn hex(bytes: &[u8]) -> String {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
-        commit::commit(self, group).await
+    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed> {
+        commit::commit(self, group, offer).await
     }
 
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
         claim::claim_deliveries(self, claim).await
+    }
+
+    async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
+        claim::deliveries(self, leased.to_vec()).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

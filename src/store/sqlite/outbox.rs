@@ -22,7 +22,8 @@ pub(super) async fn put(
 ) -> Result<()> {
     insert(connection, messages, now).await?;
     let last = queue::reserve(connection, &wanted(messages)).await?;
-    queue::insert(connection, &send_jobs(messages, &last, || store.id()), now).await
+    queue::insert(connection, &send_jobs(messages, &last, || store.id()), now).await?;
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -113,7 +114,8 @@ pub(super) async fn enqueue(
     let origin = Origin::parse(&origin).unwrap_or(Origin::Reply);
     let place = place_of_send(origin, last.first().map_or(0, |(_, last)| *last));
     let job = send_job(store.id(), &account, message, conversation, place);
-    queue::insert(connection, &[job], millis(store.clock.now())).await
+    queue::insert(connection, &[job], millis(store.clock.now())).await?;
+    Ok(())
 }
 
 /// The same, unless the message has a job: that is still at its first send, and goes on to the next one by itself.

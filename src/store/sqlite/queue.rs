@@ -1,5 +1,7 @@
 //! Rows of the queue: inserting jobs, leasing them, finishing them, numbering them anew.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use sqlx::SqliteConnection;
 use ulid::Ulid;
@@ -10,6 +12,7 @@ use crate::model::job::{API_PLACES_FROM, Lane, Lease};
 use crate::store::Result;
 use crate::store::plan::group::NewJob;
 use crate::store::plan::settle::Finished;
+use crate::store::rows::duration_ms;
 
 #[derive(Serialize)]
 struct JobColumns<'a> {
@@ -24,6 +27,8 @@ struct JobColumns<'a> {
     sequence: i64,
     run: i64,
     reason: Option<&'a str>,
+    token: Option<String>,
+    lasts: Option<i64>,
 }
 
 impl<'a> JobColumns<'a> {
@@ -40,38 +45,58 @@ impl<'a> JobColumns<'a> {
             sequence: job.sequence,
             run: job.run,
             reason: job.parked.as_deref(),
+            token: job.offered.map(|lease| lease.token.to_string()),
+            lasts: job.offered.map(|lease| duration_ms(lease.lasts)),
         }
     }
 }
 
-/// Inserts jobs, due at once.
-pub(super) async fn insert(connection: &mut SqliteConnection, jobs: &[NewJob], now: i64) -> Result<()> {
+/// Inserts jobs, due at once. Of those that are offered, the ones that head their lane are leased, unless their route is
+/// paused; answers these, with the time of their first attempt.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    jobs: &[NewJob],
+    now: i64,
+) -> Result<HashMap<JobId, i64>> {
     if jobs.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let rows: Vec<_> = jobs.iter().map(JobColumns::of).collect();
     // store::insert_jobs
-    sqlx::query(
-        "INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
-             parked_at, last_error, created_at, run, blocked)
-         SELECT value ->> 'id', value ->> 'kind', value ->> 'account', value ->> 'route', value ->> 'event',
-             value ->> 'message', value ->> 'conversation', value ->> 'lane', value ->> 'sequence', $2,
-             CASE WHEN value ->> 'reason' IS NULL THEN NULL ELSE $2 END, value ->> 'reason', $2,
-             value ->> 'run',
-             value ->> 'lane' IS NOT NULL AND value ->> 'reason' IS NULL AND (
-                 row_number() OVER (
-                     PARTITION BY value ->> 'lane', value ->> 'reason' IS NULL ORDER BY value ->> 'sequence') > 1
+    let born: Vec<(JobId, Option<i64>)> = sqlx::query_as(
+        "WITH given AS (
+             SELECT value ->> 'id' AS id, value ->> 'kind' AS kind, value ->> 'account' AS account,
+                 value ->> 'route' AS route, value ->> 'event' AS event, value ->> 'message' AS message,
+                 value ->> 'conversation' AS conversation, value ->> 'lane' AS lane, value ->> 'sequence' AS sequence,
+                 value ->> 'run' AS run, value ->> 'reason' AS reason, value ->> 'token' AS token,
+                 value ->> 'lasts' AS lasts
+             FROM json_each($1)
+         ), placed AS (
+             SELECT *, lane IS NOT NULL AND reason IS NULL AND (
+                 row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
                  -- A reply is put in front of API messages.
                  OR EXISTS (
                      SELECT 1 FROM jobs e
-                     WHERE e.lane = value ->> 'lane' AND e.parked_at IS NULL AND e.sequence < value ->> 'sequence'))
-         FROM json_each($1)",
+                     WHERE e.lane = given.lane AND e.parked_at IS NULL AND e.sequence < given.sequence)) AS blocked
+             FROM given
+         ), born AS (
+             SELECT *, token IS NOT NULL AND NOT blocked
+                 AND NOT EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/route/' || placed.route) AS leased
+             FROM placed
+         )
+         INSERT INTO jobs (id, kind, account, route, event_id, message_id, conversation_id, lane, sequence, due_at,
+             parked_at, last_error, created_at, run, blocked, lease_token, lease_until, attempts, first_attempt_at)
+         SELECT id, kind, account, route, event, message, conversation, lane, sequence, $2, iif(reason IS NULL, NULL, $2),
+             reason, $2, run, blocked, iif(leased, token, NULL), iif(leased, $2 + lasts, NULL), iif(leased, 1, 0),
+             iif(leased, $2, NULL)
+         FROM born
+         RETURNING id, first_attempt_at",
     )
     .bind(json(&rows)?)
     .bind(now)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(born.into_iter().filter_map(|(job, at)| Some((job, at?))).collect())
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ mod asking;
 mod claiming;
 mod conversations;
 mod forgetting;
+mod handing_over;
 mod inspecting;
 mod merging;
 mod pausing;

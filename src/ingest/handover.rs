@@ -1,0 +1,252 @@
+//! The short way from a commit to its handlers: jobs that are born leased to this process begin without being claimed.
+//!
+//! A group's jobs get what slots are free when it is written. What finds none waits in the queue like any other, and from then
+//! on everything of its route does, until whoever claims has caught up: what came later does not go first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::clock::Stopwatch;
+use crate::model::job::Lease;
+use crate::store::Store;
+use crate::store::arrival::Arrival;
+use crate::store::work::{LeasedJob, Offer};
+
+/// How many handlers may run: of each route, and over all of them.
+#[derive(Debug)]
+pub struct Slots {
+    all: Arc<Semaphore>,
+    most: usize,
+    routes: HashMap<String, OfRoute>,
+}
+
+#[derive(Debug)]
+struct OfRoute {
+    slots: Arc<Semaphore>,
+    /// Whether jobs of it wait to be claimed.
+    behind: AtomicBool,
+}
+
+/// The right to run one handler, until it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    _route: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Slots {
+    /// `all` over all routes, and so many of each.
+    pub fn new(all: usize, routes: impl IntoIterator<Item = (String, usize)>) -> Self {
+        let of_route =
+            |slots| OfRoute { slots: Arc::new(Semaphore::new(slots)), behind: AtomicBool::new(false) };
+        let routes = routes.into_iter().map(|(name, slots)| (name, of_route(slots))).collect();
+        Self { all: Arc::new(Semaphore::new(all)), most: all, routes }
+    }
+
+    /// Takes a slot, if one is free.
+    pub fn take(&self, route: &str) -> Option<Slot> {
+        let of_route = Arc::clone(&self.routes.get(route)?.slots).try_acquire_owned().ok()?;
+        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some(Slot { _route: of_route, _all: of_all })
+    }
+
+    /// How many are free over all routes.
+    pub fn free(&self) -> usize {
+        self.all.available_permits()
+    }
+
+    /// The routes with free slots, and how many each has.
+    pub fn free_of_routes(&self) -> impl Iterator<Item = (&str, usize)> {
+        let free = self.routes.iter().map(|(name, route)| (name.as_str(), route.slots.available_permits()));
+        free.filter(|(_, slots)| *slots > 0)
+    }
+
+    /// Whether any is taken.
+    pub fn in_use(&self) -> bool {
+        self.free() < self.most
+    }
+
+    /// Notes whether jobs of a route wait to be claimed.
+    pub fn set_behind(&self, route: &str, behind: bool) {
+        if let Some(route) = self.routes.get(route) {
+            route.behind.store(behind, Ordering::Release);
+        }
+    }
+
+    fn is_behind(&self, route: &str) -> bool {
+        self.routes.get(route).is_some_and(|route| route.behind.load(Ordering::Acquire))
+    }
+}
+
+/// A job that was born leased, with the slot it may run in.
+#[derive(Debug)]
+pub struct Born {
+    /// The job.
+    pub job: LeasedJob,
+    /// Its slot.
+    pub slot: Slot,
+    /// Since before it was leased.
+    pub leased: Stopwatch,
+}
+
+/// Hands jobs from whoever commits to whoever begins.
+#[derive(Debug, Clone)]
+pub struct Handover {
+    slots: Arc<Slots>,
+    lease: Duration,
+    born: mpsc::UnboundedSender<Born>,
+}
+
+/// Slots that are kept for a group while it is committed.
+#[derive(Debug)]
+pub(super) struct Offered {
+    slots: HashMap<String, Vec<Slot>>,
+    lease: Duration,
+    leased: Stopwatch,
+}
+
+impl Handover {
+    /// A handover into `slots`, and where what is handed over comes out. No more than there are slots is ever in it.
+    pub fn new(slots: Arc<Slots>, lease: Duration) -> (Self, mpsc::UnboundedReceiver<Born>) {
+        let (born, beginning) = mpsc::unbounded_channel();
+        (Self { slots, lease, born }, beginning)
+    }
+
+    /// One that takes nothing: every job waits to be claimed.
+    pub fn closed() -> Self {
+        Self::new(Arc::new(Slots::new(0, [])), Duration::ZERO).0
+    }
+
+    /// Keeps slots for what a group may make. `leased` was started just now.
+    pub(super) fn offer(&self, group: &[Arrival], leased: Stopwatch) -> Offered {
+        let mut slots: HashMap<String, Vec<Slot>> = HashMap::new();
+        let matches = group.iter().flat_map(|arrival| &arrival.routes).filter(|job| job.failed.is_none());
+        for job in matches.take_while(|_| !self.born.is_closed()) {
+            let slot = Some(&job.route).filter(|route| !self.slots.is_behind(route));
+            match slot.and_then(|route| self.slots.take(route)) {
+                Some(slot) => slots.entry(job.route.clone()).or_default().push(slot),
+                None => self.slots.set_behind(&job.route, true),
+            }
+        }
+        Offered { slots, lease: self.lease, leased }
+    }
+
+    /// Hands over what was born leased; answers what nobody takes any more.
+    pub(super) fn begin(&self, mut offered: Offered, jobs: Vec<LeasedJob>) -> Vec<Lease> {
+        let mut refused = Vec::new();
+        for job in jobs {
+            let lease = job.lease;
+            // The store leases no more than it was offered.
+            let Some(slot) = offered.slots.get_mut(&job.route).and_then(Vec::pop) else {
+                refused.push(lease);
+                continue;
+            };
+            if self.born.send(Born { job, slot, leased: offered.leased }).is_err() {
+                refused.push(lease);
+            }
+        }
+        refused
+    }
+}
+
+/// Gives back jobs that were leased and not begun. That is no attempt: or a slow store would use them up.
+pub async fn give_back(store: &dyn Store, leases: &[Lease]) {
+    if leases.is_empty() {
+        return;
+    }
+    if let Err(error) = store.release(leases).await {
+        tracing::warn!(error = %error, "what was not begun could not be given back; its leases end");
+    }
+}
+
+#[cfg(test)]
+impl Handover {
+    /// Hands over one job, if there is a slot for it and somebody to take it; answers its lease otherwise.
+    pub(crate) fn hand(&self, job: LeasedJob, leased: Stopwatch) -> Option<Lease> {
+        let slots = self.slots.take(&job.route).map(|slot| (job.route.clone(), vec![slot]));
+        let offered = Offered { slots: slots.into_iter().collect(), lease: self.lease, leased };
+        self.begin(offered, vec![job]).pop()
+    }
+}
+
+impl Offered {
+    /// As the store is told.
+    pub(super) fn as_offer(&self) -> Offer {
+        let count = |slots: &Vec<Slot>| u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let slots = self.slots.iter().map(|(route, slots)| (route.clone(), count(slots))).collect();
+        Offer { slots, lease: self.lease }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::model::id::EventId;
+    use crate::store::arrival::RouteMatch;
+
+    /// An arrival that matched these routes.
+    fn arrival(clock: &Clock, routes: &[&str]) -> Arrival {
+        let mut arrival = Arrival::read(
+            EventId::new(clock.ulid()),
+            "default".to_owned(),
+            clock.now(),
+            b"{}".as_slice().into(),
+        );
+        let matched = |route: &&str| RouteMatch { route: (*route).to_owned(), ordered: true, failed: None };
+        arrival.routes = routes.iter().map(matched).collect();
+        arrival
+    }
+
+    /// What a group of one arrival each is offered.
+    fn offered(handover: &Handover, routes: &[&str]) -> (Offered, Vec<(String, u32)>) {
+        let clock = Clock::system();
+        let group: Vec<Arrival> = routes.iter().map(|route| arrival(&clock, &[route])).collect();
+        let offered = handover.offer(&group, clock.stopwatch());
+        let mut slots: Vec<_> = offered.as_offer().slots.into_iter().collect();
+        slots.sort();
+        (offered, slots)
+    }
+
+    fn handover() -> (Handover, Arc<Slots>, mpsc::UnboundedReceiver<Born>) {
+        let routes = [("a", 2), ("b", 2)].map(|(name, slots)| (name.to_owned(), slots));
+        let slots = Arc::new(Slots::new(3, routes));
+        let (handover, born) = Handover::new(Arc::clone(&slots), Duration::from_secs(1));
+        (handover, slots, born)
+    }
+
+    fn of(route: &str, slots: u32) -> (String, u32) {
+        (route.to_owned(), slots)
+    }
+
+    #[test]
+    fn no_more_is_offered_than_is_free_of_a_route_and_over_all() {
+        let (handover, slots, _born) = handover();
+        let (kept, offer) = offered(&handover, &["a", "a", "a", "b", "b", "unknown"]);
+        assert_eq!(offer, [of("a", 2), of("b", 1)]);
+        assert!(slots.in_use() && slots.take("b").is_none());
+        drop(kept);
+        assert!(!slots.in_use());
+    }
+
+    #[test]
+    fn a_route_of_which_jobs_wait_is_offered_nothing_until_they_are_claimed() {
+        let (handover, slots, _born) = handover();
+        drop(offered(&handover, &["a", "a", "a"]));
+        assert_eq!(offered(&handover, &["a", "b"]).1, [of("b", 1)]);
+        slots.set_behind("a", false);
+        assert_eq!(offered(&handover, &["a", "b"]).1, [of("a", 1), of("b", 1)]);
+    }
+
+    #[test]
+    fn nothing_is_offered_when_nobody_begins_it_any_more() {
+        let (handover, slots, born) = handover();
+        drop(born);
+        assert_eq!(offered(&handover, &["a"]).1, []);
+        assert!(!slots.in_use());
+    }
+}
