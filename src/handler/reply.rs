@@ -4,9 +4,16 @@ use crate::connectly::message::{Invalid, Strictness};
 use crate::model::outcome::Reply;
 use crate::model::outgoing;
 
+/// The most replies to one event: a conversation gets no more than 20 in a minute by default, and one handler's mistake must
+/// not fill the queue.
+const MOST_REPLIES: usize = 20;
+
 /// Checks the replies of an outcome and puts numbers into normal form. The error, and each warning, names the field, the
 /// limit and what was found, never the text.
 pub fn check(mut replies: Vec<Reply>, strictness: Strictness) -> Result<(Vec<Reply>, Vec<String>), String> {
+    if replies.len() > MOST_REPLIES {
+        return Err(format!("replies: there are {}, at most {MOST_REPLIES} are allowed", replies.len()));
+    }
     let mut warnings = Vec::new();
     for (index, reply) in replies.iter_mut().enumerate() {
         let told = |invalid: Invalid| format!("replies[{index}]: {invalid}");
@@ -56,6 +63,13 @@ mod tests {
         let large = Reply::text("hi").with_callback_data(&json!("x".repeat(1024)));
         assert!(problem(large).contains("1024"));
         assert!(problem(Reply::text("hi").from_number("shop")).contains("from"));
+    }
+
+    #[test]
+    fn more_replies_than_can_leave_are_refused_together() {
+        let check = |count| check(vec![Reply::text("hi"); count], Strictness::Warn);
+        assert_eq!(check(20).unwrap().0.len(), 20);
+        assert_eq!(check(21).unwrap_err(), "replies: there are 21, at most 20 are allowed");
     }
 
     #[test]

@@ -188,7 +188,8 @@ impl RetryPolicy {
     /// How long to wait before the next try, or `None` when the job has had its chances.
     ///
     /// `jitter` is a random number from 0 to 1; the delay lies between half and all of the exponential step, so that jobs
-    /// that failed together do not come back together. `asked` is what the other side asked for, which wins when longer.
+    /// that failed together do not come back together. `asked` is what the other side asked for, which wins when longer; it is
+    /// cut to what is left of `max_age`, so that one long wait does not use up every other chance.
     pub fn next(&self, tried: u32, age: Duration, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
         if tried >= self.attempts {
             return None;
@@ -196,7 +197,8 @@ impl RetryPolicy {
         let step =
             FIRST_DELAY.saturating_mul(2_u32.saturating_pow(tried.saturating_sub(1))).min(LONGEST_DELAY);
         let delay = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-        let delay = asked.map_or(delay, |asked| asked.max(delay));
+        let left = self.max_age.saturating_sub(age);
+        let delay = asked.map_or(delay, |asked| asked.min(left).max(delay));
         (age.saturating_add(delay) <= self.max_age).then_some(delay)
     }
 }
@@ -226,7 +228,17 @@ mod tests {
         let policy = RetryPolicy { attempts: 100, max_age: Duration::from_secs(10) };
         assert!(policy.next(1, Duration::from_secs(9), None, 1.0).is_some());
         assert!(policy.next(1, Duration::from_secs(10), None, 1.0).is_none());
-        assert!(policy.next(1, Duration::ZERO, Some(Duration::from_secs(11)), 1.0).is_none());
+        assert!(policy.next(1, Duration::from_secs(10), Some(Duration::ZERO), 1.0).is_none());
+    }
+
+    #[test]
+    fn a_wait_that_is_asked_for_is_cut_to_what_is_left() {
+        let policy = RetryPolicy { attempts: 100, max_age: Duration::from_mins(10) };
+        let asked =
+            |age, asked| policy.next(1, Duration::from_secs(age), Some(Duration::from_secs(asked)), 1.0);
+        assert_eq!(asked(1, 30), Some(Duration::from_secs(30)));
+        assert_eq!(asked(1, 3600), Some(Duration::from_secs(599)));
+        assert_eq!(asked(600, 3600), None);
     }
 
     proptest! {

@@ -21,9 +21,14 @@ pub fn template(value: &Value, path: &str, strictness: Strictness) -> Result<Vec
     strictness.judge(Template::parse(value, path)?.problems(path))
 }
 
+/// Of JSON that is no value.
+const UNREADABLE: &str =
+    "must be JSON without half characters, numbers beyond all bounds, and more than 127 levels";
+
 /// What is echoed. The key of our own mark is not the caller's to set.
 pub fn callback_data(data: &JsonText) -> Result<(), Invalid> {
-    let value = data.value();
+    let unreadable = |_| Invalid::new("callback_data".to_owned(), Problem::Rule(UNREADABLE));
+    let value: Value = data.read().map_err(unreadable)?;
     if value.get(mark::KEY).is_some() {
         let field = format!("callback_data.{}", mark::KEY);
         return Err(Invalid::new(field, Problem::Rule("is Switchboard's own key: choose another")));
@@ -70,5 +75,7 @@ mod tests {
         assert!(template(&unknown, "template", Strictness::Warn).is_err());
         assert!(callback_data(&JsonText::of(&json!("x".repeat(1023)))).is_err());
         assert!(callback_data(&JsonText::of(&json!("x".repeat(1022)))).is_ok());
+        let half_a_character = JsonText::parse(r#"{"q": "\ud83d"}"#.to_owned()).unwrap();
+        assert!(callback_data(&half_a_character).is_err(), "it would leave as null");
     }
 }

@@ -218,7 +218,8 @@ async fn work(
     let watch = shared.clock.stopwatch();
     let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
     let result = if attempt > route.retry.attempts {
-        let reason = "its worker was lost at every attempt";
+        let reason =
+            "its attempts are used up: its worker was lost at the last, or `retry.attempts` was lowered";
         Err(HandlerError::fail(reason))
     } else {
         run(shared, route, delivery, leased)

@@ -67,7 +67,9 @@ fn reply(index: usize, value: &RawValue) -> Result<Reply, String> {
         match key.as_str() {
             "message" => reply.message = object(&value, &at("message"))?.unwrap_or_default(),
             // Null is a value here: it is echoed as null.
-            "callback_data" => reply.callback_data = JsonText::parse(value.get().to_owned()),
+            "callback_data" => {
+                reply.callback_data = Some(JsonText::of(&tree(&value, &at("callback_data"))?));
+            }
             "from" => {
                 reply.from = parse(&value)
                     .ok_or_else(|| format!("{} must be a phone number in quotes", at("from")))?;
@@ -86,7 +88,7 @@ fn reply(index: usize, value: &RawValue) -> Result<Reply, String> {
 }
 
 fn state(value: &RawValue) -> Result<StateChange, String> {
-    match parse::<Value>(value).ok_or("state is nested too deeply, the limit is 127")? {
+    match tree(value, "state")? {
         Value::Null => Ok(StateChange::Clear),
         state => Ok(StateChange::Set(state)),
     }
@@ -103,11 +105,20 @@ fn effects(value: &RawValue) -> Result<Vec<Effect>, String> {
 }
 
 fn object(value: &RawValue, path: &str) -> Result<Option<Value>, String> {
-    match parse::<Value>(value) {
-        Some(Value::Null) => Ok(None),
-        Some(object @ Value::Object(_)) => Ok(Some(object)),
-        Some(_) | None => Err(format!("{path} must be an object, nested 127 deep at most")),
+    match tree(value, path)? {
+        Value::Null => Ok(None),
+        object @ Value::Object(_) => Ok(Some(object)),
+        _ => Err(format!("{path} must be an object")),
     }
+}
+
+/// JSON that is kept as a value. What is JSON and no value has a text cut in the middle of a character, a number beyond all
+/// bounds, or too many levels.
+fn tree(value: &RawValue, path: &str) -> Result<Value, String> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        // The parser's own words: they tell what and where, and repeat nothing of the text.
+        format!("{path} cannot be kept: {error}")
+    })
 }
 
 fn members(value: &RawValue) -> Option<Members> {
@@ -191,6 +202,33 @@ mod tests {
             told(&json!({"replies": [{"message": {}, "from": 1555}]})).starts_with("replies[0].from must be")
         );
         assert!(told(&json!({"effects": ["opt_in", "mute"]})).starts_with("effects[1] must be"));
+    }
+
+    #[test]
+    fn what_is_json_and_no_value_is_refused_with_its_field() {
+        let told = |key: &str, value: &str| {
+            let reply =
+                if key == "message" { String::new() } else { r#""message": {"text": "hi"}, "#.to_owned() };
+            let answer = format!(r#"{{"replies": [{{{reply}"{key}": {value}}}]}}"#);
+            read(answer.as_bytes()).unwrap_err()
+        };
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        for value in [r#"{"order": "12345", "q": "cut \ud83d"}"#, r#"{"n": 1e400}"#, &deep] {
+            let why = told("callback_data", value);
+            assert!(why.starts_with("replies[0].callback_data cannot be kept: "), "{why}");
+        }
+        assert!(told("callback_data", &deep).contains("recursion limit"));
+        let why = told("message", r#"{"text": "caf\ud83d"}"#);
+        assert!(why.starts_with("replies[0].message cannot be kept: ") && !why.contains("caf"), "{why}");
+        let why = read(br#"{"state": {"n": 1e400}}"#).unwrap_err();
+        assert!(why.starts_with("state cannot be kept: number out of range"), "{why}");
+    }
+
+    #[test]
+    fn callback_data_is_kept_as_it_comes_back() {
+        let answer = br#"{"replies": [{"message": {"text": "hi"}, "callback_data": [1,  2]}]}"#;
+        let outcome = read(answer).unwrap();
+        assert_eq!(outcome.replies[0].callback_data, JsonText::parse("[1,2]".to_owned()));
     }
 
     #[test]

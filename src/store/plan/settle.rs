@@ -335,7 +335,9 @@ pub fn foreign_numbers(
         let Settled::Done(Outcome { replies, .. }) = &settlement.resolution else {
             continue;
         };
-        let Some(job) = jobs.get(&settlement.lease.job) else {
+        // Of one that was taken over, and of one that is not answered, no reply leaves.
+        let job = jobs.get(&settlement.lease.job).filter(|job| job.token == Some(settlement.lease.token));
+        let Some(job) = job.filter(|job| guard(job.event_type, job.referred, job.doubtful).is_none()) else {
             continue;
         };
         let Some(customer) = job.customer else { continue };

@@ -7,11 +7,12 @@ use serde_json::json;
 use switchboard::model::job::JobState;
 use switchboard::model::message::Origin;
 use switchboard::model::outcome::{Effect, Outcome, Reply, StateChange};
+use switchboard::store::query::ConversationFilter;
 use switchboard::store::work::{Delivery, Dispatch, Settled, Settlement};
 
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, BRANCH, SHOP, echo, inbound, raw, status};
-use crate::support::depot::{Depot, ROUTE, attempt, done, done_with_state, say};
+use crate::support::depot::{Depot, ROUTE, attempt, done, done_with_state, first, say};
 
 const MESSAGE: &str = "01K00000000000000000000001";
 const SECOND: Duration = Duration::from_secs(1);
@@ -270,6 +271,27 @@ async fn p9_a_reply_from_another_number_belongs_to_that_conversation(
     // What she writes there joins it.
     let id = depot.accept(inbound(&depot.clock).number(BRANCH)).await.id;
     assert_eq!(depot.event(id).await.conversation_id, Some(there.conversation));
+}
+
+#[rstest]
+#[tokio::test]
+async fn replies_that_are_dropped_make_no_conversation(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let from_there = || done(vec![Reply::text("from there").from_number(BRANCH)], Vec::new());
+    depot.ana_writes().await;
+    let lost = depot.claim_one().await;
+    depot.leases_end();
+    let again = depot.reclaim().await;
+    assert!(!depot.settle(&lost, from_there()).await, "it was taken over");
+    assert!(depot.settle(&again[0], done(Vec::new(), Vec::new())).await);
+    depot.accept(echo(&depot.clock, MESSAGE, "from the inbox").on(ROUTE)).await;
+    let delivery = depot.claim_one().await;
+    assert!(depot.settle(&delivery, from_there()).await);
+
+    let known = depot.store.conversations(&ConversationFilter::default(), first(10)).await.unwrap();
+    assert_eq!(known.data.len(), 1, "that with the number she wrote to");
 }
 
 #[rstest]
