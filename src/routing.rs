@@ -99,6 +99,9 @@ impl Condition {
                 "`{unknown}` is not known, an expression sees `event` only"
             )));
         }
+        if let Some(unknown) = template::unknown_in_expression(&ENGINE, source) {
+            return Err(RouteError::Unknown(unknown));
+        }
         match expression.eval(()) {
             Err(error) if template::is_never_known(error.kind()) => {
                 Err(RouteError::Unknown(error.to_string()))
@@ -245,9 +248,28 @@ mod tests {
         assert_eq!(reasons.len(), 1);
         assert!(reasons[0].as_deref().unwrap().starts_with("`when` failed"));
         assert!(matches!(Route::new("r", &["*".into()], Some("event."), true), Err(RouteError::When(_))));
-        for when in ["evnt.status == 'read'", "event.status|uper == 'READ'", "event.status is redd"] {
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_found_where_nothing_is_evaluated() {
+        for when in [
+            "evnt.status == 'read'",
+            "event.status|uper == 'READ'",
+            "event.status is redd",
+            "event.type == 'message.failed' and event.error.code|uper == 'X'",
+            "event.type == 'message.failed' and event.status is redd",
+            "event.type == 'message.failed' and upper(event.error.code) == 'X'",
+            "event.type == 'message.failed' and [event.error.code, event.id|uper]",
+            "event.content.text.lower() == 'stop'",
+            "event.type == 'message.received' and event.content.text.lower() == 'stop'",
+        ] {
             let error = Route::new("r", &["*".into()], Some(when), true).unwrap_err();
             assert!(matches!(error, RouteError::Unknown(_)), "{when}: {error}");
+        }
+        for when in
+            ["event.id is string and event.id|upper|lower is in ['a']", "range(3)|list is divisibleby(2)"]
+        {
+            assert!(Route::new("r", &["*".into()], Some(when), true).is_ok(), "{when}");
         }
     }
 }

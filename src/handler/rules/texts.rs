@@ -45,6 +45,9 @@ impl Texts {
                 VARIABLES.join(", ")
             ));
         }
+        if let Some(unknown) = template::unknown_in_template(&self.engine, &compiled) {
+            return Err(format!("the template cannot work: {unknown}"));
+        }
         match compiled.render(()) {
             Err(error) if template::is_never_known(error.kind()) => {
                 Err(format!("the template cannot work: {error}"))
