@@ -74,6 +74,7 @@ fn settings(config: &Config) -> RulesSettings<'_> {
         strictness: strictness(config),
         hours: config.hours.as_ref(),
         echo_mutes: config.replies.echo_mutes,
+        window_margin: config.sending.window_margin,
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Context {
     pub message: Option<Message>,
     /// The latest message we sent in this conversation.
     pub latest_message: Option<Message>,
-    /// When somebody of the business last wrote to the customer from elsewhere, as an echo shows; within the last day.
+    /// When somebody of the business last wrote to the customer from elsewhere, as an echo shows; within the last day, and since the
+    /// conversation was last handed back to rules.
     pub person_answered_at: Option<Timestamp>,
     /// What the route keeps for this conversation.
     pub state: Option<Value>,

@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod outgoing;
 pub mod pauses;
 pub mod payload;
+pub mod replies;
 pub mod retention;
 pub mod sending;
 pub mod state;

@@ -66,11 +66,14 @@ pub enum Effect {
     /// The customer wants messages again.
     OptIn,
     /// A person takes over: rules keep quiet in this conversation for so long from now, whatever was said before. For no time
-    /// at all, it is handed back to them.
+    /// at all, it is handed back to them: what a person wrote from elsewhere until then silences them no more.
     Mute(Duration),
 }
 
 impl Effect {
+    /// The conversation is handed back to rules.
+    pub const HAND_BACK: Self = Self::Mute(Duration::ZERO);
+
     /// What [`Effect::parse`] takes.
     pub const TAKES: &'static str = "\"opt_out\", \"opt_in\" or \"mute:\" and a duration such as \"mute:2h\"";
 

@@ -167,15 +167,18 @@ impl ConversationRow {
 pub struct ConversingRow {
     #[sqlx(flatten)]
     pub conversation: ConversationRow,
+    pub handed_back_at: Option<i64>,
     pub person_answered_at: Option<i64>,
 }
 
 impl ConversingRow {
     /// The conversation, and what else was asked of it.
     pub fn into_conversing(self) -> Conversing {
+        // `None` is before every time.
+        let answered = self.person_answered_at.filter(|at| Some(*at) > self.handed_back_at);
         Conversing {
             first_inbound: self.conversation.first_inbound_event,
-            person_answered_at: self.person_answered_at.map(timestamp),
+            person_answered_at: answered.map(timestamp),
             conversation: self.conversation.into_conversation(),
         }
     }

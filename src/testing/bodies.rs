@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::connectly::event::status::Status;
 use crate::model::event::Customer;
 use crate::model::id::CustomerId;
 
@@ -41,6 +42,10 @@ pub(super) fn echo(at: Timestamp, text: &str) -> Value {
         "recipient": { "id": CUSTOMER, "name": CUSTOMER_NAME },
         "message": { "text": text, "isEcho": true },
     })
+}
+
+pub(super) fn status(at: Timestamp, id: &str, status: Status) -> Value {
+    from_customer(at, "statusUpdate", &json!({ "id": id, "status": status.as_str() }))
 }
 
 fn from_customer(at: Timestamp, member: &str, content: &Value) -> Value {

@@ -18,10 +18,14 @@
 //! # }
 //! ```
 //!
-//! What the service does with an outcome, the conversation does too: replies and state are checked against their limits, the
-//! state is there at the next event, an opt-out and a mute are remembered, and so is what was to be said once in a time.
+//! What the service does with an outcome, the conversation does too: replies and state are checked against their limits, a reply
+//! to an echo or to a status of a reply is dropped, the state is there at the next event, an opt-out and a mute are remembered,
+//! and so is what was to be said once in a time.
 
 mod bodies;
+mod messages;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -31,16 +35,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 use ulid::Ulid;
 
+use self::messages::Messages;
 pub use self::turn::Turn;
 use crate::connectly::event::decode;
+pub use crate::connectly::event::status::Status;
 use crate::connectly::message::Strictness;
 use crate::handler::{AnyHandler, Handler, reply, state};
 use crate::model::context::Context;
 use crate::model::conversation::{Conversation, Window};
 use crate::model::event::{BusinessNumber, Event, EventKind};
-use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
-use crate::model::message::{Message, Origin, SendKind};
+use crate::model::id::{ConversationId, CustomerId, EventId, JobId};
 use crate::model::outcome::{Effect, HandlerError, HandlerResult, Outcome, StateChange};
+use crate::model::replies::guard;
 
 /// When a conversation begins: a Thursday at noon, UTC.
 const BEGINNING: &str = "2026-01-01T12:00:00Z";
@@ -55,7 +61,7 @@ pub struct Chat {
     now: Timestamp,
     state: Option<Value>,
     conversation: Conversation,
-    latest_message: Option<Message>,
+    messages: Messages,
     person_answered_at: Option<Timestamp>,
     given: BTreeMap<String, Timestamp>,
     events: u128,
@@ -83,7 +89,7 @@ impl Chat {
                 opted_out_by: None,
                 muted_until: None,
             },
-            latest_message: None,
+            messages: Messages::default(),
             person_answered_at: None,
             given: BTreeMap::new(),
             events: 0,
@@ -135,7 +141,20 @@ impl Chat {
         self.receives(&body).await
     }
 
-    /// Anything that Connectly may post, as the body of its request.
+    /// Connectly tells what became of the latest reply.
+    ///
+    /// # Panics
+    ///
+    /// When nothing was replied yet.
+    pub async fn reply_becomes(&mut self, status: Status) -> Turn {
+        let latest = self.messages.latest().and_then(|message| message.provider_message_id.as_deref());
+        let Some(id) = latest else { panic!("nothing was replied yet") };
+        let body = bodies::status(self.now, id, status);
+        self.receives(&body).await
+    }
+
+    /// Anything that Connectly may post, as the body of its request. A status in it is taken for one of a message that somebody
+    /// else sent: for the handler's own there is [`Chat::reply_becomes`].
     pub async fn receives(&mut self, body: &Value) -> Turn {
         self.events += 1;
         let decoded = decode(body.to_string().as_bytes());
@@ -146,9 +165,10 @@ impl Chat {
             self.inbounds += 1;
             self.conversation.window = Window { last_inbound_at: Some(self.now), closed_at: None };
         }
-        let context = self.context();
+        self.messages.take_status(&event);
+        let context = self.context(&event);
         let result = self.handler.handle(&event, &context).await.and_then(checked);
-        Turn::new(result.map(|outcome| self.commit(outcome)))
+        Turn::new(result.map(|outcome| self.commit(&event, outcome)))
     }
 
     /// What the handler keeps for the conversation.
@@ -166,11 +186,13 @@ impl Chat {
         self.conversation.muted_until
     }
 
-    fn context(&self) -> Context {
+    fn context(&self, event: &Event) -> Context {
+        let is_inbound = matches!(event.kind, EventKind::MessageReceived(_));
         Context {
             conversation: Some(self.conversation.clone()),
-            first_contact: self.inbounds == 1,
-            latest_message: self.latest_message.clone(),
+            first_contact: is_inbound && self.inbounds == 1,
+            message: self.messages.referred(event).cloned(),
+            latest_message: self.messages.latest().cloned(),
             person_answered_at: self.person_answered_at,
             state: self.state.clone(),
             ..Context::new(JobId::new(Ulid(self.events)), 1, ROUTE.to_owned(), self.now)
@@ -178,7 +200,15 @@ impl Chat {
     }
 
     /// What the service commits with a job's completion.
-    fn commit(&mut self, mut outcome: Outcome) -> Outcome {
+    fn commit(&mut self, event: &Event, mut outcome: Outcome) -> Outcome {
+        let referred = self.messages.referred(event).map(|message| message.origin);
+        // The id of whatever left is known, so no status is in doubt.
+        if let Some(reason) =
+            guard(event.event_type(), referred, false).filter(|_| !outcome.replies.is_empty())
+        {
+            outcome.replies.clear();
+            outcome.note = Some(reason.to_owned());
+        }
         if let Some(once) = outcome.once.take().filter(|_| !outcome.replies.is_empty()) {
             let since = |at: &Timestamp| Duration::try_from(self.now.duration_since(*at)).unwrap_or_default();
             if self.given.get(&once.name).is_some_and(|at| since(at) < once.per) {
@@ -201,28 +231,12 @@ impl Chat {
                 Effect::Mute(time) => {
                     let until = self.now.saturating_add(*time).unwrap_or(Timestamp::MAX);
                     self.conversation.muted_until = Some(until).filter(|_| !time.is_zero());
+                    self.person_answered_at = self.person_answered_at.filter(|_| !time.is_zero());
                 }
             }
         }
-        if let Some(reply) = outcome.replies.last() {
-            self.latest_message = Some(Message {
-                id: MessageId::new(Ulid(self.events)),
-                provider_message_id: None,
-                account: self.conversation.account.clone(),
-                conversation_id: Some(self.conversation.id),
-                origin: Origin::Reply,
-                kind: SendKind::Session,
-                from: Some(self.conversation.business.id.clone()),
-                to: self.conversation.customer.phone.clone(),
-                state: "queued".to_owned(),
-                content: Some(reply.message.clone()),
-                fallback: reply.fallback.clone(),
-                callback_data: reply.callback_data.clone(),
-                campaign: None,
-                error: None,
-                created_at: self.now,
-                updated_at: self.now,
-            });
+        for reply in &outcome.replies {
+            self.messages.leave(reply, &self.conversation, self.now);
         }
         outcome
     }

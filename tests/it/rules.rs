@@ -34,7 +34,8 @@ fn made_with(route: &RouteConfig, with_hours: bool) -> Result<Rules, Problems> {
         open: [("mon-fri".to_owned(), "09:00-18:00".to_owned())].into(),
     };
     let hours = Some(&hours).filter(|_| with_hours);
-    Rules::new(route, &RulesSettings { strictness: Strictness::Enforce, hours, echo_mutes: TWO_HOURS })
+    let (strictness, window_margin) = (Strictness::Enforce, Duration::from_mins(1));
+    Rules::new(route, &RulesSettings { strictness, hours, echo_mutes: TWO_HOURS, window_margin })
 }
 
 fn route(rules: Vec<RuleConfig>) -> RouteConfig {
@@ -65,6 +66,20 @@ async fn a_template_sees_event_conversation_and_state() {
     let mut chat = chat(vec![rule(every(), words)]).with_state(json!({ "step": 3 }));
     assert_eq!(chat.says("hi").await.text(), "Ana/True/3/True/");
     assert_eq!(chat.says("hi").await.text(), "Ana/True/3/False/Ana/True/3/True/");
+}
+
+#[tokio::test]
+async fn a_template_sees_the_window_closed_as_soon_as_nothing_would_leave() {
+    let mut chat = chat(vec![rule(every(), "{{ conversation.window.open }}")]);
+    assert_eq!(chat.says("hi").await.text(), "True");
+    let status = json!({
+        "sender": { "id": "+15550100001" }, "recipient": { "id": "+15550100002" },
+        "statusUpdate": { "id": "01K00000000000000000000001", "status": "read" },
+    });
+    chat.pass(Duration::from_hours(24) - Duration::from_secs(61));
+    assert_eq!(chat.receives(&status).await.text(), "True");
+    chat.pass(Duration::from_secs(2));
+    assert_eq!(chat.receives(&status).await.text(), "False");
 }
 
 #[tokio::test]
@@ -132,6 +147,30 @@ async fn rules_keep_quiet_while_a_person_talks() {
 }
 
 #[tokio::test]
+async fn the_rule_that_hands_a_conversation_back_answers() {
+    let person = RuleConfig { effects: vec!["mute:2h".to_owned()], ..rule(text("agent"), "One moment.") };
+    let back = RuleConfig { effects: vec!["mute:0s".to_owned()], ..rule(text("bot"), "I'm back.") };
+    let mut chat = chat(vec![person, back, rule(every(), "I am a bot.")]);
+    chat.says("agent").await;
+    assert!(chat.says("hi").await.is_silent());
+    assert_eq!(chat.says("bot").await.text(), "I'm back.");
+    assert_eq!(chat.says("hi").await.text(), "I am a bot.");
+}
+
+#[tokio::test]
+async fn what_a_person_wrote_before_the_conversation_was_handed_back_silences_no_rule() {
+    let back = RuleConfig { effects: vec!["mute:0s".to_owned()], ..rule(text("bot"), "I'm back.") };
+    let mut chat = chat(vec![back, rule(every(), "I am a bot.")]);
+    chat.person_answers("This is Eva, how can I help?").await;
+    assert!(chat.says("hi Eva").await.is_silent());
+    assert_eq!(chat.says("bot").await.text(), "I'm back.");
+    assert_eq!(chat.says("hi").await.text(), "I am a bot.");
+    chat.pass(Duration::from_secs(1));
+    chat.person_answers("Eva again.").await;
+    assert!(chat.says("hi Eva").await.is_silent(), "that was said later");
+}
+
+#[tokio::test]
 async fn effects_are_what_the_configuration_says() {
     let effects = vec!["opt_in".to_owned(), "mute:90s".to_owned()];
     let mut chat = chat(vec![RuleConfig { matches: every(), effects, ..RuleConfig::default() }]);
@@ -162,6 +201,26 @@ fn mistakes_are_found_before_the_first_message() {
     let unordered = RouteConfig { ordering: RouteOrdering::None, ..route(vec![once]) };
     let told = made_with(&unordered, false).err().unwrap().to_string();
     assert_eq!(told, "routes.desk.rules.a.once_per: needs `ordering = \"conversation\"`");
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_found_in_every_branch() {
+    for source in [
+        "{% if first_contact %}{{ event.customer.name|uper }}{% endif %}",
+        "{% if first_contact %}{% else %}{{ 'a' if event.id is redd else 'b' }}{% endif %}",
+        "{% for item in state.items %}{{ uper(item) }}{% endfor %}",
+        "{% macro shown(item) %}{{ item|uper }}{% endmacro %}",
+        "{% block name %}{% if state %}{{ state|uper }}{% endif %}{% endblock %}",
+        "{% if first_contact %}{% filter uper %}hi{% endfilter %}{% endif %}",
+        "{{ event.type == 'message.failed' and event.error.code|uper }}",
+        "{% if first_contact %}{{ event.content.text.lower() }}{% endif %}",
+    ] {
+        let told = problem(rule(every(), source));
+        assert!(told.contains("cannot work") || told.contains("which is not known"), "{source}: {told}");
+    }
+    let known = "{% macro shown(item) %}{{ item|upper }}{% endmacro %}{% for item in state.items %}\
+                 {{ loop.cycle('a', 'b') }}{{ shown(item) if item is string }}{% endfor %}";
+    drop(chat(vec![rule(every(), known)]));
 }
 
 #[tokio::test]

@@ -240,6 +240,23 @@ async fn a_handlers_name_that_leads_nowhere_is_told() {
 }
 
 #[tokio::test]
+async fn a_name_that_may_lead_inside_is_looked_up_all_the_same() {
+    let route = |name: &str, host: &str| {
+        let what = "on = [\"*\"]\nhandler = \"http\"\nallow_private = true";
+        format!("[[routes]]\nname = \"{name}\"\n{what}\nurl = \"http://{host}:3000/hook\"\n")
+    };
+    let config = [route("bot", "localhost"), route("lost", "nobody.invalid")].concat();
+    let desk = Desk::new(&config, 200).await.with_database().await;
+    let (result, captured) = desk.check(&[]).await;
+    assert_eq!(result.unwrap_err().to_string(), "1 of 10 checks failed");
+    for told in
+        ["ok      routes.bot: localhost resolves\n", "FAILED  routes.lost: nobody.invalid does not resolve"]
+    {
+        assert!(captured.out().contains(told), "{told}: {}", captured.out());
+    }
+}
+
+#[tokio::test]
 async fn a_problem_names_its_file() {
     let desk = Desk::new("[[routes]]\nname = \"a\"\non = [\"*\"]\nhandler = \"nobody\"\n", 200).await;
     let (_, captured) = desk.check(&[]).await;

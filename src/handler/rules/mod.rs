@@ -2,7 +2,8 @@
 //!
 //! A `condition` says what a message must be like, `texts` are what is answered, `hours` when the business is open.
 //! While a person talks with the customer, rules keep quiet: after a `mute` effect, and after an echo of something that was
-//! written from elsewhere. Effects count all the same, and whoever opts out is told so.
+//! written from elsewhere. Effects count all the same, whoever opts out is told so, and the rule that hands the conversation
+//! back answers.
 //!
 //! To add something to match: its key in `config::MatchConfig`, and its part in `condition`.
 
@@ -38,6 +39,8 @@ pub struct RulesSettings<'a> {
     pub hours: Option<&'a HoursConfig>,
     /// How long rules keep quiet after somebody of the business wrote from elsewhere.
     pub echo_mutes: Duration,
+    /// How long before its end a window counts as closed.
+    pub window_margin: Duration,
 }
 
 /// A handler made of rules.
@@ -46,6 +49,7 @@ pub struct Rules {
     texts: Texts,
     hours: Option<Hours>,
     echo_mutes: Duration,
+    window_margin: Duration,
 }
 
 struct Rule {
@@ -59,13 +63,26 @@ struct Rule {
     once: Option<Once>,
 }
 
+impl Rule {
+    /// Whether it answers although a person talks with the customer: it opts them out, or hands the conversation back.
+    fn answers_always(&self) -> bool {
+        self.effects.contains(&Effect::OptOut) || self.effects.contains(&Effect::HAND_BACK)
+    }
+}
+
 impl Rules {
     /// Makes the rules of a route; what is wrong with any of them is told by its key.
     pub fn new(route: &RouteConfig, settings: &RulesSettings<'_>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         let hours = settings.hours.map(Hours::new).transpose();
         let hours = hours.map_err(|message| problems.add("hours.time_zone", message)).unwrap_or_default();
-        let mut made = Self { list: Vec::new(), texts: Texts::new(), hours, echo_mutes: settings.echo_mutes };
+        let mut made = Self {
+            list: Vec::new(),
+            texts: Texts::new(),
+            hours,
+            echo_mutes: settings.echo_mutes,
+            window_margin: settings.window_margin,
+        };
         for (index, config) in route.rules.iter().enumerate() {
             let named = config.name.clone().unwrap_or_else(|| index.to_string());
             let mut wrong = |part: &str, message: String| {
@@ -129,12 +146,12 @@ impl Rules {
         let Some(message) = &rule.reply else {
             return Ok(outcome);
         };
-        if self.is_quiet(context) && !rule.effects.contains(&Effect::OptOut) {
+        if self.is_quiet(context) && !rule.answers_always() {
             outcome.note =
                 Some(format!("rule `{}` matched and kept quiet: a person has taken over", rule.name));
             return Ok(outcome);
         }
-        let data = data(event, context);
+        let data = data(event, context, self.window_margin);
         let render = |value: &Value| self.texts.render(value, &data).map_err(HandlerError::fail);
         outcome.replies.push(Reply {
             message: render(message)?,
@@ -164,13 +181,13 @@ impl Handler for Rules {
 }
 
 /// What templates see; `texts::VARIABLES` has the same names.
-fn data(event: &Event, context: &Context) -> minijinja::Value {
+fn data(event: &Event, context: &Context, window_margin: Duration) -> minijinja::Value {
     let json = |value: Option<Value>| template::value_of(value.unwrap_or_default());
     let message = |message: &Option<crate::model::message::Message>| {
         json(message.as_ref().and_then(|message| serde_json::to_value(message).ok()))
     };
     let conversation = context.conversation.as_ref().map(|conversation| {
-        serde_json::to_value(conversation.view(context.now, Duration::ZERO)).unwrap_or_default()
+        serde_json::to_value(conversation.view(context.now, window_margin)).unwrap_or_default()
     });
     minijinja::context! {
         event => template::value_of(event.to_value()),

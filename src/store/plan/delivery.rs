@@ -20,7 +20,7 @@ pub struct Conversing {
     pub conversation: Conversation,
     /// Its first inbound.
     pub first_inbound: Option<EventId>,
-    /// When somebody of the business last wrote from elsewhere.
+    /// When somebody of the business last wrote from elsewhere, if it was not handed back to rules since.
     pub person_answered_at: Option<Timestamp>,
 }
 

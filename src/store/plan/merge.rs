@@ -32,6 +32,8 @@ pub struct ConversationRecord {
     pub last_event_at: Timestamp,
     /// Until when rules keep quiet.
     pub muted_until: Option<Timestamp>,
+    /// When it was last handed back to them.
+    pub handed_back_at: Option<Timestamp>,
 }
 
 /// An unfinished or parked job of a conversation.
@@ -95,6 +97,7 @@ pub fn join(stays: ConversationRecord, goes: &ConversationRecord) -> Conversatio
         first_inbound: first,
         last_event_at: stays.last_event_at.max(goes.last_event_at),
         muted_until: stays.muted_until.max(goes.muted_until),
+        handed_back_at: stays.handed_back_at.max(goes.handed_back_at),
         ..stays
     }
 }
@@ -148,6 +151,7 @@ mod tests {
             first_inbound: None,
             last_event_at: at(0),
             muted_until: None,
+            handed_back_at: None,
         }
     }
 

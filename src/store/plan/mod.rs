@@ -14,7 +14,6 @@ pub mod outbox;
 pub mod pauses;
 pub mod people;
 pub mod replay;
-pub mod replies;
 pub mod retention;
 pub mod sending;
 pub mod settle;

@@ -8,7 +8,6 @@ use serde_json::Value;
 use ulid::Ulid;
 
 use super::outbox::NewMessage;
-use super::replies::{confirms_opt_out, guard};
 use crate::connectly::text::without_nul;
 use crate::model::customer::by_route;
 use crate::model::event::EventType;
@@ -16,6 +15,7 @@ use crate::model::id::{ConversationId, CustomerId, JobId, MessageId};
 use crate::model::job::Attempt;
 use crate::model::message::Origin;
 use crate::model::outcome::{Effect, Once, Outcome, Reply, StateChange};
+use crate::model::replies::{confirms_opt_out, guard};
 use crate::store::work::{Settled, Settlement};
 
 /// A job as the store holds it while it is settled.
@@ -113,10 +113,29 @@ pub struct SettlePlan {
     pub states: Vec<NewState>,
     /// Customers to opt out, and by which route, or in.
     pub opt_outs: BTreeMap<CustomerId, Option<String>>,
-    /// Conversations in which rules keep quiet from now on, and until when; `None` hands them back.
-    pub mutes: BTreeMap<ConversationId, Option<Timestamp>>,
+    /// Conversations that are handed over to a person, or back to rules.
+    pub hand_overs: BTreeMap<ConversationId, HandOver>,
     /// Answers that were given, now.
     pub uses: BTreeSet<Use>,
+}
+
+/// Who speaks in a conversation from now on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HandOver {
+    /// Until when rules keep quiet; `None` once it is handed back to them.
+    pub muted_until: Option<Timestamp>,
+    /// When it was handed back; `None` if it was not.
+    pub handed_back_at: Option<Timestamp>,
+}
+
+impl HandOver {
+    fn mute(&mut self, time: Duration, now: Timestamp) {
+        if time.is_zero() {
+            *self = Self { muted_until: None, handed_back_at: Some(now) };
+        } else {
+            self.muted_until = Some(now.saturating_add(time).unwrap_or(Timestamp::MAX));
+        }
+    }
 }
 
 /// An answer that a conversation gets at most once in a time.
@@ -281,10 +300,7 @@ impl SettlePlan {
             match effect {
                 Effect::OptOut => drop(self.opt_outs.insert(customer, Some(by_route(&job.route)))),
                 Effect::OptIn => drop(self.opt_outs.insert(customer, None)),
-                Effect::Mute(time) => {
-                    let until = now.saturating_add(*time).unwrap_or(Timestamp::MAX);
-                    self.mutes.insert(conversation, Some(until).filter(|_| !time.is_zero()));
-                }
+                Effect::Mute(time) => self.hand_overs.entry(conversation).or_default().mute(*time, now),
             }
         }
     }

@@ -58,13 +58,14 @@ struct ConversationRow {
     first_inbound_event: Option<EventId>,
     last_event_at: i64,
     muted_until: Option<i64>,
+    handed_back_at: Option<i64>,
 }
 
 async fn conversations(connection: &mut PgConnection, merge: Merge) -> Result<Vec<ConversationRecord>> {
     // store::merge (conversations)
     let rows: Vec<ConversationRow> = sqlx::query_as(
         "SELECT id, business, last_sequence, last_inbound_at, window_closed_at, first_inbound_event, last_event_at,
-             muted_until
+             muted_until, handed_back_at
          FROM conversations WHERE customer_id IN ($1, $2) AND merged_into IS NULL",
     )
     .bind(merge.survivor)
@@ -82,6 +83,7 @@ async fn conversations(connection: &mut PgConnection, merge: Merge) -> Result<Ve
         first_inbound: row.first_inbound_event,
         last_event_at: timestamp(row.last_event_at),
         muted_until: row.muted_until.map(timestamp),
+        handed_back_at: row.handed_back_at.map(timestamp),
     };
     Ok(rows.into_iter().map(record).collect())
 }
@@ -103,7 +105,8 @@ async fn unite(
     // store::merge (conversation)
     sqlx::query(
         "UPDATE conversations SET last_sequence = $2, last_inbound_at = $3, window_closed_at = $4,
-             first_inbound_event = $5, last_event_at = $6, muted_until = $7
+             first_inbound_event = $5, last_event_at = $6, muted_until = $7,
+             handed_back_at = $8
          WHERE id = $1",
     )
     .bind(stays.id)
@@ -113,6 +116,7 @@ async fn unite(
     .bind(stays.first_inbound)
     .bind(millis(stays.last_event_at))
     .bind(stays.muted_until.map(millis))
+    .bind(stays.handed_back_at.map(millis))
     .execute(&mut *connection)
     .await?;
     place(connection, stays.id, &places).await?;

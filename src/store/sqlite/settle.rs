@@ -13,8 +13,8 @@ use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
 use crate::store::Result;
 use crate::store::plan::settle::{
-    HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses, foreign_numbers,
-    plan,
+    HandOver, HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses,
+    foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis, timestamp};
 use crate::store::work::Settlement;
@@ -45,7 +45,7 @@ async fn write(
     outbox::put(store, connection, &plan.messages, now).await?;
     write_states(connection, &plan.states, now).await?;
     opt(connection, &plan.opt_outs, now).await?;
-    mute(connection, &plan.mutes).await?;
+    hand_over(connection, &plan.hand_overs).await?;
     write_uses(connection, &plan.uses, now).await
 }
 
@@ -212,18 +212,21 @@ async fn opt(
     Ok(())
 }
 
-/// Sets until when rules keep quiet. The caller holds the conversations' locks.
-async fn mute(
+/// Sets until when rules keep quiet, and when they were told to go on. The caller holds the conversations' locks.
+async fn hand_over(
     connection: &mut SqliteConnection,
-    mutes: &BTreeMap<ConversationId, Option<Timestamp>>,
+    hand_overs: &BTreeMap<ConversationId, HandOver>,
 ) -> Result<()> {
-    for (conversation, until) in mutes {
+    for (conversation, hand_over) in hand_overs {
         // store::settle (handing over)
-        sqlx::query("UPDATE conversations SET muted_until = $2 WHERE id = $1")
-            .bind(conversation)
-            .bind(until.map(millis))
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "UPDATE conversations SET muted_until = $2, handed_back_at = coalesce($3, handed_back_at) WHERE id = $1",
+        )
+        .bind(conversation)
+        .bind(hand_over.muted_until.map(millis))
+        .bind(hand_over.handed_back_at.map(millis))
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use switchboard::store::query::{EventFilter, MessageFilter};
 use switchboard::store::work::{Answer, Delivery, Dispatch, SendResult, Settled};
 
 use crate::support::Backend;
-use crate::support::arrivals::{BRANCH, Person, Post, both, inbound, phone, status, user};
+use crate::support::arrivals::{BRANCH, Person, Post, both, echo, inbound, phone, status, user};
 use crate::support::depot::{Depot, ROUTE, WINDOW_CLOSED, done, done_with_state, first, say};
 
 const NUMBER: &str = "+15550100005";
@@ -188,6 +188,21 @@ async fn a_refusal_of_either_holds_until_somebody_writes_after_it(
     let window = delivery.context.conversation.as_ref().unwrap().window;
     assert!(window.closed_at.is_some() && window.last_inbound_at.is_some());
     assert!(!window.is_open(depot.clock.now(), Duration::ZERO));
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_handed_back_before_a_merge_stays_so(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    shows(&depot, OLDER).await;
+    depot.accept(echo(&depot.clock, "01K00000000000000000000001", "This is Eva").customer(YOUNGER)).await;
+    let told = answered(&depot, YOUNGER, done(Vec::new(), vec![Effect::HAND_BACK])).await;
+    assert!(told.context.person_answered_at.is_some());
+    shows(&depot, ONE).await;
+    let told = answered(&depot, ONE, done_with_state(StateChange::Keep)).await;
+    assert_eq!(told.context.person_answered_at, None);
 }
 
 #[rstest]

@@ -482,6 +482,28 @@ async fn what_a_person_writes_from_elsewhere_is_told_and_our_own_echo_is_not(
 
 #[rstest]
 #[tokio::test]
+async fn what_a_person_wrote_before_a_hand_back_is_told_no_more(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let answered_before = async |effect| {
+        depot.pass(Duration::from_secs(1));
+        depot.ana_writes().await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, done(Vec::new(), vec![effect])).await);
+        delivery.context.person_answered_at.is_some()
+    };
+    depot.accept(echo(&depot.clock, MESSAGE, "This is Eva")).await;
+    assert!(answered_before(Effect::Mute(HOUR)).await);
+    assert!(answered_before(Effect::HAND_BACK).await, "a mute hands nothing back");
+    assert!(!answered_before(Effect::Mute(HOUR)).await);
+    assert!(!answered_before(Effect::OptIn).await, "nor does it take back what was handed back");
+    depot.accept(echo(&depot.clock, "01K00000000000000000000002", "Eva again")).await;
+    assert!(answered_before(Effect::OptIn).await, "that was said later");
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_echo_beside_a_send_in_doubt_may_be_ours(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {

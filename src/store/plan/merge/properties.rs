@@ -58,6 +58,7 @@ fn stays(jobs: &[StandingJob]) -> ConversationRecord {
         first_inbound: None,
         last_event_at: Timestamp::UNIX_EPOCH,
         muted_until: None,
+        handed_back_at: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which replies of a handler are queued (P10).
 
-use crate::model::event::EventType;
-use crate::model::message::Origin;
-use crate::model::outcome::Effect;
+use super::event::EventType;
+use super::message::Origin;
+use super::outcome::Effect;
 
 /// Why the replies to an event are dropped, if they are. Its state and effects count all the same.
 ///
