@@ -10,7 +10,7 @@ use super::shown;
 /// How this process works on jobs.
 #[derive(Debug, Clone, Serialize)]
 pub struct WorkerConfig {
-    /// The most handlers that run at a time, over all routes.
+    /// The most handlers that run at a time, over all routes; one of them is each route's own.
     pub concurrency: usize,
     /// How long a claimed job stays claimed when its process says no more; the time to recover from a crash.
     #[serde(serialize_with = "shown::duration")]

@@ -17,57 +17,89 @@ use crate::store::arrival::Arrival;
 use crate::store::work::{LeasedJob, Offer};
 
 /// How many handlers may run: of each route, and over all of them.
+///
+/// One slot of each route is its own, and what is left of the limit over all is shared: routes whose handlers hang can take
+/// every shared slot, and the others still go on.
 #[derive(Debug)]
 pub struct Slots {
-    all: Arc<Semaphore>,
-    most: usize,
+    shared: Places,
     routes: HashMap<String, OfRoute>,
 }
 
 #[derive(Debug)]
 struct OfRoute {
-    slots: Arc<Semaphore>,
+    own: Places,
+    all: Places,
     /// Whether jobs of it wait to be claimed.
     behind: AtomicBool,
+}
+
+/// So many handlers at a time.
+#[derive(Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    most: usize,
 }
 
 /// The right to run one handler, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    _route: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    _of_route: OwnedSemaphorePermit,
+    _own_or_shared: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(most)), most }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
+    fn in_use(&self) -> bool {
+        self.free() < self.most
+    }
 }
 
 impl Slots {
-    /// `all` over all routes, and so many of each.
+    /// `all` over all routes, or one of each if that is more; and of each route so many.
     pub fn new(all: usize, routes: impl IntoIterator<Item = (String, usize)>) -> Self {
         let of_route =
-            |slots| OfRoute { slots: Arc::new(Semaphore::new(slots)), behind: AtomicBool::new(false) };
-        let routes = routes.into_iter().map(|(name, slots)| (name, of_route(slots))).collect();
-        Self { all: Arc::new(Semaphore::new(all)), most: all, routes }
+            |slots| OfRoute { own: Places::new(1), all: Places::new(slots), behind: AtomicBool::new(false) };
+        let routes: HashMap<_, _> = routes.into_iter().map(|(name, slots)| (name, of_route(slots))).collect();
+        Self { shared: Places::new(all.saturating_sub(routes.len())), routes }
     }
 
     /// Takes a slot, if one is free.
     pub fn take(&self, route: &str) -> Option<Slot> {
-        let of_route = Arc::clone(&self.routes.get(route)?.slots).try_acquire_owned().ok()?;
-        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        Some(Slot { _route: of_route, _all: of_all })
+        let route = self.routes.get(route)?;
+        let of_route = route.all.take()?;
+        let own_or_shared = route.own.take().or_else(|| self.shared.take())?;
+        Some(Slot { _of_route: of_route, _own_or_shared: own_or_shared })
     }
 
     /// How many are free over all routes.
     pub fn free(&self) -> usize {
-        self.all.available_permits()
+        self.shared.free() + self.routes.values().map(|route| route.own.free()).sum::<usize>()
     }
 
     /// The routes with free slots, and how many each has.
     pub fn free_of_routes(&self) -> impl Iterator<Item = (&str, usize)> {
-        let free = self.routes.iter().map(|(name, route)| (name.as_str(), route.slots.available_permits()));
-        free.filter(|(_, slots)| *slots > 0)
+        let free = |route: &OfRoute| route.all.free().min(route.own.free() + self.shared.free());
+        self.routes
+            .iter()
+            .map(move |(name, route)| (name.as_str(), free(route)))
+            .filter(|(_, free)| *free > 0)
     }
 
     /// Whether any is taken.
     pub fn in_use(&self) -> bool {
-        self.free() < self.most
+        self.routes.values().any(|route| route.all.in_use())
     }
 
     /// Notes whether jobs of a route wait to be claimed.
@@ -227,8 +259,9 @@ mod tests {
     fn no_more_is_offered_than_is_free_of_a_route_and_over_all() {
         let (handover, slots, _born) = handover();
         let (kept, offer) = offered(&handover, &["a", "a", "a", "b", "b", "unknown"]);
-        assert_eq!(offer, [of("a", 2), of("b", 1)]);
+        assert_eq!(offer, [of("a", 2), of("b", 1)], "the third is the other's own");
         assert!(slots.in_use() && slots.take("b").is_none());
+        assert_eq!(slots.free_of_routes().collect::<Vec<_>>(), []);
         drop(kept);
         assert!(!slots.in_use());
     }
@@ -240,6 +273,19 @@ mod tests {
         assert_eq!(offered(&handover, &["a", "b"]).1, [of("b", 1)]);
         slots.set_behind("a", false);
         assert_eq!(offered(&handover, &["a", "b"]).1, [of("a", 1), of("b", 1)]);
+    }
+
+    #[test]
+    fn routes_that_hang_leave_every_other_a_slot() {
+        let routes = [("a", 9), ("b", 9), ("c", 9)].map(|(name, slots)| (name.to_owned(), slots));
+        let slots = Slots::new(6, routes);
+        let hanging: Vec<_> = ["a", "b"].into_iter().cycle().map_while(|route| slots.take(route)).collect();
+        assert_eq!((hanging.len(), slots.free()), (5, 1));
+        assert_eq!(slots.free_of_routes().collect::<Vec<_>>(), [("c", 1)]);
+        let slot = slots.take("c");
+        assert!(slot.is_some() && slots.take("c").is_none());
+        drop(slot);
+        assert!(slots.take("c").is_some());
     }
 
     #[test]
