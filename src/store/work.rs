@@ -95,6 +95,13 @@ pub struct Settlement {
     pub resolution: Settled,
 }
 
+impl Settlement {
+    /// Whether it asks for messages to be queued.
+    pub fn has_replies(&self) -> bool {
+        matches!(&self.resolution, Settled::Done(outcome) if !outcome.replies.is_empty())
+    }
+}
+
 /// What follows from a try.
 #[derive(Clone)]
 pub enum Settled {

@@ -50,12 +50,15 @@ impl Settling {
         let mut group = Vec::with_capacity(LARGEST_GROUP);
         while self.waiting.recv_many(&mut group, LARGEST_GROUP).await > 0 {
             self.settle(&group).await;
+            let replies = group.iter().any(Settlement::has_replies);
             for settlement in group.drain(..) {
                 self.shared.held.drop(settlement.lease);
                 self.shared.pulse.end();
             }
             self.shared.deliveries.notify_one();
-            self.shared.sends.notify_one();
+            if replies {
+                self.shared.sends.notify_one();
+            }
         }
     }
 

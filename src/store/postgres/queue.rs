@@ -150,7 +150,8 @@ pub(super) async fn lock_of_jobs(
     // store::lock_conversations (of jobs)
     let locked: Vec<LockedRow> = sqlx::query_as(
         "SELECT id, merged_into FROM conversations
-         WHERE id = ANY($2) OR id IN (SELECT j.conversation_id FROM jobs j WHERE j.id = ANY($1))
+         -- One list: with OR, every conversation would be looked at.
+         WHERE id = ANY(ARRAY(SELECT unnest($2::uuid[]) UNION SELECT j.conversation_id FROM jobs j WHERE j.id = ANY($1)))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
     )
     .bind(jobs)

@@ -41,9 +41,11 @@ pub(super) async fn lock_customers(
     // store::commit (opted out)
     let of_messages: Vec<CustomerId> = sqlx::query_scalar(
         "SELECT c.customer_id FROM messages m JOIN conversations c ON c.id = m.conversation_id
-         WHERE m.id = ANY($3) OR m.id IN (
-             SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-             JOIN sends s USING (account, provider_message_id))",
+         -- One list: with OR, every message would be looked at.
+         WHERE m.id = ANY(ARRAY(
+             SELECT unnest($3::uuid[])
+             UNION SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
+             JOIN sends s USING (account, provider_message_id)))",
     )
     .bind(&named.accounts)
     .bind(&named.provider_message_ids)
@@ -68,14 +70,13 @@ pub(super) async fn lock_conversations(
     // store::commit (closed windows)
     let locked = sqlx::query_as(
         "SELECT id, merged_into FROM conversations
-         WHERE id IN (
-                 SELECT m.conversation_id FROM messages m
-                 WHERE m.id = ANY($3) OR m.id IN (
-                     SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-                     JOIN sends s USING (account, provider_message_id)))
-             OR id IN (
-                 SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id)
-                 JOIN conversations c USING (account, business, customer_id) WHERE c.merged_into IS NULL)
+         -- One list: with OR, every conversation and every message would be looked at.
+         WHERE id = ANY(ARRAY(
+             SELECT m.conversation_id FROM messages m WHERE m.id = ANY($3)
+             UNION SELECT m.conversation_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
+             JOIN sends s USING (account, provider_message_id) JOIN messages m ON m.id = s.message_id
+             UNION SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id)
+             JOIN conversations c USING (account, business, customer_id) WHERE c.merged_into IS NULL))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
     )
     .bind(&named.accounts)
