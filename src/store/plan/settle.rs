@@ -353,7 +353,8 @@ pub fn foreign_numbers(
         };
         // Of one that was taken over, and of one that is not answered, no reply leaves.
         let job = jobs.get(&settlement.lease.job).filter(|job| job.token == Some(settlement.lease.token));
-        let Some(job) = job.filter(|job| guard(job.event_type, job.referred, job.doubtful).is_none()) else {
+        // A doubt may lift before the job is locked: its reply would have nowhere to go.
+        let Some(job) = job.filter(|job| guard(job.event_type, job.referred, false).is_none()) else {
             continue;
         };
         let Some(customer) = job.customer else { continue };
