@@ -91,7 +91,8 @@ pub trait Store: Send + Sync + 'static {
     /// when `reclaim` asks for it.
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>>;
 
-    /// Reads what jobs that a commit leased need to begin. If it fails, they have been given back.
+    /// Reads what jobs that a commit leased need to begin. If it fails, none of them may begin: they have been given back, or
+    /// their leases end.
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>>;
 
     /// Settles deliveries in one transaction: a job that is done commits its replies, state and effects with its

@@ -103,17 +103,27 @@ impl Deliverer {
             Ok(deliveries) => deliveries,
             Err(error) => {
                 tracing::warn!(error = %error, "what was just committed was not begun; it is claimed");
+                self.shared.deliveries.notify_one();
                 return;
             }
         };
         let mut places: HashMap<Lease, Born> = group.into_iter().map(|born| (born.job.lease, born)).collect();
+        let mut late = Vec::new();
         for delivery in deliveries {
             let Some(Born { slot, leased, .. }) = places.remove(&delivery.lease) else { continue };
             if self.is_late(leased) {
-                give_back(self.shared.store.as_ref(), &[delivery.lease]).await;
+                late.push(delivery.lease);
             } else {
                 self.begin(delivery, leased, Running { _slot: slot, _reclaim: None });
             }
+        }
+        if !late.is_empty() {
+            tracing::warn!(
+                jobs = late.len(),
+                "what was just committed was read too late to begin; it is claimed"
+            );
+            give_back(self.shared.store.as_ref(), &late).await;
+            self.shared.deliveries.notify_one();
         }
     }
 

@@ -28,13 +28,18 @@ pub(super) async fn deliveries(store: &PostgresStore, leased: Vec<LeasedJob>) ->
     if leased.is_empty() {
         return Ok(Vec::new());
     }
-    let read = read(store, &leased).await;
-    let Ok(surroundings) = read else {
+    let leases: Vec<Lease> = leased.iter().map(|job| job.lease).collect();
+    let begun = begin(store, leased).await;
+    if begun.is_err() {
         // Nobody will work on them: without this they would wait for their leases to end.
-        let leases: Vec<Lease> = leased.iter().map(|job| job.lease).collect();
         release(store, &leases).await?;
-        return read.map(|_| Vec::new());
-    };
+    }
+    begun
+}
+
+/// Reads what leased jobs need; what cannot be delivered is parked.
+async fn begin(store: &PostgresStore, leased: Vec<LeasedJob>) -> Result<Vec<Delivery>> {
+    let surroundings = read(store, &leased).await?;
     let (deliveries, orphans) = assemble(leased, surroundings, store.clock.now());
     if !orphans.is_empty() {
         settle::settle(store, &orphans).await?;

@@ -189,7 +189,8 @@ impl Store for PostgresStore {
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
-        repeat(self, || claim::deliveries(self, leased.to_vec())).await
+        // Not repeated: after a failure the leases are given back.
+        in_time(claim::deliveries(self, leased.to_vec())).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
