@@ -29,7 +29,11 @@ pub fn of(
         timeline.push(ours(OwnState::Queued, message.created_at, FIRST));
     }
     let accepted = sends.iter().filter_map(|send| Some((send.accepted_at?, send.number)));
-    timeline.extend(accepted.map(|(at, number)| ours(OwnState::Accepted, timestamp(at), number)));
+    timeline.extend(accepted.map(|(at, number)| {
+        // Whatever Connectly tells of a send, it had taken it by then: its answer may be settled after that.
+        let told = statuses.iter().filter(|seen| seen.number == number).map(|seen| seen.at).min();
+        ours(OwnState::Accepted, timestamp(told.map_or(at, |told| told.min(at))), number)
+    }));
     let newest = sends.iter().map(|send| send.number).max().unwrap_or(FIRST);
     let unsent = [OwnState::Unconfirmed, OwnState::Failed, OwnState::Expired, OwnState::Suppressed];
     let told = statuses.iter().any(|seen| seen.number == newest && seen.status == message.state);
