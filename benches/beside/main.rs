@@ -1,7 +1,8 @@
 //! What others cost those who accept: 200 routes instead of one, and handlers over HTTP that hang, answer too much or answer
 //! garbage beside a quiet one. `scripts/bench-beside` runs it and prints the tables of `docs/performance.md`.
 //!
-//! Every pair is measured in turn on the same machine, each on a database of its own, and told as a ratio.
+//! Every pair is measured in turn on the same machine, each on a database of its own, and told as a ratio. Arguments choose lines:
+//! those that contain one of them.
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -45,14 +46,16 @@ handler = "rules"
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    println!("| against one quiet route, {BUSY} connections | events/s, ratio (min-max) |\n|---|---|");
-    let routes = format!("{QUIET}{}", many_routes());
-    let ratios = pairs(QUIET, &routes, async |server| busy(server).await).await;
-    println!("| 200 routes, 10 of which take the type | {} |\n", told(&ratios));
+    if chosen("200 routes") {
+        println!("| against one quiet route, {BUSY} connections | events/s, ratio (min-max) |\n|---|---|");
+        let routes = format!("{QUIET}{}", many_routes());
+        let ratios = pairs(QUIET, &routes, async |server| busy(server).await).await;
+        println!("| 200 routes, 10 of which take the type | {} |\n", told(&ratios));
+    }
     println!(
         "| against one quiet route, {PACED} events/s | accept p99, ratio (min-max) | p99 ms |\n|---|---|---|"
     );
-    for (what, url) in hostile::all().await {
+    for (what, url) in hostile::all().await.into_iter().filter(|(what, _)| chosen(what)) {
         let beside = format!("{QUIET}{}", hostile::route(&url));
         let mut longest = Vec::new();
         let ratios = pairs(QUIET, &beside, async |server| {
@@ -63,6 +66,12 @@ async fn main() {
         .await;
         println!("| a handler that {what} | {} | {} |", told(&ratios), longest_pair(&longest));
     }
+}
+
+/// Whether the arguments choose a line; without any, all are chosen.
+fn chosen(line: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| line.contains(&word))
 }
 
 /// 190 routes that take other types, and 9 whose `when` asks the event and is false.
