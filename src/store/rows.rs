@@ -169,6 +169,9 @@ pub struct ConversingRow {
     pub conversation: ConversationRow,
     pub handed_back_at: Option<i64>,
     pub person_answered_at: Option<i64>,
+    pub latest_message: Option<MessageId>,
+    pub route: String,
+    pub state: Option<String>,
 }
 
 impl ConversingRow {
@@ -178,6 +181,7 @@ impl ConversingRow {
         let answered = self.person_answered_at.filter(|at| Some(*at) > self.handed_back_at);
         Conversing {
             first_inbound: self.conversation.first_inbound_event,
+            latest_message: self.latest_message,
             person_answered_at: answered.map(timestamp),
             conversation: self.conversation.into_conversation(),
         }

@@ -1,6 +1,6 @@
 //! Putting a leased delivery together from what was read beside it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::model::conversation::Conversation;
 use crate::model::id::{ConversationId, EventId, MessageId};
 use crate::model::job::Attempt;
 use crate::model::message::Message;
-use crate::store::rows::{EventRow, timestamp};
+use crate::store::rows::{ConversingRow, EventRow, timestamp};
 use crate::store::work::{Delivery, LeasedJob, Settled, Settlement};
 
 /// A conversation as a delivery needs it.
@@ -20,6 +20,8 @@ pub struct Conversing {
     pub conversation: Conversation,
     /// Its first inbound.
     pub first_inbound: Option<EventId>,
+    /// The latest message we sent in it.
+    pub latest_message: Option<MessageId>,
     /// When somebody of the business last wrote from elsewhere, if it was not handed back to rules since.
     pub person_answered_at: Option<Timestamp>,
 }
@@ -40,14 +42,45 @@ pub fn answers_since(now: Timestamp) -> Ulid {
 pub struct Surroundings {
     /// The events.
     pub events: Vec<EventRow>,
-    /// The conversations.
-    pub conversations: HashMap<ConversationId, Conversing>,
-    /// What routes keep for conversations, as JSON.
-    pub states: HashMap<(String, ConversationId), String>,
-    /// The messages that events refer to.
+    /// The conversations, with what their routes keep for them.
+    pub conversing: ConversingOf,
+    /// The messages that events refer to, and the latest of each conversation.
     pub messages: HashMap<MessageId, Message>,
-    /// The latest message of each conversation.
-    pub latest: HashMap<ConversationId, Message>,
+}
+
+/// The conversations of a group of jobs.
+#[derive(Default)]
+pub struct ConversingOf {
+    conversations: HashMap<ConversationId, Conversing>,
+    /// What routes keep for conversations, as JSON.
+    states: HashMap<(String, ConversationId), String>,
+}
+
+impl ConversingOf {
+    /// From one row for each conversation and route.
+    pub fn of(rows: Vec<ConversingRow>) -> Self {
+        let mut of = Self::default();
+        for mut row in rows {
+            let id = row.conversation.id;
+            if let Some(state) = row.state.take() {
+                of.states.insert((std::mem::take(&mut row.route), id), state);
+            }
+            of.conversations.insert(id, row.into_conversing());
+        }
+        of
+    }
+}
+
+/// The conversations and routes to ask about, each pair once.
+pub fn lanes(leased: &[LeasedJob]) -> BTreeSet<(ConversationId, &str)> {
+    leased.iter().filter_map(|job| Some((job.conversation?, job.route.as_str()))).collect()
+}
+
+/// The messages to read: those that the events refer to, and the latest of each conversation.
+pub fn concerned(events: &[EventRow], of: &ConversingOf) -> Vec<MessageId> {
+    let referred = events.iter().filter_map(|event| event.message_id.or(event.replied_message_id));
+    let latest = of.conversations.values().filter_map(|known| known.latest_message);
+    referred.chain(latest).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Puts deliveries together, in the order they were leased. Beside them the settlements of those that cannot be delivered,
@@ -57,7 +90,7 @@ pub fn assemble(
     surroundings: Surroundings,
     now: Timestamp,
 ) -> (Vec<Delivery>, Vec<Settlement>) {
-    let Surroundings { events, conversations, states, messages, latest } = surroundings;
+    let Surroundings { events, conversing: ConversingOf { conversations, states }, messages } = surroundings;
     // Two routes may deliver one event.
     let mut known = HashMap::with_capacity(events.len());
     for row in events {
@@ -84,7 +117,7 @@ pub fn assemble(
             conversation: conversation.map(|known| known.conversation.clone()),
             person_answered_at: conversation.and_then(|known| known.person_answered_at),
             message: referred.and_then(|id| messages.get(&id).cloned()),
-            latest_message: row.conversation.and_then(|id| latest.get(&id).cloned()),
+            latest_message: conversation.and_then(|known| messages.get(&known.latest_message?).cloned()),
             route: row.route,
             state,
             now,

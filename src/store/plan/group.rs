@@ -11,6 +11,7 @@ use super::callback::{self, KeyOf};
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
 use super::dedupe::Verdict;
 use super::journal::{News, Tells};
+use super::people::{self, Identity};
 use crate::connectly::event::Kind;
 use crate::connectly::event::party::Party;
 use crate::connectly::text::{bounded, without_nul};
@@ -124,19 +125,23 @@ pub fn receipts(group: &[Arrival], verdicts: &[Verdict]) -> Vec<Receipt> {
 
 /// The customers' sides of those that belong to a conversation, with their accounts.
 pub fn parties<'a>(kept: &[Kept<'a>]) -> Vec<(&'a str, &'a Party)> {
-    kept.iter().filter_map(party).collect()
+    kept.iter().filter_map(|row| party(row.arrival)).collect()
 }
 
-fn party<'a>(row: &Kept<'a>) -> Option<(&'a str, &'a Party)> {
-    let decoded = &row.arrival.decoded;
-    decoded.business.as_ref()?;
-    Some((&row.arrival.account, decoded.customer.as_ref()?))
+/// The identities that a group shows, whatever is kept of it.
+pub fn shown(group: &[Arrival]) -> Vec<Identity> {
+    people::shown(group.iter().filter_map(party))
+}
+
+fn party(arrival: &Arrival) -> Option<(&str, &Party)> {
+    arrival.decoded.business.as_ref()?;
+    Some((&arrival.account, arrival.decoded.customer.as_ref()?))
 }
 
 /// The customers of whom a failed status says that they want no messages. `customers` are those of [`parties`], in that order.
 pub fn opting_out(kept: &[Kept<'_>], customers: &[CustomerId]) -> Vec<CustomerId> {
     let opts_out = |row: &Kept<'_>| news_of(row).is_some_and(|news| news.opts_out());
-    let rows = kept.iter().filter(|row| party(row).is_some()).zip(customers);
+    let rows = kept.iter().filter(|row| party(row.arrival).is_some()).zip(customers);
     rows.filter(|(row, _)| opts_out(row)).map(|(_, customer)| *customer).collect()
 }
 
@@ -148,7 +153,7 @@ pub fn deltas(
 ) -> Deltas {
     let mut deltas = Deltas::default();
     let mut customers = customers.iter();
-    for row in kept.iter_mut().filter(|row| party(row).is_some()) {
+    for row in kept.iter_mut().filter(|row| party(row.arrival).is_some()) {
         let Some(customer) = customers.next() else { break };
         row.customer = Some(*customer);
         let jobs = if row.variant { 0 } else { row.arrival.routes.len() };

@@ -108,3 +108,9 @@ pub fn identities(account: &str, party: &Party) -> Vec<Identity> {
     let all = phone.chain(user_id);
     all.map(|(kind, value)| Identity { account: account.to_owned(), kind, value: value.clone() }).collect()
 }
+
+/// The identities that parties show, each once, sorted.
+pub fn shown<'a>(parties: impl IntoIterator<Item = (&'a str, &'a Party)>) -> Vec<Identity> {
+    let shown = parties.into_iter().flat_map(|(account, party)| identities(account, party));
+    shown.collect::<BTreeSet<_>>().into_iter().collect()
+}

@@ -11,8 +11,10 @@ use super::{PostgresStore, events, settle};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
-use crate::store::plan::delivery::{Conversing, DOUBT, Surroundings, answers_since, assemble};
-use crate::store::rows::{ConversingRow, MessageRow, duration_ms};
+use crate::store::plan::delivery::{
+    ConversingOf, DOUBT, Surroundings, answers_since, assemble, concerned, lanes,
+};
+use crate::store::rows::{MessageRow, duration_ms};
 use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob};
 use crate::store::{Result, StoreError};
 
@@ -144,89 +146,58 @@ async fn surroundings(
     since: Ulid,
 ) -> Result<Surroundings> {
     let event_ids: Vec<EventId> = leased.iter().map(|row| row.event).collect();
-    let conversation_ids: Vec<ConversationId> = leased.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
-    let referred: Vec<MessageId> =
-        events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
-    Ok(Surroundings {
-        conversations: conversations(connection, &conversation_ids, since).await?,
-        states: states(connection, leased).await?,
-        messages: messages(connection, &referred).await?,
-        latest: latest(connection, &conversation_ids).await?,
-        events,
-    })
+    let conversing = conversing(connection, leased, since).await?;
+    let messages = messages(connection, &concerned(&events, &conversing)).await?;
+    Ok(Surroundings { events, conversing, messages })
 }
 
-async fn conversations(
+async fn conversing(
     connection: &mut PgConnection,
-    ids: &[ConversationId],
+    leased: &[LeasedJob],
     since: Ulid,
-) -> Result<HashMap<ConversationId, Conversing>> {
-    // store::claim_deliveries (conversations)
-    let rows: Vec<ConversingRow> = sqlx::query_as(
-        "SELECT v.*, (
+) -> Result<ConversingOf> {
+    let (conversations, routes): (Vec<ConversationId>, Vec<&str>) = lanes(leased).into_iter().unzip();
+    if conversations.is_empty() {
+        return Ok(ConversingOf::default());
+    }
+    // store::deliveries (conversations)
+    let rows = sqlx::query_as(
+        "SELECT v.*, n.route, s.state, (
+             SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
+         ) AS latest_message, (
              SELECT max(m.created_at) FROM messages m
-             WHERE m.conversation_id = v.id AND m.id >= $2 AND m.origin = 'observed' AND m.content IS NOT NULL
+             WHERE m.conversation_id = v.id AND m.id >= $3 AND m.origin = 'observed' AND m.content IS NOT NULL
                AND m.campaign IS NULL
                -- What was seen while one of ours had left, and its id was not known, may be that one.
                AND NOT EXISTS (
                    SELECT FROM sends s
                    WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
-                     AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
+                     AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4)
          ) AS person_answered_at
-         FROM conversation_view v WHERE v.id = ANY($1)",
+         FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route)
+         JOIN conversation_view v ON v.id = n.conversation_id
+         LEFT JOIN handler_state s ON s.route = n.route AND s.conversation_id = n.conversation_id",
     )
-    .bind(ids)
+    .bind(conversations)
+    .bind(routes)
     .bind(Uuid::from_u128(since.0))
     .bind(duration_ms(DOUBT))
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.conversation.id, row.into_conversing())).collect())
-}
-
-async fn states(
-    connection: &mut PgConnection,
-    leased: &[LeasedJob],
-) -> Result<HashMap<(String, ConversationId), String>> {
-    // store::claim_deliveries (states)
-    let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
-        "SELECT route, conversation_id, state FROM handler_state WHERE conversation_id = ANY($1) AND route = ANY($2)",
-    )
-    .bind(leased.iter().filter_map(|row| row.conversation).collect::<Vec<_>>())
-    .bind(leased.iter().map(|row| row.route.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|(route, conversation, state)| ((route, conversation), state)).collect())
+    Ok(ConversingOf::of(rows))
 }
 
 async fn messages(connection: &mut PgConnection, ids: &[MessageId]) -> Result<HashMap<MessageId, Message>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // store::claim_deliveries (referred messages)
+    // store::deliveries (messages)
     let rows: Vec<MessageRow> = sqlx::query_as("SELECT * FROM message_view WHERE id = ANY($1)")
         .bind(ids)
         .fetch_all(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into_message())).collect())
-}
-
-async fn latest(
-    connection: &mut PgConnection,
-    conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Message>> {
-    // store::claim_deliveries (latest messages)
-    let rows: Vec<MessageRow> = sqlx::query_as(
-        "SELECT v.* FROM unnest($1::uuid[]) AS c (id)
-         CROSS JOIN LATERAL (
-             SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.id DESC LIMIT 1
-         ) l
-         JOIN message_view v ON v.id = l.id",
-    )
-    .bind(conversations)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().filter_map(|row| row.conversation_id.map(|id| (id, row.into_message()))).collect())
 }
 
 pub(super) async fn renew(store: &PostgresStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {

@@ -4,28 +4,29 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
 
-use super::{PostgresStore, callback, journal, people, queue, refusals};
+use super::people::{Known, who_shows};
+use super::{PostgresStore, journal, people, queue, refusals};
 use crate::model::id::{ConversationId, EventId};
 use crate::store::arrival::Arrival;
 use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
 use crate::store::plan::group::{self, Kept};
+use crate::store::plan::people::Identity;
 use crate::store::rows::millis;
 use crate::store::work::{Committed, Offer};
 use crate::store::{Result, StoreError};
 
 pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Offer) -> Result<Committed> {
     let mut tx = store.pool.begin().await?;
-    let verdicts = dedupe(&mut tx, group).await?;
+    let (verdicts, known) = dedupe(&mut tx, group).await?;
     let mut kept = group::kept(group, &verdicts);
     let mut leased = Vec::new();
     if !kept.is_empty() {
-        let conversations = converse(store, &mut tx, &mut kept).await?;
+        let conversations = converse(store, &mut tx, &mut kept, known).await?;
         let mut jobs = group::jobs(&mut kept, &conversations, || store.id());
         group::offer(&mut jobs, offer, || store.clock.ulid());
-        insert_events(&mut tx, &kept).await?;
-        insert_bodies(&mut tx, &kept).await?;
-        callback::insert(&mut tx, &group::callback_keys(&kept)).await?;
+        insert(&mut tx, &kept).await?;
         let born = queue::insert(&mut tx, &jobs, millis(store.clock.now()), store.clock.offset_ms()).await?;
         leased = group::leased(jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
@@ -34,50 +35,84 @@ pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Off
     Ok(Committed { receipts: group::receipts(group, &verdicts), leased })
 }
 
-/// Asks the ledger, at most twice, which deliveries are new, and counts the repeats.
-async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<Vec<Verdict>> {
+/// Asks the ledger, at most twice, which deliveries are new, and counts the repeats. Who shows them is looked up with the first
+/// question.
+async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<(Vec<Verdict>, Known)> {
     let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(group.len());
-    let mut round = Some(Round::first(group));
-    while let Some(asking) = round {
-        let ledger = claim_keys(connection, asking.rows(group)).await?;
-        let judged = asking.judge(group, &ledger);
+    let first = Round::first(group);
+    let (ledger, known) = claim_keys(connection, first.rows(group), &group::shown(group)).await?;
+    let mut judged = first.judge(group, &ledger);
+    loop {
         verdicts.extend(judged.verdicts);
         count_repeats(connection, &judged.counts).await?;
-        round = judged.again;
+        let Some(asking) = judged.again else { break };
+        let (ledger, _) = claim_keys(connection, asking.rows(group), &[]).await?;
+        judged = asking.judge(group, &ledger);
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
-    (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing)).collect()
+    let verdicts = (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing));
+    Ok((verdicts.collect::<Result<_>>()?, known))
 }
 
 /// Inserts the keys that are missing, and answers whose each key is. A key that another transaction is inserting is waited
-/// for, so of concurrent repeats exactly one is new.
-async fn claim_keys(connection: &mut PgConnection, rows: Vec<LedgerRow>) -> Result<Vec<LedgerRow>> {
+/// for, so of concurrent repeats exactly one is new. Answers too who is behind identities.
+async fn claim_keys(
+    connection: &mut PgConnection,
+    rows: Vec<LedgerRow>,
+    shown: &[Identity],
+) -> Result<(Vec<LedgerRow>, Known)> {
     let keys: Vec<_> = rows.iter().map(|row| row.key.as_bytes()).collect();
     let accounts: Vec<_> = rows.iter().map(|row| row.account.as_str()).collect();
-    // store::commit (ledger)
-    let inserted: Vec<EventId> = sqlx::query_scalar(
-        "INSERT INTO dedupe (key, account, event_id, body_hash)
-         SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[], $4::bytea[])
-         ON CONFLICT (key, account) DO NOTHING
-         RETURNING event_id",
-    )
+    // store::commit (ledger and identities)
+    let answers = sqlx::query(concat!(
+        "WITH inserted AS (
+             INSERT INTO dedupe (key, account, event_id, body_hash)
+             SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[], $4::bytea[])
+             ON CONFLICT (key, account) DO NOTHING
+             RETURNING event_id
+         )
+         SELECT event_id, NULL AS account, NULL AS kind, NULL AS value, NULL AS id, NULL AS phone, NULL AS user_id,
+             NULL AS name, NULL AS opted_out_at
+         FROM inserted
+         UNION ALL SELECT NULL, who.* FROM (",
+        who_shows!("$5", "$6", "$7"),
+        ") AS who"
+    ))
     .bind(&keys)
     .bind(&accounts)
     .bind(rows.iter().map(|row| row.event).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.body_hash.as_slice()).collect::<Vec<_>>())
+    .bind(shown.iter().map(|identity| identity.account.as_str()).collect::<Vec<_>>())
+    .bind(shown.iter().map(|identity| identity.kind.as_str()).collect::<Vec<_>>())
+    .bind(shown.iter().map(|identity| identity.value.as_str()).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
-    if inserted.len() == rows.len() {
-        return Ok(rows);
+    let (mut inserted, mut known) = (HashSet::with_capacity(rows.len()), Known::default());
+    for answer in &answers {
+        match answer.try_get::<Option<EventId>, _>("event_id")? {
+            Some(event) => drop(inserted.insert(event)),
+            None => known.add(answer)?,
+        }
     }
-    let inserted: HashSet<EventId> = inserted.into_iter().collect();
+    if inserted.len() == rows.len() {
+        return Ok((rows, known));
+    }
+    Ok((known_keys(connection, &rows, &inserted).await?, known))
+}
+
+/// Whose keys are that were there already, or are now.
+async fn known_keys(
+    connection: &mut PgConnection,
+    rows: &[LedgerRow],
+    inserted: &HashSet<EventId>,
+) -> Result<Vec<LedgerRow>> {
     // store::commit (known keys)
     let known = sqlx::query(
         "SELECT d.account, d.key, d.event_id, d.body_hash
          FROM unnest($1::bytea[], $2::text[]) AS k (key, account) JOIN dedupe d USING (key, account)",
     )
-    .bind(&keys)
-    .bind(&accounts)
+    .bind(rows.iter().map(|row| row.key.as_bytes()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.account.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     let by_key: HashMap<_, _> =
@@ -133,12 +168,13 @@ pub(super) async fn converse(
     store: &PostgresStore,
     connection: &mut PgConnection,
     kept: &mut [Kept<'_>],
+    known: Known,
 ) -> Result<Vec<(crate::store::plan::conversations::LockedConversation, i64)>> {
     let parties = group::parties(kept);
     if parties.is_empty() {
         return Ok(Vec::new());
     }
-    let customers = people::resolve(store, connection, &parties).await?;
+    let customers = people::resolve(store, connection, &parties, known).await?;
     // Customers before conversations, and these in one order, as everybody takes them.
     let news = group::news(kept);
     refusals::lock_customers(connection, &news, group::opting_out(kept, &customers)).await?;
@@ -150,11 +186,18 @@ pub(super) async fn converse(
     Ok(locked.into_values().collect())
 }
 
-async fn insert_events(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Result<()> {
+/// Inserts the events with their bodies, and what they are found by.
+async fn insert(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Result<()> {
     let rows: Vec<_> = kept.iter().map(group::event_columns).collect();
+    let keys = group::callback_keys(kept);
     // store::commit (events)
     sqlx::query(
-        "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
+        "WITH stored AS (
+             INSERT INTO bodies (event_id, body) SELECT * FROM unnest($1::uuid[], $14::bytea[])
+         ), found_by AS (
+             INSERT INTO callback_keys (key, id) SELECT * FROM unnest($15::bytea[], $16::uuid[]) ON CONFLICT DO NOTHING
+         )
+         INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
              business, callback_data, campaign, occurred_at, received_at)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])",
@@ -172,17 +215,10 @@ async fn insert_events(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Resu
     .bind(rows.iter().map(|row| row.campaign).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.received_at).collect::<Vec<_>>())
+    .bind(kept.iter().map(|row| row.arrival.body.as_ref()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(key, _)| key.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, id)| Uuid::from_u128(id.0)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn insert_bodies(connection: &mut PgConnection, kept: &[Kept<'_>]) -> Result<()> {
-    // store::commit (bodies)
-    sqlx::query("INSERT INTO bodies (event_id, body) SELECT * FROM unnest($1::uuid[], $2::bytea[])")
-        .bind(kept.iter().map(|row| row.arrival.id).collect::<Vec<_>>())
-        .bind(kept.iter().map(|row| row.arrival.body.as_ref()).collect::<Vec<_>>())
-        .execute(connection)
-        .await?;
     Ok(())
 }

@@ -70,6 +70,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const READERS: u32 = 4;
 /// How long a verb waits for a connection before it says that the store is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that nobody uses is taken to be alive.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// The longest a verb may take. A database host that dies without a word would otherwise hold its caller, and with it all of
 /// ingest, for as long as TCP is patient.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -135,8 +137,18 @@ async fn migrate(connect: PgConnectOptions) -> Result<()> {
 }
 
 async fn connections(most: u32, connect: PgConnectOptions) -> Result<PgPool> {
-    let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = PgPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection that was used a moment ago is not asked whether it still lives: that is a round trip to each verb.
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| Box::pin(is_alive(connection, used.idle_for)));
     Ok(pool.connect_with(connect).await?)
+}
+
+/// Whether a connection can be used, asked when it was not for a while.
+async fn is_alive(connection: &mut PgConnection, idle_for: Duration) -> sqlx::Result<bool> {
+    Ok(idle_for < SURELY_ALIVE || connection.ping().await.is_ok())
 }
 
 /// Whether every migration of this version has been applied.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::{PostgresStore, merge};
@@ -10,22 +11,83 @@ use crate::model::conversation::Window;
 use crate::model::id::{ConversationId, ConversationTag, CustomerId};
 use crate::store::plan::conversations::{ConversationKey, Deltas, LockedConversation};
 use crate::store::plan::directory::Directory;
-use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, identities};
+use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind};
 use crate::store::rows::{millis, timestamp};
 use crate::store::{Result, StoreError};
+
+/// Who is behind identities, as far as they are known.
+#[derive(Default)]
+pub(super) struct Known {
+    identities: Vec<(Identity, CustomerId)>,
+    customers: HashMap<CustomerId, CustomerRecord>,
+}
+
+impl Known {
+    /// Adds a row of [`who_shows`].
+    pub(super) fn add(&mut self, row: &PgRow) -> Result<()> {
+        let Some(kind) = IdentityKind::parse(row.try_get("kind")?) else {
+            return Ok(());
+        };
+        let (account, id): (String, CustomerId) = (row.try_get("account")?, row.try_get("id")?);
+        self.identities.push((Identity { account: account.clone(), kind, value: row.try_get("value")? }, id));
+        let opted_out_at: Option<i64> = row.try_get("opted_out_at")?;
+        let record = CustomerRecord {
+            id,
+            account,
+            phone: row.try_get("phone")?,
+            user_id: row.try_get("user_id")?,
+            name: row.try_get("name")?,
+            opted_out_at: opted_out_at.map(timestamp),
+        };
+        self.customers.insert(id, record);
+        Ok(())
+    }
+}
+
+/// The customers who have identities, given as three arrays: accounts, kinds and values.
+macro_rules! who_shows {
+    ($accounts:literal, $kinds:literal, $values:literal) => {
+        concat!(
+            "SELECT i.account, i.kind, i.value, c.id, c.phone, c.user_id, c.name, c.opted_out_at
+             FROM unnest(",
+            $accounts,
+            "::text[], ",
+            $kinds,
+            "::text[], ",
+            $values,
+            "::text[])
+                 AS k (account, kind, value)
+             JOIN identities i USING (account, kind, value)
+             JOIN customers c ON c.id = i.customer_id"
+        )
+    };
+}
+pub(super) use who_shows;
+
+/// Looks up the identities that a group shows.
+pub(super) async fn load(connection: &mut PgConnection, shown: &[Identity]) -> Result<Known> {
+    // store::identities
+    let rows = sqlx::query(who_shows!("$1", "$2", "$3"))
+        .bind(shown.iter().map(|identity| identity.account.as_str()).collect::<Vec<_>>())
+        .bind(shown.iter().map(|identity| identity.kind.as_str()).collect::<Vec<_>>())
+        .bind(shown.iter().map(|identity| identity.value.as_str()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    let mut known = Known::default();
+    for row in &rows {
+        known.add(row)?;
+    }
+    Ok(known)
+}
 
 /// Finds or makes the customer of each party.
 pub(super) async fn resolve(
     store: &PostgresStore,
     connection: &mut PgConnection,
     parties: &[(&str, &Party)],
+    known: Known,
 ) -> Result<Vec<CustomerId>> {
-    let mut shown: Vec<Identity> =
-        parties.iter().flat_map(|(account, party)| identities(account, party)).collect();
-    shown.sort();
-    shown.dedup();
-    let (known, customers) = load(connection, &shown).await?;
-    let mut directory = Directory::new(known, customers);
+    let mut directory = Directory::new(known.identities, known.customers.into_values().collect());
     let mut resolved: Vec<CustomerId> =
         parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();
     for customer in &mut resolved {
@@ -36,45 +98,6 @@ pub(super) async fn resolve(
         write(connection, &changes, &resolved, millis(store.clock.now())).await?;
     }
     Ok(resolved)
-}
-
-async fn load(
-    connection: &mut PgConnection,
-    shown: &[Identity],
-) -> Result<(Vec<(Identity, CustomerId)>, Vec<CustomerRecord>)> {
-    // store::commit (identities)
-    let rows = sqlx::query(
-        "SELECT i.account, i.kind, i.value, c.id, c.phone, c.user_id, c.name, c.opted_out_at
-         FROM unnest($1::text[], $2::text[], $3::text[]) AS k (account, kind, value)
-         JOIN identities i USING (account, kind, value)
-         JOIN customers c ON c.id = i.customer_id",
-    )
-    .bind(shown.iter().map(|identity| identity.account.as_str()).collect::<Vec<_>>())
-    .bind(shown.iter().map(|identity| identity.kind.as_str()).collect::<Vec<_>>())
-    .bind(shown.iter().map(|identity| identity.value.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    let mut known = Vec::with_capacity(rows.len());
-    let mut customers = HashMap::new();
-    for row in rows {
-        let account: String = row.try_get("account")?;
-        let id: CustomerId = row.try_get("id")?;
-        let Some(kind) = IdentityKind::parse(row.try_get("kind")?) else {
-            continue;
-        };
-        known.push((Identity { account: account.clone(), kind, value: row.try_get("value")? }, id));
-        let opted_out_at: Option<i64> = row.try_get("opted_out_at")?;
-        let record = CustomerRecord {
-            id,
-            account,
-            phone: row.try_get("phone")?,
-            user_id: row.try_get("user_id")?,
-            name: row.try_get("name")?,
-            opted_out_at: opted_out_at.map(timestamp),
-        };
-        customers.insert(id, record);
-    }
-    Ok((known, customers.into_values().collect()))
 }
 
 /// Another transaction may have met the same person first: then nothing of this one stands, and it is repeated.

@@ -71,7 +71,8 @@ pub(super) async fn insert(
     Ok(born.into_iter().filter_map(|(job, at)| Some((job, at?))).collect())
 }
 
-/// Moves jobs from the queue to the record of outcomes. The caller holds their locks.
+/// Moves jobs from the queue to the record of outcomes, and lets the next of their lanes run. The caller holds their locks, and
+/// the conversations'.
 pub(super) async fn finish(
     connection: &mut PgConnection,
     finished: &[Finished],
@@ -82,7 +83,7 @@ pub(super) async fn finish(
         return Ok(());
     }
     // store::finish_jobs
-    let lanes: Vec<String> = sqlx::query_scalar(
+    sqlx::query(
         "WITH gone AS (
              DELETE FROM jobs j USING unnest($2::uuid[], $1::uuid[], $3::text[], $4::text[], $5::text[])
                  AS f (job_id, id, outcome, last_error, log)
@@ -93,7 +94,11 @@ pub(super) async fn finish(
          INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
          SELECT id, job_id, kind, route, event_id, message_id, run, outcome, $6, attempts, last_error, log FROM gone
          )
-         SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL",
+         -- As `promote` does; within this statement the jobs that leave can still be seen.
+         UPDATE jobs j SET blocked = false FROM (SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL) l
+         WHERE j.blocked AND j.id = (
+             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL AND e.id <> ALL($2)
+             ORDER BY e.sequence LIMIT 1)",
     )
     .bind(ids.into_iter().map(|id| uuid::Uuid::from_u128(id.0)).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.job).collect::<Vec<_>>())
@@ -101,9 +106,9 @@ pub(super) async fn finish(
     .bind(finished.iter().map(|job| job.detail.as_deref()).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
     .bind(at)
-    .fetch_all(&mut *connection)
+    .execute(connection)
     .await?;
-    promote(connection, &lanes).await
+    Ok(())
 }
 
 /// Lets the first unfinished job of each lane run, after another has left the lane. The caller holds the conversations'

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, PgConnection};
 
-use super::{PostgresStore, callback, commit, journal, queue};
+use super::{PostgresStore, callback, commit, journal, people, queue};
 use crate::model::id::EventId;
 use crate::store::Result;
 use crate::store::arrival::Arrival;
@@ -37,7 +37,8 @@ pub(super) async fn replay(store: &PostgresStore, group: &[Arrival]) -> Result<u
     let mut standing = lock(&mut tx, group).await?;
     let mut revived = revived(group, &standing);
     if !revived.is_empty() {
-        commit::converse(store, &mut tx, &mut revived).await?;
+        let known = people::load(&mut tx, &group::shown(group)).await?;
+        commit::converse(store, &mut tx, &mut revived, known).await?;
         update_events(&mut tx, &revived).await?;
         callback::insert(&mut tx, &group::callback_keys(&revived)).await?;
         journal::learn(store, &mut tx, &revived).await?;

@@ -141,35 +141,41 @@ fn check_customers(
     Err(StoreError::Contention("a customer was merged by another transaction".to_owned()))
 }
 
-/// Locks the jobs in the order of their ids.
-async fn held(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
-    // store::settle (lock)
-    sqlx::query("SELECT id FROM jobs WHERE id = ANY($1) ORDER BY id FOR UPDATE")
-        .bind(ids)
-        .execute(&mut *connection)
-        .await?;
-    read(connection, ids).await
+/// What is known of jobs, and how they are locked meanwhile.
+macro_rules! jobs_held {
+    ($lock:literal) => {
+        concat!(
+            "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
+                 (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
+                 e.type AS event_type,
+                 (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+                  WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
+                 j.lane IS NOT NULL AS ordered,
+                 EXISTS (SELECT 1 FROM sends s JOIN messages m ON m.id = s.message_id
+                     WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
+                       AND s.provider_message_id IS NULL AND m.origin = 'reply') AS doubtful
+             FROM jobs j
+             LEFT JOIN conversations c ON c.id = j.conversation_id
+             LEFT JOIN events e ON e.id = j.event_id
+             WHERE j.id = ANY($1)",
+            $lock
+        )
+    };
 }
 
-async fn read(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
+/// Locks the jobs in the order of their ids, and reads what is known of them. The caller holds the conversations' locks, so
+/// what is read beside a job does not change while its lock is waited for.
+async fn held(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
-    let rows: Vec<HeldRow> = sqlx::query_as(
-        "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
-             (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out, e.type AS event_type,
-             (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
-              WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
-             j.lane IS NOT NULL AS ordered,
-             EXISTS (SELECT 1 FROM sends s JOIN messages m ON m.id = s.message_id
-                 WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
-                   AND s.provider_message_id IS NULL AND m.origin = 'reply') AS doubtful
-         FROM jobs j
-         LEFT JOIN conversations c ON c.id = j.conversation_id
-         LEFT JOIN events e ON e.id = j.event_id
-         WHERE j.id = ANY($1)",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
+    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), ids).await
+}
+
+async fn read(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    ids: &[JobId],
+) -> Result<HashMap<JobId, HeldJob>> {
+    let rows: Vec<HeldRow> = sqlx::query_as(statement).bind(ids).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into_job())).collect())
 }
 
@@ -186,7 +192,8 @@ async fn other_conversations(
     if naming.is_empty() {
         return Ok(others);
     }
-    let jobs = read(connection, &naming).await?;
+    // store::settle (jobs that name a number)
+    let jobs = read(connection, jobs_held!(""), &naming).await?;
     for (job, customer, from) in foreign_numbers(settlements, &jobs) {
         let id = people::conversation_with(store, connection, &job.account, &from, customer, now).await?;
         others.insert((job.id, from), id);
@@ -204,13 +211,14 @@ pub(super) async fn postpone(
         return Ok(());
     }
     // store::settle (again, or parked)
-    let lanes: Vec<String> = sqlx::query_scalar(
+    let lanes: Vec<Option<String>> = sqlx::query_scalar(
         "UPDATE jobs j SET lease_token = NULL, lease_until = NULL, log = n.log, last_error = n.reason,
              due_at = coalesce(switchboard_now($6) + n.after, j.due_at),
              parked_at = CASE WHEN n.after IS NULL THEN $5 END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, after, reason, log)
          WHERE j.id = n.id
-         RETURNING coalesce(j.lane, '')",
+         -- A parked job releases its lane; a waiting one is still its first.
+         RETURNING CASE WHEN j.parked_at IS NOT NULL THEN j.lane END",
     )
     .bind(jobs.iter().map(|job| job.job).collect::<Vec<_>>())
     .bind(jobs.iter().map(|job| job.after.map(duration_ms)).collect::<Vec<_>>())
@@ -220,8 +228,7 @@ pub(super) async fn postpone(
     .bind(offset_ms)
     .fetch_all(&mut *connection)
     .await?;
-    // A parked job releases its lane; a waiting one is still its first, and promoting it changes nothing.
-    queue::promote(connection, &lanes).await
+    queue::promote(connection, &lanes.into_iter().flatten().collect::<Vec<_>>()).await
 }
 
 /// One lane writes one state, so a group holds each row at most once.

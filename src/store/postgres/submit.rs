@@ -7,6 +7,7 @@ use crate::model::conversation::Window;
 use crate::model::id::{CustomerId, MessageId};
 use crate::model::message::Message;
 use crate::store::Result;
+use crate::store::plan;
 use crate::store::plan::submit::{self, KeyUse, NumberWindow, choose_number, key_use};
 use crate::store::rows::{MessageRow, duration_ms, millis, timestamp};
 use crate::store::submission::{KEYS_KEPT, RequestKey, Submission, Submitted};
@@ -21,7 +22,9 @@ pub(super) async fn submit(store: &PostgresStore, submission: &Submission) -> Re
             KeyUse::Reused => return Ok(Submitted::KeyReused),
         }
     }
-    let customers = people::resolve(store, &mut tx, &[(&submission.account, &submission.to)]).await?;
+    let recipient = [(submission.account.as_str(), &submission.to)];
+    let known = people::load(&mut tx, &plan::people::shown(recipient)).await?;
+    let customers = people::resolve(store, &mut tx, &recipient, known).await?;
     let Some(customer) = customers.first().copied() else { return Ok(Submitted::NoSender) };
     let from = match &submission.from {
         Some(from) => Some(from.clone()),

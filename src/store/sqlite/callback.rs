@@ -45,7 +45,8 @@ pub(super) async fn remove(connection: &mut SqliteConnection, keys: &[KeyOf]) ->
     Ok(())
 }
 
-fn columns(keys: &[KeyOf]) -> Result<String> {
+/// Keys as the parameter that names them.
+pub(super) fn columns(keys: &[KeyOf]) -> Result<String> {
     let column = |(key, id): &KeyOf| KeyColumns { key: hex(key.as_bytes()), id: id.to_string() };
     json(&keys.iter().map(column).collect::<Vec<_>>())
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
 use ulid::Ulid;
 
@@ -10,8 +11,10 @@ use super::{SqliteStore, events, json, queue, settle};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
-use crate::store::plan::delivery::{Conversing, DOUBT, Surroundings, answers_since, assemble};
-use crate::store::rows::{ConversingRow, MessageRow, duration_ms, millis};
+use crate::store::plan::delivery::{
+    ConversingOf, DOUBT, Surroundings, answers_since, assemble, concerned, lanes,
+};
+use crate::store::rows::{MessageRow, duration_ms, millis};
 use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob};
 use crate::store::{Result, StoreError};
 
@@ -167,27 +170,33 @@ async fn surroundings(
     since: Ulid,
 ) -> Result<Surroundings> {
     let event_ids: Vec<EventId> = leased.iter().map(|row| row.event).collect();
-    let conversation_ids: Vec<ConversationId> = leased.iter().filter_map(|row| row.conversation).collect();
     let events = events::by_ids(connection, &event_ids).await?;
-    let referred: Vec<MessageId> =
-        events.iter().filter_map(|event| event.message_id.or(event.replied_message_id)).collect();
-    Ok(Surroundings {
-        conversations: conversations(connection, &conversation_ids, since).await?,
-        states: states(connection, leased).await?,
-        messages: messages(connection, &referred).await?,
-        latest: latest(connection, &conversation_ids).await?,
-        events,
-    })
+    let conversing = conversing(connection, leased, since).await?;
+    let messages = messages(connection, &concerned(&events, &conversing)).await?;
+    Ok(Surroundings { events, conversing, messages })
 }
 
-async fn conversations(
+#[derive(Serialize)]
+struct LaneColumns<'a> {
+    conversation: ConversationId,
+    route: &'a str,
+}
+
+async fn conversing(
     connection: &mut SqliteConnection,
-    ids: &[ConversationId],
+    leased: &[LeasedJob],
     since: Ulid,
-) -> Result<HashMap<ConversationId, Conversing>> {
-    // store::claim_deliveries (conversations)
-    let rows: Vec<ConversingRow> = sqlx::query_as(
-        "SELECT v.*, (
+) -> Result<ConversingOf> {
+    let lanes = lanes(leased).into_iter().map(|(conversation, route)| LaneColumns { conversation, route });
+    let lanes: Vec<_> = lanes.collect();
+    if lanes.is_empty() {
+        return Ok(ConversingOf::default());
+    }
+    // store::deliveries (conversations)
+    let rows = sqlx::query_as(
+        "SELECT v.*, n.value ->> 'route' AS route, s.state, (
+             SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
+         ) AS latest_message, (
              SELECT max(m.created_at) FROM messages m
              WHERE m.conversation_id = v.id AND m.id >= $2 AND m.origin = 'observed' AND m.content IS NOT NULL
                AND m.campaign IS NULL
@@ -197,32 +206,16 @@ async fn conversations(
                    WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
                      AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
          ) AS person_answered_at
-         FROM conversation_view v WHERE v.id IN (SELECT value FROM json_each($1))",
+         FROM json_each($1) AS n
+         CROSS JOIN conversation_view v ON v.id = n.value ->> 'conversation'
+         LEFT JOIN handler_state s ON s.route = n.value ->> 'route' AND s.conversation_id = v.id",
     )
-    .bind(json(ids)?)
+    .bind(json(&lanes)?)
     .bind(since.to_string())
     .bind(duration_ms(DOUBT))
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.conversation.id, row.into_conversing())).collect())
-}
-
-async fn states(
-    connection: &mut SqliteConnection,
-    leased: &[LeasedJob],
-) -> Result<HashMap<(String, ConversationId), String>> {
-    let conversations: Vec<_> = leased.iter().filter_map(|row| row.conversation).collect();
-    let routes: Vec<_> = leased.iter().map(|row| row.route.as_str()).collect();
-    // store::claim_deliveries (states)
-    let rows: Vec<(String, ConversationId, String)> = sqlx::query_as(
-        "SELECT route, conversation_id, state FROM handler_state
-         WHERE route IN (SELECT value FROM json_each($2)) AND conversation_id IN (SELECT value FROM json_each($1))",
-    )
-    .bind(json(&conversations)?)
-    .bind(json(&routes)?)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|(route, conversation, state)| ((route, conversation), state)).collect())
+    Ok(ConversingOf::of(rows))
 }
 
 async fn messages(
@@ -232,29 +225,13 @@ async fn messages(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // store::claim_deliveries (referred messages)
+    // store::deliveries (messages)
     let rows: Vec<MessageRow> =
         sqlx::query_as("SELECT * FROM message_view WHERE id IN (SELECT value FROM json_each($1))")
             .bind(json(ids)?)
             .fetch_all(connection)
             .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into_message())).collect())
-}
-
-async fn latest(
-    connection: &mut SqliteConnection,
-    conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Message>> {
-    // store::claim_deliveries (latest messages)
-    let rows: Vec<MessageRow> = sqlx::query_as(
-        "SELECT * FROM message_view WHERE id IN (
-             SELECT (SELECT m.id FROM messages m WHERE m.conversation_id = c.value ORDER BY m.id DESC LIMIT 1)
-             FROM json_each($1) AS c)",
-    )
-    .bind(json(conversations)?)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().filter_map(|row| row.conversation_id.map(|id| (id, row.into_message()))).collect())
 }
 
 pub(super) async fn renew(store: &SqliteStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {

@@ -26,9 +26,7 @@ pub(super) async fn commit(store: &SqliteStore, group: &[Arrival], offer: &Offer
         let conversations = converse(store, &mut tx, &mut kept).await?;
         let mut jobs = group::jobs(&mut kept, &conversations, || store.id());
         group::offer(&mut jobs, offer, || store.clock.ulid());
-        insert_events(&mut tx, &kept).await?;
-        insert_bodies(&mut tx, &kept).await?;
-        callback::insert(&mut tx, &group::callback_keys(&kept)).await?;
+        insert(&mut tx, &kept).await?;
         let born = queue::insert(&mut tx, &jobs, millis(store.clock.now())).await?;
         leased = group::leased(jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
@@ -156,24 +154,6 @@ pub(super) async fn converse(
     Ok(locked.into_values().collect())
 }
 
-async fn insert_events(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<()> {
-    let rows: Vec<_> = kept.iter().map(group::event_columns).collect();
-    // store::commit (events)
-    sqlx::query(
-        "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
-             business, callback_data, campaign, occurred_at, received_at)
-         SELECT value ->> 'id', value ->> 'account', value ->> 'event_type', value ->> 'conversation',
-             value ->> 'provider_message_id', value ->> 'in_reply_to', value ->> 'status', value ->> 'error_code',
-             value ->> 'business', value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at',
-             value ->> 'received_at'
-         FROM json_each($1)",
-    )
-    .bind(json(&rows)?)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 #[derive(Serialize)]
 struct Span {
     id: EventId,
@@ -182,22 +162,35 @@ struct Span {
     length: usize,
 }
 
-/// Bodies are any bytes: they go as one blob beside the places where each lies in it.
-async fn insert_bodies(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<()> {
+/// Inserts the events with their bodies, and what they are found by. Bodies are any bytes: they go as one blob beside the places
+/// where each lies in it.
+async fn insert(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<()> {
+    let events: Vec<_> = kept.iter().map(group::event_columns).collect();
     let mut bytes = Vec::with_capacity(kept.iter().map(|row| row.arrival.body.len()).sum());
     let mut spans = Vec::with_capacity(kept.len());
     for row in kept {
         spans.push(Span { id: row.arrival.id, start: bytes.len() + 1, length: row.arrival.body.len() });
         bytes.extend_from_slice(&row.arrival.body);
     }
-    // store::commit (bodies)
+    // store::commit (events)
     sqlx::query(
-        "INSERT INTO bodies (event_id, body)
+        "INSERT INTO events (id, account, type, conversation_id, provider_message_id, in_reply_to, status, error_code,
+             business, callback_data, campaign, occurred_at, received_at)
+         SELECT value ->> 'id', value ->> 'account', value ->> 'event_type', value ->> 'conversation',
+             value ->> 'provider_message_id', value ->> 'in_reply_to', value ->> 'status', value ->> 'error_code',
+             value ->> 'business', value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at',
+             value ->> 'received_at'
+         FROM json_each($1);
+         INSERT INTO bodies (event_id, body)
          -- Of an empty blob there is no part, not even an empty one.
-         SELECT value ->> 'id', coalesce(substr($2, value ->> 'start', value ->> 'length'), x'') FROM json_each($1)",
+         SELECT value ->> 'id', coalesce(substr($3, value ->> 'start', value ->> 'length'), x'') FROM json_each($2);
+         INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($4)
+         WHERE true ON CONFLICT DO NOTHING",
     )
+    .bind(json(&events)?)
     .bind(json(&spans)?)
     .bind(bytes)
+    .bind(callback::columns(&group::callback_keys(kept))?)
     .execute(connection)
     .await?;
     Ok(())

@@ -4,12 +4,13 @@
 //! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Questions are
 //! asked on a few connections that cannot write and see the last commit. The time is [`Clock`]'s: there is one process.
 //!
-//! A group travels as one JSON text, read by `json_each`: each statement costs a visit to sqlx's worker thread, whatever
-//! the number of its rows.
+//! A group travels as one JSON text, read by `json_each`: each call costs a visit to sqlx's worker thread, whatever the number
+//! of its rows. What needs no answer in between goes there as one text of several statements, which share their parameters.
 //!
 //! `sqlite::memory:` is one connection for everything. It forgets all at its end.
 
 mod callback;
+mod checkpoint;
 mod claim;
 mod commit;
 mod conversations;
@@ -48,6 +49,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Sqlite, SqliteExecutor, SqlitePool, Transaction};
 
+use self::checkpoint::Checkpoints;
 use self::file::DatabaseFile;
 pub(super) use self::inspect::inspect;
 use super::arrival::Arrival;
@@ -81,9 +83,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many questions are answered at the same time.
 const READERS: u32 = 4;
-/// Pages in the write-ahead log before they are moved into the database: 16 MiB, so that a burst of bodies does not move
-/// them with every group.
-const AUTOCHECKPOINT_PAGES: &str = "4096";
+/// Pages in the write-ahead log before the writer itself moves what is left of them into the database, and begins the log
+/// anew: 64 MiB. Most of them have been moved beside it by then.
+const AUTOCHECKPOINT_PAGES: &str = "16384";
 /// What the write-ahead log is cut to after a burst, in bytes.
 const LARGEST_IDLE_LOG: &str = "67108864";
 /// The writer's page cache in KiB (negative by SQLite's convention): the upper pages of every index.
@@ -98,6 +100,7 @@ const ROWS_AHEAD: usize = 512;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    checkpoints: Option<Checkpoints>,
     file: Option<DatabaseFile>,
     clock: Clock,
 }
@@ -121,16 +124,16 @@ impl SqliteStore {
             .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "memory");
         let writer = writer(connect.clone()).await?;
-        let readers = match &file {
-            Some(_) => readers(connect),
-            None => writer.clone(),
+        let (readers, checkpoints) = match &file {
+            Some(_) => (readers(connect.clone()), Some(Checkpoints::start(connect))),
+            None => (writer.clone(), None),
         };
         if options.migrate {
             MIGRATIONS.run(&writer).await?;
         } else {
             check_schema(&writer).await?;
         }
-        Ok(Self { writer, readers, file, clock })
+        Ok(Self { writer, readers, checkpoints, file, clock })
     }
 
     /// A new id.
@@ -140,6 +143,9 @@ impl SqliteStore {
 
     /// Begins the one transaction that may write. Dropped without a commit it is rolled back before the next one begins.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.note_written();
+        }
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
@@ -188,6 +194,13 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// Moves what nobody reads any more from the write-ahead log into the database; waits for nobody.
+async fn move_log(connection: &SqlitePool) -> Result<()> {
+    // store::upkeep
+    sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await?;
+    Ok(())
 }
 
 /// Whether every migration of this version has been applied.
@@ -302,9 +315,7 @@ impl Store for SqliteStore {
     async fn upkeep(&self) -> Result<()> {
         // Statistics are not gathered: those of a queue that is mostly empty mislead the planner when it is full, and
         // without any it takes the indexes that the statements are written for.
-        // store::upkeep
-        sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.writer).await?;
-        Ok(())
+        move_log(&self.writer).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -313,6 +324,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.stop().await;
+        }
         self.readers.close().await;
         self.writer.close().await;
         if let Some(file) = &self.file {

@@ -12,7 +12,7 @@ use crate::model::id::{ConversationId, ConversationTag, CustomerId, EventId};
 use crate::store::Result;
 use crate::store::plan::conversations::{ConversationDelta, ConversationKey, Deltas, LockedConversation};
 use crate::store::plan::directory::Directory;
-use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, identities};
+use crate::store::plan::people::{Changes, CustomerRecord, Identity, IdentityKind, shown};
 use crate::store::rows::{millis, timestamp};
 
 /// Finds or makes the customer of each party.
@@ -21,11 +21,7 @@ pub(super) async fn resolve(
     connection: &mut SqliteConnection,
     parties: &[(&str, &Party)],
 ) -> Result<Vec<CustomerId>> {
-    let mut shown: Vec<Identity> =
-        parties.iter().flat_map(|(account, party)| identities(account, party)).collect();
-    shown.sort();
-    shown.dedup();
-    let (known, customers) = load(connection, &shown).await?;
+    let (known, customers) = load(connection, &shown(parties.iter().copied())).await?;
     let mut directory = Directory::new(known, customers);
     let mut resolved: Vec<CustomerId> =
         parties.iter().map(|(account, party)| directory.resolve(account, party, || store.id())).collect();

@@ -145,7 +145,7 @@ struct FinishedColumns<'a> {
     log: &'a str,
 }
 
-/// Moves jobs from the queue to the record of outcomes.
+/// Moves jobs from the queue to the record of outcomes, and lets the next of their lanes run.
 pub(super) async fn finish(
     connection: &mut SqliteConnection,
     finished: &[Finished],
@@ -166,26 +166,28 @@ pub(super) async fn finish(
             log: &job.log,
         })
         .collect();
-    let rows = json(&rows)?;
     // store::finish_jobs
     sqlx::query(
         "INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
          SELECT f.value ->> 'id', j.id, j.kind, nullif(j.route, ''), j.event_id, j.message_id, j.run,
              f.value ->> 'outcome', $2, j.attempts, coalesce(f.value ->> 'last_error', j.last_error), f.value ->> 'log'
-         FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job'",
+         FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job';
+         -- As `promote` does; the jobs that leave are still there.
+         UPDATE jobs SET blocked = 0
+         WHERE id IN (
+             SELECT (SELECT e.id FROM jobs e
+                     WHERE e.lane = j.lane AND e.parked_at IS NULL
+                       AND e.id NOT IN (SELECT value ->> 'job' FROM json_each($1))
+                     ORDER BY e.sequence LIMIT 1)
+             FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job' AND j.lane IS NOT NULL)
+           AND blocked;
+         DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1))",
     )
-    .bind(&rows)
+    .bind(json(&rows)?)
     .bind(at)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    // store::finish_jobs (gone)
-    let lanes: Vec<Option<String>> = sqlx::query_scalar(
-        "DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1)) RETURNING lane",
-    )
-    .bind(&rows)
-    .fetch_all(&mut *connection)
-    .await?;
-    promote(connection, lanes).await
+    Ok(())
 }
 
 /// Lets the first unfinished job of each lane run, after another has left the lane.

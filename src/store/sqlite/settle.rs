@@ -154,13 +154,13 @@ pub(super) async fn postpone(connection: &mut SqliteConnection, jobs: &[Postpone
                    value ->> 'log' AS log
                FROM json_each($1)) AS n
          WHERE jobs.id = n.job
-         RETURNING lane",
+         -- A parked job releases its lane; a waiting one is still its first.
+         RETURNING CASE WHEN parked_at IS NOT NULL THEN lane END",
     )
     .bind(json(&rows)?)
     .bind(now)
     .fetch_all(&mut *connection)
     .await?;
-    // A parked job releases its lane; a waiting one is still its first, and promoting it changes nothing.
     queue::promote(connection, lanes).await
 }
 
