@@ -172,6 +172,20 @@ pub struct RetryPolicy {
     pub max_age: Duration,
 }
 
+/// What is known of a job that failed, when it is decided whether it is tried again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SoFar {
+    /// How often it was tried.
+    pub tried: u32,
+    /// How long ago the first try began.
+    pub age: Duration,
+    /// How long the other side asked to be left alone. That wins when longer, and is cut to what is left of `max_age`, so that
+    /// one long wait does not use up every other chance.
+    pub asked: Option<Duration>,
+    /// Whether nothing of its route has succeeded for a while: then quick tries cost more than they promise.
+    pub only_fails: bool,
+}
+
 impl Default for RetryPolicy {
     /// 8 attempts within 10 minutes: a waiting retry holds its lane, so an ordered route must not wait for hours.
     fn default() -> Self {
@@ -181,6 +195,8 @@ impl Default for RetryPolicy {
 
 /// The delay before the second try; each further one doubles it.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// The least step while a route does nothing but fail, as far as its chances can be spread that wide.
+const STEP_WHILE_FAILING: Duration = Duration::from_secs(10);
 /// No delay is longer than this.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
@@ -188,16 +204,15 @@ impl RetryPolicy {
     /// How long to wait before the next try, or `None` when the job has had its chances.
     ///
     /// `jitter` is a random number from 0 to 1; the delay lies between half and all of the exponential step, so that jobs
-    /// that failed together do not come back together. `asked` is what the other side asked for, which wins when longer; it is
-    /// cut to what is left of `max_age`, so that one long wait does not use up every other chance.
-    pub fn next(&self, tried: u32, age: Duration, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
-        if tried >= self.attempts {
-            return None;
-        }
+    /// that failed together do not come back together.
+    pub fn next(&self, so_far: SoFar, jitter: f64) -> Option<Duration> {
+        let SoFar { tried, age, asked, only_fails } = so_far;
+        let chances = self.attempts.checked_sub(tried).filter(|chances| *chances > 0)?;
+        let left = self.max_age.saturating_sub(age);
         let step =
             FIRST_DELAY.saturating_mul(2_u32.saturating_pow(tried.saturating_sub(1))).min(LONGEST_DELAY);
-        let delay = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-        let left = self.max_age.saturating_sub(age);
+        let least = if only_fails { STEP_WHILE_FAILING.min(left / chances) } else { Duration::ZERO };
+        let delay = step.max(least).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         let delay = asked.map_or(delay, |asked| asked.min(left).max(delay));
         (age.saturating_add(delay) <= self.max_age).then_some(delay)
     }
@@ -214,10 +229,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn after(tried: u32) -> SoFar {
+        SoFar { tried, ..SoFar::default() }
+    }
+
     #[test]
     fn delays_double_until_the_chances_are_used_up() {
         let policy = RetryPolicy::default();
-        let delays: Vec<_> = (1..=8).map(|tried| policy.next(tried, Duration::ZERO, None, 1.0)).collect();
+        let delays: Vec<_> = (1..=8).map(|tried| policy.next(after(tried), 1.0)).collect();
         let seconds: Vec<_> = delays.iter().map(|delay| delay.map(|delay| delay.as_secs())).collect();
         let expected = [Some(1), Some(2), Some(4), Some(8), Some(16), Some(32), Some(64), None];
         assert_eq!(seconds, expected);
@@ -226,26 +245,45 @@ mod tests {
     #[test]
     fn a_job_too_old_is_not_tried_again() {
         let policy = RetryPolicy { attempts: 100, max_age: Duration::from_secs(10) };
-        assert!(policy.next(1, Duration::from_secs(9), None, 1.0).is_some());
-        assert!(policy.next(1, Duration::from_secs(10), None, 1.0).is_none());
-        assert!(policy.next(1, Duration::from_secs(10), Some(Duration::ZERO), 1.0).is_none());
+        let at = |seconds| SoFar { age: Duration::from_secs(seconds), ..after(1) };
+        assert!(policy.next(at(9), 1.0).is_some());
+        assert!(policy.next(at(10), 1.0).is_none());
+        assert!(policy.next(SoFar { asked: Some(Duration::ZERO), ..at(10) }, 1.0).is_none());
     }
 
     #[test]
     fn a_wait_that_is_asked_for_is_cut_to_what_is_left() {
         let policy = RetryPolicy { attempts: 100, max_age: Duration::from_mins(10) };
-        let asked =
-            |age, asked| policy.next(1, Duration::from_secs(age), Some(Duration::from_secs(asked)), 1.0);
+        let asked = |age, asked| {
+            let (age, asked) = (Duration::from_secs(age), Some(Duration::from_secs(asked)));
+            policy.next(SoFar { age, asked, ..after(1) }, 1.0)
+        };
         assert_eq!(asked(1, 30), Some(Duration::from_secs(30)));
         assert_eq!(asked(1, 3600), Some(Duration::from_secs(599)));
         assert_eq!(asked(600, 3600), None);
+    }
+
+    #[test]
+    fn while_a_route_only_fails_its_tries_are_wide_apart() {
+        let delays = |policy: RetryPolicy| {
+            let mut age = Duration::ZERO;
+            let delays = (1..).map_while(|tried| {
+                let delay = policy.next(SoFar { age, only_fails: true, ..after(tried) }, 1.0)?;
+                age += delay;
+                Some(delay.as_secs())
+            });
+            delays.collect::<Vec<_>>()
+        };
+        assert_eq!(delays(RetryPolicy::default()), [10, 10, 10, 10, 16, 32, 64]);
+        let hurried = RetryPolicy { attempts: 4, max_age: Duration::from_secs(12) };
+        assert_eq!(delays(hurried), [4, 4, 4], "no chance is lost to a long wait");
     }
 
     proptest! {
         #[test]
         fn a_delay_is_within_its_bounds(tried in 1_u32..200, jitter in 0.0_f64..=1.0) {
             let policy = RetryPolicy { attempts: 1000, max_age: Duration::MAX };
-            let delay = policy.next(tried, Duration::ZERO, None, jitter).unwrap();
+            let delay = policy.next(after(tried), jitter).unwrap();
             prop_assert!(delay >= FIRST_DELAY / 2 && delay <= LONGEST_DELAY);
         }
     }

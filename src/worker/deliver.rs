@@ -9,6 +9,7 @@ use rand::seq::SliceRandom as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
+use super::failures::Failures;
 use super::pulse::Loop;
 use super::settle::Settler;
 use super::{Shared, WorkRoute};
@@ -16,7 +17,7 @@ use crate::clock::Stopwatch;
 use crate::connectly::message::Strictness;
 use crate::handler::{reply, state};
 use crate::ingest::handover::{Born, Slot, give_back};
-use crate::model::job::{Attempt, Lease};
+use crate::model::job::{Attempt, Lease, SoFar};
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
 use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob, Settled, Settlement};
 
@@ -27,10 +28,16 @@ const LARGEST_CLAIM: usize = 128;
 #[derive(Clone)]
 pub(super) struct Deliverer {
     shared: Arc<Shared>,
-    routes: Arc<HashMap<String, WorkRoute>>,
+    routes: Arc<HashMap<String, Served>>,
     reclaiming: Arc<Semaphore>,
     settler: Settler,
     tasks: TaskTracker,
+}
+
+/// A route with what this process has seen of it.
+struct Served {
+    route: WorkRoute,
+    failures: Failures,
 }
 
 /// Held while a handler runs.
@@ -46,7 +53,8 @@ impl Deliverer {
         settler: Settler,
         tasks: TaskTracker,
     ) -> Self {
-        let routes = routes.into_iter().map(|route| (route.name.clone(), route)).collect();
+        let served = |route: WorkRoute| (route.name.clone(), Served { route, failures: Failures::default() });
+        let routes = routes.into_iter().map(served).collect();
         // One at a time: if a job kills the process, only that one uses up its attempts.
         let reclaiming = Arc::new(Semaphore::new(1));
         Self { shared, routes: Arc::new(routes), reclaiming, settler, tasks }
@@ -206,8 +214,8 @@ impl Deliverer {
         self.tasks.spawn(async move {
             let Self { shared, routes, settler, .. } = deliverer;
             // Only jobs of routes that have slots are leased.
-            let Some(route) = routes.get(&delivery.context.route) else { return shared.pulse.end() };
-            let settlement = work(&shared, route, delivery, leased).await;
+            let Some(served) = routes.get(&delivery.context.route) else { return shared.pulse.end() };
+            let settlement = work(&shared, served, delivery, leased).await;
             // Free before it is settled: the next claim finds the slot when the settlement has released the lane.
             drop(running);
             if let Some(settlement) = settlement {
@@ -218,12 +226,8 @@ impl Deliverer {
 }
 
 /// Runs the handler and decides what follows; nothing does when the process was stopped meanwhile.
-async fn work(
-    shared: &Shared,
-    route: &WorkRoute,
-    delivery: Delivery,
-    leased: Stopwatch,
-) -> Option<Settlement> {
+async fn work(shared: &Shared, served: &Served, delivery: Delivery, leased: Stopwatch) -> Option<Settlement> {
+    let Served { route, failures } = served;
     let at = shared.clock.now();
     let watch = shared.clock.stopwatch();
     let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
@@ -236,9 +240,10 @@ async fn work(
             .await?
             .and_then(|outcome| checked(outcome, &route.name, shared.settings.strictness))
     };
+    failures.note(&route.name, &result);
     shared.metrics.handler_ran(&route.name, watch.elapsed());
     let age = Duration::try_from(shared.clock.now().duration_since(first)).unwrap_or_default();
-    let (resolution, outcome, detail) = resolve(route, result, attempt, age);
+    let (resolution, outcome, detail) = resolve(served, result, attempt, age);
     shared.metrics.delivery(&route.name, outcome);
     let attempt = Attempt {
         number: i64::from(attempt),
@@ -289,7 +294,7 @@ fn checked(mut outcome: Outcome, route: &str, strictness: Strictness) -> Handler
 }
 
 fn resolve(
-    route: &WorkRoute,
+    served: &Served,
     result: HandlerResult,
     attempt: u32,
     age: Duration,
@@ -306,7 +311,8 @@ fn resolve(
         Retry::After(delay) => Some(delay),
         Retry::Backoff => None,
     };
-    match route.retry.next(attempt, age, asked, rand::random()) {
+    let so_far = SoFar { tried: attempt, age, asked, only_fails: served.failures.are_all_there_is() };
+    match served.route.retry.next(so_far, rand::random()) {
         Some(delay) => (Settled::Retry(delay), "retry", Some(error.reason)),
         None => (Settled::Park, "parked", Some(error.reason)),
     }

@@ -5,6 +5,7 @@
 //! queue.
 
 mod deliver;
+mod failures;
 mod held;
 mod pace;
 mod pulse;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::connectly::error::SendAnswer;
 use crate::connectly::ids::ProviderMessageId;
-use crate::model::job::RetryPolicy;
+use crate::model::job::{RetryPolicy, SoFar};
 use crate::store::work::Answer;
 
 /// How long an account waits after Connectly refused its key: a person has to put it right.
@@ -52,7 +52,7 @@ pub(super) fn judge(answer: SendAnswer, tried: u32, jitter: f64) -> Verdict {
             Verdict { account_waits: Some(after), ..verdict(again(after, true), "rate_limited", detail) }
         }
         SendAnswer::NotSent { why } => {
-            let after = NOT_PROCESSED.next(tried, Duration::ZERO, None, jitter);
+            let after = NOT_PROCESSED.next(SoFar { tried, ..SoFar::default() }, jitter);
             verdict(again(after.unwrap_or(UNAUTHORIZED_PAUSE), false), "not_sent", Some(why.to_string()))
         }
         SendAnswer::Unauthorized(_) => {
