@@ -11,6 +11,7 @@ mod merging;
 mod pausing;
 mod permutations;
 mod replaying;
+mod round_trips;
 mod sending;
 mod settling;
 mod submitting;
