@@ -7,7 +7,7 @@ COPY . .
 # The caches keep downloads and dependencies between builds; the program is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --bin switchboard \
+    cargo build --locked --release --features nats --bin switchboard \
     && cp target/release/switchboard /switchboard
 
 FROM gcr.io/distroless/cc-debian12:nonroot

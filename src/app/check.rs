@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::running::strictness;
 use crate::clock::Clock;
-use crate::config::{Config, Problems, RouteConfig, RouteOrdering};
+use crate::config::{BROKERS, Config, Problems, RouteConfig, RouteOrdering};
 use crate::handler::AnyHandler;
 use crate::handler::brokers::Brokers;
 use crate::handler::http::HttpHandler;
@@ -79,7 +79,9 @@ fn settings(config: &Config) -> RulesSettings<'_> {
 }
 
 fn unknown(route: &RouteConfig, handlers: &BTreeMap<String, AnyHandler>) -> Problems {
-    let known: Vec<&str> = [RULES, HTTP].into_iter().chain(handlers.keys().map(String::as_str)).collect();
+    let brokers = if cfg!(feature = "nats") { BROKERS } else { &[] };
+    let built_in = [RULES, HTTP].into_iter().chain(brokers.iter().copied());
+    let known: Vec<&str> = built_in.chain(handlers.keys().map(String::as_str)).collect();
     let mut problems = Problems::new();
     let message = format!("no handler is named `{}`; known are: {}", route.handler, known.join(", "));
     problems.add(route.key("handler"), message);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::section::Section;
 
 /// The handlers that are brokers.
-const BROKERS: &[&str] = &["nats"];
+pub const BROKERS: &[&str] = &["nats"];
 /// The keys that mean something to brokers only.
 const KEYS: &[&str] = &["url_file", "subject", "credentials_file"];
 const EXPECTED_URL: &str = "expected one or several URLs such as \"nats://nats.internal:4222\"";

@@ -44,7 +44,7 @@ use toml::Table;
 
 pub use self::account::{AccountConfig, DEFAULT_ACCOUNT, RateConfig};
 pub use self::admin::AdminConfig;
-pub use self::broker::{BrokerConfig, Login};
+pub use self::broker::{BROKERS, BrokerConfig, Login};
 pub use self::emulator::EmulatorConfig;
 pub use self::environment::Environment;
 pub use self::hours::HoursConfig;
