@@ -1,103 +1,107 @@
-//! How many deliveries a second are accepted durably, and how long each waits: the release binary as a process of its own,
-//! its store and this load generator on the same machine. `scripts/bench` runs it and prints the tables of
-//! `docs/performance.md`.
+//! How many deliveries a second are accepted durably, and how that compares: the release binary as a process of its own, its
+//! store and this load generator on the same machine. `scripts/bench` runs it and prints the tables of `docs/performance.md`.
 //!
-//! Closed loop: each connection posts a signed body that nobody posted before, waits for its 200, and posts the next.
+//! Closed loop: each connection posts a signed body that nobody posted before, waits for its 200, and posts the next. What is
+//! compared is measured in turn, each run on a fresh database, and told as a ratio.
+//!
+//! # Layout
+//!
+//! | File | What it is for |
+//! |---|---|
+//! | `load` | the connections that post |
+//! | `pace`, `stores`, `spread` | how long, where, and the median of it |
+//! | `side` | what can be measured: the product, and everything beside it |
+//! | `service` | a process beside the product that serves the same webhook |
+//! | `naive`, `bare`, `peers` | those beside it |
+//! | `comparison` | sides in turn, told as ratios |
+//! | `tables`, `ratios` | the sections |
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
+mod bare;
+mod comparison;
 mod load;
+mod naive;
+mod pace;
+mod peers;
 #[path = "../../tests/it/support/process.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod process;
+mod ratios;
+mod service;
+mod side;
+mod spread;
+mod stores;
+mod tables;
 #[path = "../../tests/it/support/webhooks.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod webhooks;
 
-use std::time::{Duration, Instant};
+use pace::Pace;
+use stores::Stores;
 
-use load::Run;
-use process::Server;
+/// Everything that a section needs to know.
+struct Bench {
+    pace: Pace,
+    stores: Stores,
+}
 
-/// Connections, each with one request under way.
-const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
-/// Counted runs of each point; the median is quoted.
-const RUNS: usize = 3;
-/// Before each counted run.
-const WARM_UP: Duration = Duration::from_millis(700);
-/// Each counted run.
-const LENGTH: Duration = Duration::from_secs(3);
+#[derive(Clone, Copy)]
+enum Section {
+    Tables,
+    Naive,
+    Bare,
+    Quiet,
+    Handle,
+    Processes,
+    Peers,
+}
 
-/// A route whose handler has nothing to do: each event makes a job that is claimed, run and settled.
-const ROUTE: &str = r#"
-[[routes]]
-name = "quiet"
-on = ["*"]
-handler = "rules"
-  [[routes.rules]]
-  match = { text = ["nobody says this"] }
-  reply = { text = "never" }
-"#;
+/// The sections by the words that choose them, in the order they run in.
+const SECTIONS: [(&str, Section); 7] = [
+    ("tables", Section::Tables),
+    ("naive", Section::Naive),
+    ("bare", Section::Bare),
+    ("quiet", Section::Quiet),
+    ("handle", Section::Handle),
+    ("processes", Section::Processes),
+    ("peers", Section::Peers),
+];
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let sqlite = format!("sqlite://{}", folder.path().join("bench.db").display());
-    let stores = [("SQLite", Some(sqlite)), ("PostgreSQL", postgres())];
-    for (name, url) in stores {
-        let Some(url) = url else {
-            println!("{name}: not measured, since SWITCHBOARD_BENCH_POSTGRES_URL is not set\n");
-            continue;
-        };
-        start_and_rest(name, &url);
-        for (what, config) in [("accept only", ""), ("accept, handle and settle", ROUTE)] {
-            table(name, what, &url, config).await;
-        }
+fn main() {
+    // Cargo says `--bench` as well.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [first, database] = words.as_slice()
+        && first == naive::WORD
+    {
+        return naive::run(database);
+    }
+    if let Some(unknown) = words.iter().find(|word| SECTIONS.iter().all(|(name, _)| name != word)) {
+        eprintln!(
+            "no section is called `{unknown}`: there are {}",
+            SECTIONS.map(|(name, _)| name).join(", ")
+        );
+        std::process::exit(2);
+    }
+    let chosen =
+        SECTIONS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name));
+    let bench = Bench { pace: Pace::from_environment(), stores: Stores::from_environment() };
+    // The load is one thread, so that it takes its share of the machine and no more.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (_, section) in chosen {
+        runtime.block_on(Box::pin(measure(&bench, *section)));
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "how `scripts/bench` says where its server is")]
-fn postgres() -> Option<String> {
-    std::env::var("SWITCHBOARD_BENCH_POSTGRES_URL").ok()
-}
-
-fn start(url: &str, config: &str) -> Server {
-    Server::start(url, "http://127.0.0.1:1", config, "warn,switchboard::app=info")
-}
-
-/// Time to ready on a fresh and on an existing database, and resident memory at rest.
-#[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
-fn start_and_rest(name: &str, url: &str) {
-    let fresh = Instant::now();
-    drop(start(url, ""));
-    let fresh = fresh.elapsed();
-    let existing = Instant::now();
-    let server = start(url, "");
-    let existing = existing.elapsed();
-    std::thread::sleep(Duration::from_secs(1));
-    let memory = server.resident_kib() / 1024;
-    println!(
-        "{name}: ready after {fresh:.0?} on a new database, {existing:.0?} on an existing one; {memory} MiB at rest\n"
-    );
-}
-
-async fn table(name: &str, what: &str, url: &str, config: &str) {
-    println!("{name}, {what}\n");
-    println!("| connections | events/s, median (min-max) | p50 ms | p99 ms | resident MiB |");
-    println!("|---|---|---|---|---|");
-    let server = start(url, config);
-    for connections in CONNECTIONS {
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            load::run(server.public, connections, WARM_UP).await;
-            runs.push(load::run(server.public, connections, LENGTH).await);
-        }
-        runs.sort_by(|one, other| one.rate.total_cmp(&other.rate));
-        let Run { rate, p50, p99 } = runs[RUNS / 2];
-        let (least, most) = (runs[0].rate, runs[RUNS - 1].rate);
-        let memory = server.resident_kib() / 1024;
-        println!("| {connections} | {rate:.0} ({least:.0}-{most:.0}) | {p50:.2} | {p99:.2} | {memory} |");
+async fn measure(bench: &Bench, section: Section) {
+    match section {
+        Section::Tables => tables::print(bench).await,
+        Section::Naive => ratios::naive(bench).await,
+        Section::Bare => ratios::bare(bench).await,
+        Section::Quiet => ratios::quiet(bench).await,
+        Section::Handle => ratios::handle(bench).await,
+        Section::Processes => ratios::processes(bench).await,
+        Section::Peers => ratios::peers(bench).await,
     }
-    println!();
 }
