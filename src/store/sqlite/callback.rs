@@ -20,7 +20,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, keys: &[KeyOf]) ->
     }
     // store::callback_keys
     sqlx::query(
-        "INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($1)
+        "INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM jsonb_each($1)
          WHERE true ON CONFLICT DO NOTHING",
     )
     .bind(columns(keys)?)
@@ -37,7 +37,7 @@ pub(super) async fn remove(connection: &mut SqliteConnection, keys: &[KeyOf]) ->
     // store::callback_keys (remove)
     sqlx::query(
         "DELETE FROM callback_keys WHERE (key, id) IN (
-             SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($1))",
+             SELECT unhex(value ->> 'key'), value ->> 'id' FROM jsonb_each($1))",
     )
     .bind(columns(keys)?)
     .execute(connection)

@@ -206,7 +206,7 @@ async fn conversing(
                    WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
                      AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
          ) AS person_answered_at
-         FROM json_each($1) AS n
+         FROM jsonb_each($1) AS n
          CROSS JOIN conversation_view v ON v.id = n.value ->> 'conversation'
          LEFT JOIN handler_state s ON s.route = n.value ->> 'route' AND s.conversation_id = v.id",
     )
@@ -227,7 +227,7 @@ async fn messages(
     }
     // store::deliveries (messages)
     let rows: Vec<MessageRow> =
-        sqlx::query_as("SELECT * FROM message_view WHERE id IN (SELECT value FROM json_each($1))")
+        sqlx::query_as("SELECT * FROM message_view WHERE id IN (SELECT value FROM jsonb_each($1))")
             .bind(json(ids)?)
             .fetch_all(connection)
             .await?;
@@ -239,7 +239,7 @@ pub(super) async fn renew(store: &SqliteStore, leases: &[Lease], lease: Duration
     // store::renew
     let held: Vec<(JobId, String)> = sqlx::query_as(
         "UPDATE jobs SET lease_until = $2 + $3
-         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM jsonb_each($1)) AS l
          WHERE jobs.id = l.job AND jobs.lease_token = l.token
          RETURNING id, lease_token",
     )
@@ -258,7 +258,7 @@ pub(super) async fn release(store: &SqliteStore, leases: &[Lease]) -> Result<()>
     sqlx::query(
         "UPDATE jobs SET lease_token = NULL, lease_until = NULL, attempts = attempts - 1,
              first_attempt_at = CASE WHEN attempts > 1 THEN first_attempt_at END
-         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM jsonb_each($1)) AS l
          WHERE jobs.id = l.job AND jobs.lease_token = l.token AND jobs.dispatched_at IS NULL",
     )
     .bind(queue::lease_columns(leases)?)

@@ -74,7 +74,7 @@ async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>)
     let inserted: Vec<EventId> = sqlx::query_scalar(
         "INSERT INTO dedupe (key, account, event_id, body_hash)
          SELECT unhex(value ->> 'key'), value ->> 'account', value ->> 'event', unhex(value ->> 'body_hash')
-         FROM json_each($1)
+         FROM jsonb_each($1)
          WHERE true -- Without it, SQLite reads ON as the condition of a join.
          ON CONFLICT (key, account) DO NOTHING
          RETURNING event_id",
@@ -89,7 +89,7 @@ async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>)
     // store::commit (known keys)
     let known = sqlx::query(
         "SELECT k.key AS position, d.event_id, d.body_hash
-         FROM json_each($1) AS k
+         FROM jsonb_each($1) AS k
          CROSS JOIN dedupe d ON d.key = unhex(k.value ->> 'key') AND d.account = k.value ->> 'account'",
     )
     .bind(&asked)
@@ -128,7 +128,7 @@ async fn count_repeats(connection: &mut SqliteConnection, counts: &[(String, Ded
     sqlx::query(
         "UPDATE dedupe SET duplicates = duplicates + r.n
          FROM (SELECT unhex(value ->> 'key') AS key, value ->> 'account' AS account, value ->> 'n' AS n
-               FROM json_each($1)) AS r
+               FROM jsonb_each($1)) AS r
          WHERE dedupe.key = r.key AND dedupe.account = r.account",
     )
     .bind(json(&repeats)?)
@@ -180,11 +180,11 @@ async fn insert(connection: &mut SqliteConnection, kept: &[Kept<'_>]) -> Result<
              value ->> 'provider_message_id', value ->> 'in_reply_to', value ->> 'status', value ->> 'error_code',
              value ->> 'business', value ->> 'callback_data', value ->> 'campaign', value ->> 'occurred_at',
              value ->> 'received_at'
-         FROM json_each($1);
+         FROM jsonb_each($1);
          INSERT INTO bodies (event_id, body)
          -- Of an empty blob there is no part, not even an empty one.
-         SELECT value ->> 'id', coalesce(substr($3, value ->> 'start', value ->> 'length'), x'') FROM json_each($2);
-         INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM json_each($4)
+         SELECT value ->> 'id', coalesce(substr($3, value ->> 'start', value ->> 'length'), x'') FROM jsonb_each($2);
+         INSERT INTO callback_keys (key, id) SELECT unhex(value ->> 'key'), value ->> 'id' FROM jsonb_each($4)
          WHERE true ON CONFLICT DO NOTHING",
     )
     .bind(json(&events)?)

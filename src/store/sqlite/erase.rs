@@ -58,7 +58,7 @@ async fn step(
     let mut rows: Vec<Carrier<RowId>> = rows.fetch_all(&mut *tx).await?;
     let full = rows.len() as u64 >= BATCH.unsigned_abs();
     let last = rows.last().filter(|_| full).map(|row| row.id);
-    let statement = format!("SELECT {job} FROM jobs WHERE {job} IN (SELECT value FROM json_each($1))");
+    let statement = format!("SELECT {job} FROM jobs WHERE {job} IN (SELECT value FROM jsonb_each($1))");
     // store::erase (busy)
     let busy = sqlx::query_scalar(AssertSqlSafe(statement)).bind(ids(&rows)?);
     let busy: Vec<RowId> = busy.fetch_all(&mut *tx).await?;
@@ -96,7 +96,7 @@ async fn rest(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased
 async fn delete(connection: &mut SqliteConnection, of: Of, owners: &str, erased: &mut Erased) -> Result<()> {
     for holding in ERASED.iter().filter(|holding| holding.of == of) {
         let statement = format!(
-            "DELETE FROM {} WHERE {} IN (SELECT value FROM json_each($1))",
+            "DELETE FROM {} WHERE {} IN (SELECT value FROM jsonb_each($1))",
             holding.table, holding.column
         );
         // store::erase
@@ -136,14 +136,14 @@ async fn said(
 ) -> Result<(Vec<Carrier<EventId>>, Vec<Carrier<MessageId>>)> {
     // store::erase (what was said)
     let events = sqlx::query_as(
-        "SELECT id, callback_data FROM events WHERE conversation_id IN (SELECT value FROM json_each($1))",
+        "SELECT id, callback_data FROM events WHERE conversation_id IN (SELECT value FROM jsonb_each($1))",
     )
     .bind(conversations)
     .fetch_all(&mut *connection)
     .await?;
     // store::erase (messages)
     let messages = sqlx::query_as(
-        "SELECT id, callback_data FROM messages WHERE conversation_id IN (SELECT value FROM json_each($1))",
+        "SELECT id, callback_data FROM messages WHERE conversation_id IN (SELECT value FROM jsonb_each($1))",
     )
     .bind(conversations)
     .fetch_all(connection)
@@ -158,7 +158,7 @@ async fn misunderstood(connection: &mut SqliteConnection, names: &[String]) -> R
     let events = sqlx::query_as(
         "SELECT e.id, e.callback_data, b.body FROM events e JOIN bodies b ON b.event_id = e.id
          WHERE e.conversation_id IS NULL
-           AND EXISTS (SELECT 1 FROM json_each($1) AS n WHERE instr(b.body, unhex(n.value)) > 0)",
+           AND EXISTS (SELECT 1 FROM jsonb_each($1) AS n WHERE instr(b.body, unhex(n.value)) > 0)",
     );
     let mut events: Vec<Misunderstood> = events.bind(json(&traces)?).fetch_all(connection).await?;
     events.retain(|event| holds_trace(&event.body, names));

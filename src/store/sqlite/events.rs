@@ -20,7 +20,7 @@ pub(super) async fn event(store: &SqliteStore, id: EventId) -> Result<Option<Eve
 
 pub(super) async fn by_ids(connection: &mut SqliteConnection, ids: &[EventId]) -> Result<Vec<EventRow>> {
     // store::events_by_ids
-    let rows = sqlx::query_as("SELECT * FROM event_view WHERE id IN (SELECT value FROM json_each($1))")
+    let rows = sqlx::query_as("SELECT * FROM event_view WHERE id IN (SELECT value FROM jsonb_each($1))")
         .bind(json(ids)?)
         .fetch_all(connection)
         .await?;

@@ -84,12 +84,12 @@ async fn concerned(connection: &mut SqliteConnection, news: &[News]) -> Result<V
     let conversations: Vec<_> = unmarked.filter_map(|item| item.conversation).collect();
     // store::messages_concerned
     let ids = sqlx::query_scalar(
-        "SELECT s.message_id FROM json_each($1) AS k
+        "SELECT s.message_id FROM jsonb_each($1) AS k
          CROSS JOIN sends s ON s.account = k.value ->> 'account'
              AND s.provider_message_id = k.value ->> 'provider_message_id'
-         UNION SELECT m.id FROM messages m WHERE m.id IN (SELECT value FROM json_each($2))
+         UNION SELECT m.id FROM messages m WHERE m.id IN (SELECT value FROM jsonb_each($2))
          UNION SELECT m.id FROM messages m
-             WHERE m.own_state = 'unconfirmed' AND m.conversation_id IN (SELECT value FROM json_each($3))",
+             WHERE m.own_state = 'unconfirmed' AND m.conversation_id IN (SELECT value FROM jsonb_each($3))",
     )
     .bind(json(&named)?)
     .bind(json(&marks)?)
@@ -109,7 +109,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, ids: &[MessageId]) -
     let rows: Vec<RecordRow> = sqlx::query_as(
         "SELECT id, account, conversation_id, origin, content, fallback IS NOT NULL AS has_fallback, callback_data, campaign,
              own_state, error, created_at
-         FROM messages WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
+         FROM messages WHERE id IN (SELECT value FROM jsonb_each($1)) ORDER BY id",
     )
     .bind(&ids)
     .fetch_all(&mut *connection)
@@ -118,7 +118,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, ids: &[MessageId]) -
     let sends: Vec<SendRow> = sqlx::query_as(
         "SELECT message_id, number, kind, provider_message_id, dispatched_at, accepted_at, sent_at, delivered_at, read_at,
              failed_at, error
-         FROM sends WHERE message_id IN (SELECT value FROM json_each($1)) ORDER BY message_id, number",
+         FROM sends WHERE message_id IN (SELECT value FROM jsonb_each($1)) ORDER BY message_id, number",
     )
     .bind(&ids)
     .fetch_all(connection)
@@ -184,7 +184,7 @@ async fn insert(connection: &mut SqliteConnection, created: &[MessageRecord], no
              value ->> 'callback_data', value ->> 'campaign', value ->> 'own_state', value ->> 'state',
              value ->> 'error', value ->> 'error_code', value ->> 'created_at', $2,
              (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation')
-         FROM json_each($1)",
+         FROM jsonb_each($1)",
     )
     .bind(message_columns(created)?)
     .bind(now)
@@ -211,7 +211,7 @@ pub(super) async fn update(
              error_code = n.error_code, updated_at = $2
          FROM (SELECT value ->> 'id' AS id, value ->> 'own_state' AS own_state, value ->> 'state' AS state,
                    value ->> 'content' AS content, value ->> 'error' AS error, value ->> 'error_code' AS error_code
-               FROM json_each($1)) AS n
+               FROM jsonb_each($1)) AS n
          WHERE messages.id = n.id",
     )
     .bind(message_columns(changed)?)
@@ -272,7 +272,7 @@ pub(super) async fn write_sends(connection: &mut SqliteConnection, records: &[Me
              value ->> 'conversation', value ->> 'provider_message_id', value ->> 'dispatched_at',
              value ->> 'accepted_at', value ->> 'sent_at', value ->> 'delivered_at', value ->> 'read_at',
              value ->> 'failed_at', value ->> 'error'
-         FROM json_each($1)
+         FROM jsonb_each($1)
          WHERE true
          ON CONFLICT (message_id, number) DO UPDATE SET
              provider_message_id = excluded.provider_message_id, dispatched_at = excluded.dispatched_at,
@@ -303,7 +303,7 @@ pub(super) async fn close_windows(
     // store::close_windows
     sqlx::query(
         "UPDATE conversations SET window_closed_at = n.at
-         FROM (SELECT value ->> 'id' AS id, value ->> 'at' AS at FROM json_each($1)) AS n
+         FROM (SELECT value ->> 'id' AS id, value ->> 'at' AS at FROM jsonb_each($1)) AS n
          -- An inbound after the refused send has opened it again.
          WHERE conversations.id = n.id
            AND (conversations.last_inbound_at IS NULL OR conversations.last_inbound_at <= n.at)",

@@ -158,7 +158,7 @@ async fn place(connection: &mut SqliteConnection, stays: ConversationId, places:
         "UPDATE jobs SET conversation_id = $2, lane = n.lane, sequence = n.sequence, blocked = n.blocked
          FROM (SELECT value ->> 'id' AS id, value ->> 'lane' AS lane, value ->> 'sequence' AS sequence,
                    value ->> 'blocked' AS blocked
-               FROM json_each($1)) AS n
+               FROM jsonb_each($1)) AS n
          WHERE jobs.id = n.id",
     )
     .bind(json(&rows)?)

@@ -4,8 +4,9 @@
 //! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Questions are
 //! asked on a few connections that cannot write and see the last commit. The time is [`Clock`]'s: there is one process.
 //!
-//! A group travels as one JSON text, read by `json_each`: each call costs a visit to sqlx's worker thread, whatever the number
-//! of its rows. What needs no answer in between goes there as one text of several statements, which share their parameters.
+//! A group travels as one JSON text: each call costs a visit to sqlx's worker thread, whatever the number of its rows. It is
+//! read by `jsonb_each`, since `json_each` prints every row again for `->>` to parse. What needs no answer in between goes there
+//! as one text of several statements, which share their parameters.
 //!
 //! `sqlite::memory:` is one connection for everything. It forgets all at its end.
 
@@ -221,7 +222,7 @@ async fn check_schema(connection: impl SqliteExecutor<'_>) -> Result<()> {
     )))
 }
 
-/// A group as the one parameter that `json_each` reads.
+/// A group as the one parameter that `jsonb_each` reads.
 fn json<T: Serialize>(rows: &[T]) -> Result<String> {
     serde_json::to_string(rows).map_err(|error| StoreError::Internal(error.to_string()))
 }

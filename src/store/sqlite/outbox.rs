@@ -78,7 +78,7 @@ async fn insert(connection: &mut SqliteConnection, messages: &[NewMessage], now:
              (SELECT c.business FROM conversations c WHERE c.id = value ->> 'conversation'), value ->> 'origin',
              value ->> 'caused_by', value ->> 'reply_index', value ->> 'content', value ->> 'fallback',
              value ->> 'callback_data', value ->> 'campaign', $2, $2, value ->> 'confirms_opt_out', $3, $3, value ->> 'order'
-         FROM json_each($1)",
+         FROM jsonb_each($1)",
     )
     .bind(&rows)
     .bind(OwnState::Queued.as_str())
@@ -88,7 +88,7 @@ async fn insert(connection: &mut SqliteConnection, messages: &[NewMessage], now:
     // store::queue_messages (sends)
     sqlx::query(
         "INSERT INTO sends (message_id, number, kind, account, conversation_id)
-         SELECT value ->> 'id', 1, value ->> 'kind', value ->> 'account', value ->> 'conversation' FROM json_each($1)",
+         SELECT value ->> 'id', 1, value ->> 'kind', value ->> 'account', value ->> 'conversation' FROM jsonb_each($1)",
     )
     .bind(&rows)
     .execute(&mut *connection)

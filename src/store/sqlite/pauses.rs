@@ -19,7 +19,7 @@ pub(super) async fn pause(store: &SqliteStore, pauses: &Pauses) -> Result<()> {
     let mut tx = store.write().await?;
     // store::pause (paused)
     sqlx::query(
-        "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
+        "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM jsonb_each($1)
          WHERE true
          -- What was paused before has been since then.
          ON CONFLICT (key) DO NOTHING",
@@ -30,7 +30,7 @@ pub(super) async fn pause(store: &SqliteStore, pauses: &Pauses) -> Result<()> {
     .await?;
     // store::pause (resumed)
     let resumed: Vec<(String, i64)> = sqlx::query_as(
-        "DELETE FROM settings WHERE key LIKE 'pause/%' AND key NOT IN (SELECT value FROM json_each($1))
+        "DELETE FROM settings WHERE key LIKE 'pause/%' AND key NOT IN (SELECT value FROM jsonb_each($1))
          RETURNING key, updated_at",
     )
     .bind(&keys)

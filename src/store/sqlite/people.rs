@@ -57,7 +57,7 @@ async fn load(
     // store::commit (identities)
     let rows = sqlx::query(
         "SELECT i.account, i.kind, i.value, c.id, c.phone, c.user_id, c.name, c.opted_out_at
-         FROM json_each($1) AS k
+         FROM jsonb_each($1) AS k
          CROSS JOIN identities i
              ON i.account = k.value ->> 'account' AND i.kind = k.value ->> 'kind' AND i.value = k.value ->> 'value'
          CROSS JOIN customers c ON c.id = i.customer_id",
@@ -131,7 +131,7 @@ async fn insert_customers(
     sqlx::query(
         "INSERT INTO customers (id, account, phone, user_id, name, created_at)
          SELECT value ->> 'id', value ->> 'account', value ->> 'phone', value ->> 'user_id', value ->> 'name', $2
-         FROM json_each($1)",
+         FROM jsonb_each($1)",
     )
     .bind(customer_columns(created)?)
     .bind(now)
@@ -149,7 +149,7 @@ async fn update_customers(connection: &mut SqliteConnection, changed: &[Customer
         "UPDATE customers SET phone = n.phone, user_id = n.user_id, name = n.name
          FROM (SELECT value ->> 'id' AS id, value ->> 'phone' AS phone, value ->> 'user_id' AS user_id,
                    value ->> 'name' AS name
-               FROM json_each($1)) AS n
+               FROM jsonb_each($1)) AS n
          WHERE customers.id = n.id",
     )
     .bind(customer_columns(changed)?)
@@ -170,7 +170,7 @@ async fn insert_identities(
     // store::commit (new identities)
     sqlx::query(
         "INSERT INTO identities (account, kind, value, customer_id)
-         SELECT value ->> 'account', value ->> 'kind', value ->> 'value', value ->> 'customer' FROM json_each($1)",
+         SELECT value ->> 'account', value ->> 'kind', value ->> 'value', value ->> 'customer' FROM jsonb_each($1)",
     )
     .bind(json(&rows)?)
     .execute(connection)
@@ -192,7 +192,7 @@ async fn move_identities(
         "UPDATE identities SET customer_id = n.customer
          FROM (SELECT value ->> 'account' AS account, value ->> 'kind' AS kind, value ->> 'value' AS value,
                    value ->> 'customer' AS customer
-               FROM json_each($1)) AS n
+               FROM jsonb_each($1)) AS n
          WHERE identities.account = n.account AND identities.kind = n.kind AND identities.value = n.value",
     )
     .bind(json(&rows)?)
@@ -244,7 +244,7 @@ pub(super) async fn lock_conversations(
          SELECT value ->> 'id', value ->> 'account', value ->> 'business', value ->> 'business_name',
              value ->> 'customer', value ->> 'sequences', value ->> 'inbound_at', value ->> 'first_inbound',
              value ->> 'event_at', $2
-         FROM json_each($1)
+         FROM jsonb_each($1)
          WHERE true
          ON CONFLICT (account, business, customer_id) WHERE merged_into IS NULL DO UPDATE SET
              business_name = coalesce(excluded.business_name, c.business_name),

@@ -70,7 +70,7 @@ pub(super) async fn insert(
                  value ->> 'conversation' AS conversation, value ->> 'lane' AS lane, value ->> 'sequence' AS sequence,
                  value ->> 'run' AS run, value ->> 'reason' AS reason, value ->> 'token' AS token,
                  value ->> 'lasts' AS lasts
-             FROM json_each($1)
+             FROM jsonb_each($1)
          ), placed AS (
              SELECT *, lane IS NOT NULL AND reason IS NULL AND (
                  row_number() OVER (PARTITION BY lane, reason IS NULL ORDER BY sequence) > 1
@@ -125,7 +125,7 @@ pub(super) async fn lease(
     sqlx::query(
         "UPDATE jobs SET lease_token = l.token, lease_until = $2 + $3, attempts = attempts + 1,
              first_attempt_at = coalesce(first_attempt_at, $2)
-         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM json_each($1)) AS l
+         FROM (SELECT value ->> 'job' AS job, value ->> 'token' AS token FROM jsonb_each($1)) AS l
          WHERE jobs.id = l.job",
     )
     .bind(lease_columns(&leases)?)
@@ -171,17 +171,17 @@ pub(super) async fn finish(
         "INSERT INTO outcomes (id, job_id, kind, route, event_id, message_id, run, outcome, at, attempts, last_error, log)
          SELECT f.value ->> 'id', j.id, j.kind, nullif(j.route, ''), j.event_id, j.message_id, j.run,
              f.value ->> 'outcome', $2, j.attempts, coalesce(f.value ->> 'last_error', j.last_error), f.value ->> 'log'
-         FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job';
+         FROM jsonb_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job';
          -- As `promote` does; the jobs that leave are still there.
          UPDATE jobs SET blocked = 0
          WHERE id IN (
              SELECT (SELECT e.id FROM jobs e
                      WHERE e.lane = j.lane AND e.parked_at IS NULL
-                       AND e.id NOT IN (SELECT value ->> 'job' FROM json_each($1))
+                       AND e.id NOT IN (SELECT value ->> 'job' FROM jsonb_each($1))
                      ORDER BY e.sequence LIMIT 1)
-             FROM json_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job' AND j.lane IS NOT NULL)
+             FROM jsonb_each($1) AS f CROSS JOIN jobs j ON j.id = f.value ->> 'job' AND j.lane IS NOT NULL)
            AND blocked;
-         DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM json_each($1))",
+         DELETE FROM jobs WHERE id IN (SELECT value ->> 'job' FROM jsonb_each($1))",
     )
     .bind(json(&rows)?)
     .bind(at)
@@ -201,7 +201,7 @@ pub(super) async fn promote(connection: &mut SqliteConnection, lanes: Vec<Option
         "UPDATE jobs SET blocked = 0
          WHERE id IN (
              SELECT (SELECT e.id FROM jobs e WHERE e.lane = l.value AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)
-             FROM json_each($1) AS l)
+             FROM jsonb_each($1) AS l)
            AND blocked",
     )
     .bind(json(&lanes)?)
@@ -228,7 +228,7 @@ pub(super) async fn reserve(
     // store::reserve_sequences
     let rows = sqlx::query_as(
         "UPDATE conversations SET last_sequence = last_sequence + w.n
-         FROM (SELECT value ->> 'id' AS conversation, value ->> 'n' AS n FROM json_each($1)) AS w
+         FROM (SELECT value ->> 'id' AS conversation, value ->> 'n' AS n FROM jsonb_each($1)) AS w
          WHERE conversations.id = w.conversation
          RETURNING id, last_sequence",
     )

@@ -22,7 +22,7 @@ pub(super) async fn arrivals(store: &SqliteStore, ids: &[EventId]) -> Result<Vec
     // store::arrivals
     let rows: Vec<ArrivedRow> = sqlx::query_as(
         "SELECT e.id, e.account, e.received_at, b.body FROM events e JOIN bodies b ON b.event_id = e.id
-         WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id",
+         WHERE e.id IN (SELECT value FROM jsonb_each($1)) ORDER BY e.id",
     )
     .bind(json(ids)?)
     .fetch_all(&store.readers)
@@ -57,7 +57,7 @@ async fn standing(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<St
     let rows = sqlx::query_as(
         "SELECT e.id, e.type, coalesce(c.merged_into, e.conversation_id) AS conversation_id
          FROM events e LEFT JOIN conversations c ON c.id = e.conversation_id
-         WHERE e.id IN (SELECT value FROM json_each($1)) ORDER BY e.id",
+         WHERE e.id IN (SELECT value FROM jsonb_each($1)) ORDER BY e.id",
     );
     Ok(rows.bind(ids).fetch_all(connection).await?)
 }
@@ -67,10 +67,10 @@ async fn runs(connection: &mut SqliteConnection, ids: &str) -> Result<Vec<(Event
     // store::replay (runs)
     let rows = sqlx::query_as(
         "SELECT event_id, route, max(run) FROM (
-             SELECT event_id, route, run FROM jobs WHERE event_id IN (SELECT value FROM json_each($1))
+             SELECT event_id, route, run FROM jobs WHERE event_id IN (SELECT value FROM jsonb_each($1))
              UNION ALL
              SELECT event_id, route, run FROM outcomes
-             WHERE event_id IN (SELECT value FROM json_each($1)) AND route IS NOT NULL) AS r
+             WHERE event_id IN (SELECT value FROM jsonb_each($1)) AND route IS NOT NULL) AS r
          GROUP BY event_id, route",
     );
     Ok(rows.bind(ids).fetch_all(connection).await?)
@@ -86,7 +86,7 @@ async fn update_events(connection: &mut SqliteConnection, revived: &[Kept<'_>]) 
              status = n.value ->> 'status', error_code = n.value ->> 'error_code', business = n.value ->> 'business',
              callback_data = n.value ->> 'callback_data', campaign = n.value ->> 'campaign',
              occurred_at = n.value ->> 'occurred_at'
-         FROM json_each($1) AS n WHERE events.id = n.value ->> 'id'",
+         FROM jsonb_each($1) AS n WHERE events.id = n.value ->> 'id'",
     )
     .bind(json(&rows)?)
     .execute(connection)

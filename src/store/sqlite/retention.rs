@@ -102,7 +102,7 @@ async fn delete<Of>(
 ) -> Result<u64> {
     callback::remove(connection, &keys(carriers.iter().map(Carrier::as_pair))).await?;
     let ids = json(&carriers.iter().map(|carrier| carrier.id).collect::<Vec<_>>())?;
-    let statement = format!("{from} WHERE id IN (SELECT value FROM json_each($1))");
+    let statement = format!("{from} WHERE id IN (SELECT value FROM jsonb_each($1))");
     // store::purge (with their keys)
     Ok(sqlx::query(AssertSqlSafe(statement)).bind(ids).execute(connection).await?.rows_affected())
 }
@@ -118,9 +118,9 @@ async fn conversations(store: &SqliteStore, keep: &Keep) -> Result<u64> {
         .await?;
     let ids = json(&empty)?;
     for statement in [
-        "DELETE FROM handler_state WHERE conversation_id IN (SELECT value FROM json_each($1))",
-        "DELETE FROM rule_uses WHERE conversation_id IN (SELECT value FROM json_each($1))",
-        "DELETE FROM conversations WHERE id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM handler_state WHERE conversation_id IN (SELECT value FROM jsonb_each($1))",
+        "DELETE FROM rule_uses WHERE conversation_id IN (SELECT value FROM jsonb_each($1))",
+        "DELETE FROM conversations WHERE id IN (SELECT value FROM jsonb_each($1))",
     ] {
         // store::purge (conversations)
         sqlx::query(statement).bind(&ids).execute(&mut *tx).await?;
@@ -139,8 +139,8 @@ async fn customers(store: &SqliteStore, keep: &Keep) -> Result<u64> {
         .await?;
     let ids = json(&idle)?;
     for statement in [
-        "DELETE FROM identities WHERE customer_id IN (SELECT value FROM json_each($1))",
-        "DELETE FROM customers WHERE id IN (SELECT value FROM json_each($1))",
+        "DELETE FROM identities WHERE customer_id IN (SELECT value FROM jsonb_each($1))",
+        "DELETE FROM customers WHERE id IN (SELECT value FROM jsonb_each($1))",
     ] {
         // store::purge (customers)
         sqlx::query(statement).bind(&ids).execute(&mut *tx).await?;

@@ -101,7 +101,7 @@ async fn held(connection: &mut SqliteConnection, ids: &[JobId]) -> Result<HashMa
          FROM jobs j
          LEFT JOIN conversations c ON c.id = j.conversation_id
          LEFT JOIN events e ON e.id = j.event_id
-         WHERE j.id IN (SELECT value FROM json_each($1))",
+         WHERE j.id IN (SELECT value FROM jsonb_each($1))",
     )
     .bind(json(ids)?)
     .fetch_all(connection)
@@ -152,7 +152,7 @@ pub(super) async fn postpone(connection: &mut SqliteConnection, jobs: &[Postpone
              due_at = coalesce($2 + n.after, due_at), parked_at = CASE WHEN n.after IS NULL THEN $2 END
          FROM (SELECT value ->> 'job' AS job, value ->> 'after' AS after, value ->> 'reason' AS reason,
                    value ->> 'log' AS log
-               FROM json_each($1)) AS n
+               FROM jsonb_each($1)) AS n
          WHERE jobs.id = n.job
          -- A parked job releases its lane; a waiting one is still its first.
          RETURNING CASE WHEN parked_at IS NOT NULL THEN lane END",

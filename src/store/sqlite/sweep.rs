@@ -67,7 +67,7 @@ async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     let mut tx = store.write().await?;
     // store::sweep (known)
     let noted = sqlx::query(
-        "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM json_each($1)
+        "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM jsonb_each($1)
          WHERE true
          ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at
              -- Once a minute is enough, and an idle service writes nothing in between.

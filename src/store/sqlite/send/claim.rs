@@ -32,7 +32,7 @@ pub(in crate::store::sqlite) async fn claim_sends(
              v.conversation_id, v.origin, v.business, v.phone, v.user_id, v.content, v.fallback, v.callback_data,
              v.campaign, v.dispatch_order
          FROM jobs j JOIN message_view v ON v.id = j.message_id
-         WHERE j.id IN (SELECT value FROM json_each($1))
+         WHERE j.id IN (SELECT value FROM jsonb_each($1))
          ORDER BY j.sequence >= 281474976710656, j.due_at, j.id",
     )
     .bind(json(&due)?)
