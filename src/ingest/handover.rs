@@ -1,7 +1,8 @@
 //! The short way from a commit to its handlers: jobs that are born leased to this process begin without being claimed.
 //!
-//! A group's jobs get what slots are free when it is written. What finds none waits in the queue like any other, and from then
-//! on everything of its route does, until whoever claims has caught up: what came later does not go first.
+//! A few times as many jobs of a route may be on this way as handlers of it may run, since groups are committed and read meanwhile;
+//! each waits for a slot once that is done, and is given back when there is none for too long. What finds no place on the way waits in the queue like any other, and from then on
+//! everything of its route does, until whoever claims has caught up: what came later does not go first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use crate::model::job::Lease;
 use crate::store::Store;
 use crate::store::arrival::Arrival;
 use crate::store::work::{LeasedJob, Offer};
+
+/// While handlers of one group run, the next is read, another is being committed, and one more comes together.
+const AHEAD_OF_EACH_SLOT: usize = 4;
 
 /// How many handlers may run: of each route, and over all of them.
 ///
@@ -30,6 +34,8 @@ pub struct Slots {
 struct OfRoute {
     own: Places,
     all: Places,
+    /// For jobs on their way from a commit to a slot.
+    ahead: Places,
     /// Whether jobs of it wait to be claimed.
     behind: AtomicBool,
 }
@@ -48,6 +54,12 @@ pub struct Slot {
     _own_or_shared: OwnedSemaphorePermit,
 }
 
+/// A job's place on the way from a commit to a slot, until it is dropped.
+#[derive(Debug)]
+pub struct Ahead {
+    _place: OwnedSemaphorePermit,
+}
+
 impl Places {
     fn new(most: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(most)), most }
@@ -55,6 +67,10 @@ impl Places {
 
     fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
     fn free(&self) -> usize {
@@ -69,8 +85,12 @@ impl Places {
 impl Slots {
     /// `all` over all routes, or one of each if that is more; and of each route so many.
     pub fn new(all: usize, routes: impl IntoIterator<Item = (String, usize)>) -> Self {
-        let of_route =
-            |slots| OfRoute { own: Places::new(1), all: Places::new(slots), behind: AtomicBool::new(false) };
+        let of_route = |slots| OfRoute {
+            own: Places::new(1),
+            all: Places::new(slots),
+            ahead: Places::new(slots.saturating_mul(AHEAD_OF_EACH_SLOT)),
+            behind: AtomicBool::new(false),
+        };
         let routes: HashMap<_, _> = routes.into_iter().map(|(name, slots)| (name, of_route(slots))).collect();
         Self { shared: Places::new(all.saturating_sub(routes.len())), routes }
     }
@@ -81,6 +101,27 @@ impl Slots {
         let of_route = route.all.take()?;
         let own_or_shared = route.own.take().or_else(|| self.shared.take())?;
         Some(Slot { _of_route: of_route, _own_or_shared: own_or_shared })
+    }
+
+    /// Waits for a slot, for so long.
+    pub async fn wait(&self, route: &str, patience: Duration) -> Option<Slot> {
+        let OfRoute { own, all, .. } = self.routes.get(route)?;
+        let slot = async {
+            let of_route = all.wait().await?;
+            let own_or_shared = tokio::select! {
+                biased;
+                own = own.wait() => own?,
+                shared = self.shared.wait() => shared?,
+            };
+            Some(Slot { _of_route: of_route, _own_or_shared: own_or_shared })
+        };
+        tokio::time::timeout(patience, slot).await.ok().flatten()
+    }
+
+    /// Takes a place on the way to a slot, unless jobs of the route wait to be claimed.
+    fn ahead(&self, route: &str) -> Option<Ahead> {
+        let of_route = self.routes.get(route).filter(|_| !self.is_behind(route))?;
+        Some(Ahead { _place: of_route.ahead.take()? })
     }
 
     /// How many are free over all routes.
@@ -97,9 +138,9 @@ impl Slots {
             .filter(|(_, free)| *free > 0)
     }
 
-    /// Whether any is taken.
+    /// Whether any is taken, or about to be.
     pub fn in_use(&self) -> bool {
-        self.routes.values().any(|route| route.all.in_use())
+        self.routes.values().any(|route| route.all.in_use() || route.ahead.in_use())
     }
 
     /// Notes whether jobs of a route wait to be claimed.
@@ -114,13 +155,13 @@ impl Slots {
     }
 }
 
-/// A job that was born leased, with the slot it may run in.
+/// A job that was born leased, on its way to a slot.
 #[derive(Debug)]
 pub struct Born {
     /// The job.
     pub job: LeasedJob,
-    /// Its slot.
-    pub slot: Slot,
+    /// Its place.
+    pub ahead: Ahead,
     /// Since before it was leased.
     pub leased: Stopwatch,
 }
@@ -133,16 +174,16 @@ pub struct Handover {
     born: mpsc::UnboundedSender<Born>,
 }
 
-/// Slots that are kept for a group while it is committed.
+/// Places that are kept for a group while it is committed.
 #[derive(Debug)]
 pub(super) struct Offered {
-    slots: HashMap<String, Vec<Slot>>,
+    places: HashMap<String, Vec<Ahead>>,
     lease: Duration,
     leased: Stopwatch,
 }
 
 impl Handover {
-    /// A handover into `slots`, and where what is handed over comes out. No more than there are slots is ever in it.
+    /// A handover towards `slots`, and where what is handed over comes out. No more than there are places is ever in it.
     pub fn new(slots: Arc<Slots>, lease: Duration) -> (Self, mpsc::UnboundedReceiver<Born>) {
         let (born, beginning) = mpsc::unbounded_channel();
         (Self { slots, lease, born }, beginning)
@@ -153,18 +194,17 @@ impl Handover {
         Self::new(Arc::new(Slots::new(0, [])), Duration::ZERO).0
     }
 
-    /// Keeps slots for what a group may make. `leased` was started just now.
+    /// Keeps places for what a group may make. `leased` was started just now.
     pub(super) fn offer(&self, group: &[Arrival], leased: Stopwatch) -> Offered {
-        let mut slots: HashMap<String, Vec<Slot>> = HashMap::new();
+        let mut places: HashMap<String, Vec<Ahead>> = HashMap::new();
         let matches = group.iter().flat_map(|arrival| &arrival.routes).filter(|job| job.failed.is_none());
         for job in matches.take_while(|_| !self.born.is_closed()) {
-            let slot = Some(&job.route).filter(|route| !self.slots.is_behind(route));
-            match slot.and_then(|route| self.slots.take(route)) {
-                Some(slot) => slots.entry(job.route.clone()).or_default().push(slot),
+            match self.slots.ahead(&job.route) {
+                Some(place) => places.entry(job.route.clone()).or_default().push(place),
                 None => self.slots.set_behind(&job.route, true),
             }
         }
-        Offered { slots, lease: self.lease, leased }
+        Offered { places, lease: self.lease, leased }
     }
 
     /// Hands over what was born leased; answers what nobody takes any more.
@@ -173,11 +213,11 @@ impl Handover {
         for job in jobs {
             let lease = job.lease;
             // The store leases no more than it was offered.
-            let Some(slot) = offered.slots.get_mut(&job.route).and_then(Vec::pop) else {
+            let Some(ahead) = offered.places.get_mut(&job.route).and_then(Vec::pop) else {
                 refused.push(lease);
                 continue;
             };
-            if self.born.send(Born { job, slot, leased: offered.leased }).is_err() {
+            if self.born.send(Born { job, ahead, leased: offered.leased }).is_err() {
                 refused.push(lease);
             }
         }
@@ -197,10 +237,10 @@ pub async fn give_back(store: &dyn Store, leases: &[Lease]) {
 
 #[cfg(test)]
 impl Handover {
-    /// Hands over one job, if there is a slot for it and somebody to take it; answers its lease otherwise.
+    /// Hands over one job, if there is a place for it and somebody to take it; answers its lease otherwise.
     pub(crate) fn hand(&self, job: LeasedJob, leased: Stopwatch) -> Option<Lease> {
-        let slots = self.slots.take(&job.route).map(|slot| (job.route.clone(), vec![slot]));
-        let offered = Offered { slots: slots.into_iter().collect(), lease: self.lease, leased };
+        let places = self.slots.ahead(&job.route).map(|place| (job.route.clone(), vec![place]));
+        let offered = Offered { places: places.into_iter().collect(), lease: self.lease, leased };
         self.begin(offered, vec![job]).pop()
     }
 }
@@ -208,8 +248,8 @@ impl Handover {
 impl Offered {
     /// As the store is told.
     pub(super) fn as_offer(&self) -> Offer {
-        let count = |slots: &Vec<Slot>| u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        let slots = self.slots.iter().map(|(route, slots)| (route.clone(), count(slots))).collect();
+        let count = |places: &Vec<Ahead>| u32::try_from(places.len()).unwrap_or(u32::MAX);
+        let slots = self.places.iter().map(|(route, places)| (route.clone(), count(places))).collect();
         Offer { slots, lease: self.lease }
     }
 }
@@ -256,20 +296,35 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_offered_than_is_free_of_a_route_and_over_all() {
+    fn no_more_is_offered_than_will_soon_find_a_slot() {
         let (handover, slots, _born) = handover();
-        let (kept, offer) = offered(&handover, &["a", "a", "a", "b", "b", "unknown"]);
-        assert_eq!(offer, [of("a", 2), of("b", 1)], "the third is the other's own");
-        assert!(slots.in_use() && slots.take("b").is_none());
-        assert_eq!(slots.free_of_routes().collect::<Vec<_>>(), []);
+        let nine = ["a"; 9];
+        let (kept, offer) = offered(&handover, &[&nine[..], &["b", "unknown"]].concat());
+        assert_eq!(offer, [of("a", 8), of("b", 1)]);
+        assert!(slots.in_use(), "what is on its way counts as under way");
+        assert_eq!(slots.free(), 3, "and takes no slot yet");
         drop(kept);
         assert!(!slots.in_use());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_is_waited_for_but_not_for_ever() {
+        let (_handover, slots, _born) = handover();
+        let patience = Duration::from_secs(1);
+        let taken: Vec<_> = ["a", "a", "b"].into_iter().map_while(|route| slots.take(route)).collect();
+        assert_eq!(taken.len(), 3);
+        assert!(slots.wait("a", patience).await.is_none());
+        assert!(slots.wait("unknown", patience).await.is_none());
+        let (found, ()) = tokio::join!(slots.wait("a", patience), async { drop(taken) });
+        assert!(found.is_some());
+        drop(found);
+        assert_eq!(slots.free(), 3);
     }
 
     #[test]
     fn a_route_of_which_jobs_wait_is_offered_nothing_until_they_are_claimed() {
         let (handover, slots, _born) = handover();
-        drop(offered(&handover, &["a", "a", "a"]));
+        drop(offered(&handover, &["a"; 9]));
         assert_eq!(offered(&handover, &["a", "b"]).1, [of("b", 1)]);
         slots.set_behind("a", false);
         assert_eq!(offered(&handover, &["a", "b"]).1, [of("a", 1), of("b", 1)]);

@@ -16,13 +16,17 @@ use super::{Shared, WorkRoute};
 use crate::clock::Stopwatch;
 use crate::connectly::message::Strictness;
 use crate::handler::{reply, state};
-use crate::ingest::handover::{Born, Slot, give_back};
+use crate::ingest::handover::{Ahead, Born, Slot, give_back};
 use crate::model::job::{Attempt, Lease, SoFar};
 use crate::model::outcome::{HandlerError, HandlerResult, Outcome, Retry, StateChange};
 use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob, Settled, Settlement};
 
 /// The most deliveries claimed at once: each holds its event in memory until its handler is done.
 const LARGEST_CLAIM: usize = 128;
+
+/// How long a job that was just committed waits for a slot. With handlers that take longer than this it had better wait in the
+/// queue, where every instance finds it.
+const SLOT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Claims deliveries, takes those that were born leased, and runs their handlers.
 #[derive(Clone)]
@@ -118,11 +122,11 @@ impl Deliverer {
         let mut places: HashMap<Lease, Born> = group.into_iter().map(|born| (born.job.lease, born)).collect();
         let mut late = Vec::new();
         for delivery in deliveries {
-            let Some(Born { slot, leased, .. }) = places.remove(&delivery.lease) else { continue };
+            let Some(Born { ahead, leased, .. }) = places.remove(&delivery.lease) else { continue };
             if self.is_late(leased) {
                 late.push(delivery.lease);
             } else {
-                self.begin(delivery, leased, Running { _slot: slot, _reclaim: None });
+                self.begin_in_turn(delivery, leased, ahead);
             }
         }
         if !late.is_empty() {
@@ -206,6 +210,27 @@ impl Deliverer {
     /// somebody else will soon be at work.
     fn is_late(&self, since: Stopwatch) -> bool {
         since.elapsed() >= self.shared.settings.lease / 2
+    }
+
+    /// Begins when there is a slot. When there is none for too long the job is given back, and its route is behind.
+    fn begin_in_turn(&self, delivery: Delivery, leased: Stopwatch, ahead: Ahead) {
+        let route = &delivery.context.route;
+        if let Some(slot) = self.shared.slots.take(route) {
+            return self.begin(delivery, leased, Running { _slot: slot, _reclaim: None });
+        }
+        let deliverer = self.clone();
+        self.tasks.spawn(async move {
+            let Shared { slots, store, settings, deliveries, .. } = &*deliverer.shared;
+            let route = &delivery.context.route;
+            if let Some(slot) = slots.wait(route, SLOT_PATIENCE.min(settings.lease / 4)).await {
+                deliverer.begin(delivery, leased, Running { _slot: slot, _reclaim: None });
+                return drop(ahead);
+            }
+            slots.set_behind(route, true);
+            give_back(store.as_ref(), &[delivery.lease]).await;
+            drop(ahead);
+            deliveries.notify_one();
+        });
     }
 
     fn begin(&self, delivery: Delivery, leased: Stopwatch, running: Running) {

@@ -54,11 +54,11 @@ fn delivery(clock: &Clock) -> Delivery {
     }
 }
 
-/// A worker of one route that does nothing.
-fn deliverer(store: &Arc<FakeStore>, clock: Clock) -> Worker {
+/// A worker of one route.
+fn deliverer(store: &Arc<FakeStore>, clock: Clock, handler: impl Handler) -> Worker {
     let route = WorkRoute {
         name: "route".to_owned(),
-        handler: AnyHandler::new(Quiet),
+        handler: AnyHandler::new(handler),
         timeout: Duration::from_secs(1),
         concurrency: 1,
         retry: RetryPolicy { attempts: 8, max_age: Duration::from_mins(10) },
@@ -80,7 +80,7 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
     let late = delivery(&clock);
     let lease = late.lease;
     let store = Arc::new(FakeStore { late_claim: Some((LEASE, late)), ..FakeStore::default() });
-    let worker = deliverer(&store, clock);
+    let worker = deliverer(&store, clock, Quiet);
     while store.released.lock().unwrap().is_empty() && store.settled.lock().unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -108,7 +108,7 @@ async fn what_was_born_leased_begins_without_a_claim() {
     let delivery = delivery(&clock);
     let (lease, job) = (delivery.lease, born(&delivery));
     let store = Arc::new(FakeStore { born: vec![delivery], ..FakeStore::default() });
-    let worker = deliverer(&store, clock.clone());
+    let worker = deliverer(&store, clock.clone(), Quiet);
     assert!(worker.handover().hand(job, clock.stopwatch()).is_none(), "it is taken");
     worker.idle().await;
     assert_eq!(*store.settled.lock().unwrap(), [lease]);
@@ -116,12 +116,42 @@ async fn what_was_born_leased_begins_without_a_claim() {
     assert!(store.released.lock().unwrap().is_empty());
 }
 
+/// Never done.
+struct Hangs;
+
+impl Handler for Hangs {
+    async fn handle(&self, _event: &Event, _context: &Context) -> HandlerResult {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_finds_no_slot_for_too_long_is_given_back() {
+    let clock = Clock::system();
+    let born_leased = [delivery(&clock), delivery(&clock)];
+    let store = Arc::new(FakeStore { born: born_leased.to_vec(), ..FakeStore::default() });
+    let worker = deliverer(&store, clock.clone(), Hangs);
+    let handover = worker.handover();
+    for delivery in &born_leased {
+        assert!(handover.hand(born(delivery), clock.stopwatch()).is_none(), "it is taken");
+    }
+    let given_back = async {
+        while store.released.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), given_back).await.unwrap();
+    let released = store.released.lock().unwrap().clone();
+    assert!(born_leased.iter().filter(|delivery| released.contains(&delivery.lease)).count() == 1);
+    assert!(handover.hand(born(&born_leased[0]), clock.stopwatch()).is_some(), "its route is behind");
+}
+
 #[tokio::test]
 async fn after_a_stop_nothing_is_handed_over() {
     let clock = Clock::system();
     let delivery = delivery(&clock);
     let store = Arc::new(FakeStore { born: vec![delivery.clone()], ..FakeStore::default() });
-    let worker = deliverer(&store, clock.clone());
+    let worker = deliverer(&store, clock.clone(), Quiet);
     let handover = worker.handover();
     worker.stop().await;
     assert_eq!(handover.hand(born(&delivery), clock.stopwatch()), Some(delivery.lease));

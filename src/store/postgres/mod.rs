@@ -94,8 +94,10 @@ impl PostgresStore {
         // A pool would try for its whole time-out, and then say nothing of the reason.
         PgConnection::connect_with(&connect).await?.close().await?;
         // What accepts and works asks for rows by their keys, of tables whose size the statistics never know: a queue that was
-        // empty when they were taken would be read from end to end, dead rows and all.
-        let working = connect.clone().options([("enable_seqscan", "off")]);
+        // empty when they were taken would be read from end to end, dead rows and all. Nor is any of their plans better for the
+        // values at hand: without this, what reads events is planned anew for longer than it runs.
+        let working =
+            connect.clone().options([("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]);
         let pool = connections(options.connections, working).await?;
         // Whether a value is rare or common decides how a question is best answered, so each is planned for its own values.
         let asking = connect.clone().options([("plan_cache_mode", "force_custom_plan")]);

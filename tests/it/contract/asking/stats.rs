@@ -14,8 +14,10 @@ use crate::support::depot::{Depot, ROUTE};
 /// A message by an id that ends with this digit, with what was told of it, in seconds after now.
 async fn message(depot: &Depot, number: &str, digit: u8, statuses: &[(&str, i64)]) {
     let id = format!("01K000000000000000000000A{digit}");
+    // Read once: Connectly prints whole seconds, and another may begin meanwhile.
+    let now = depot.clock.now();
     for (name, after) in statuses {
-        let at = depot.clock.now().checked_add(after.seconds()).unwrap();
+        let at = now.checked_add(after.seconds()).unwrap();
         let post = status(&depot.clock, &id, name).number(number).at(at).with("campaignName", "spring");
         let failed = *name == "delivery_failed";
         depot.accept(if failed { post.error("ERROR_CODE_UNKNOWN_NUMBER") } else { post }).await;
