@@ -1,8 +1,9 @@
 //! The short way from a commit to its handlers: jobs that are born leased to this process begin without being claimed.
 //!
-//! A few times as many jobs of a route may be on this way as handlers of it may run, since groups are committed and read meanwhile;
-//! each waits for a slot once that is done, and is given back when there is none for too long. What finds no place on the way waits in the queue like any other, and from then on
-//! everything of its route does, until whoever claims has caught up: what came later does not go first.
+//! A few times as many jobs of a route may be on this way as handlers of it may run, since groups are committed and read
+//! meanwhile. Each waits for a slot then, and is given back when there is none for too long. What finds no place on the way waits
+//! in the queue like any other, and from then on everything of its route does, until whoever claims has caught up: what came
+//! later does not go first.
 
 use std::collections::HashMap;
 use std::sync::Arc;

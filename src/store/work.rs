@@ -37,7 +37,7 @@ pub struct ClaimDeliveries {
 /// What the caller of a commit can begin at once: so many jobs of each route may be born leased to it.
 #[derive(Debug, Clone, Default)]
 pub struct Offer {
-    /// The routes with slots kept free for the group, and how many each has.
+    /// The routes with places kept for the group, and how many each has.
     pub slots: HashMap<String, u32>,
     /// How long the lease lasts.
     pub lease: Duration,
