@@ -5,8 +5,8 @@
 //! asked on a few connections that cannot write and see the last commit. The time is [`Clock`]'s: there is one process.
 //!
 //! A group travels as one JSON text: each call costs a visit to sqlx's worker thread, whatever the number of its rows. It is
-//! read by `jsonb_each`, since `json_each` prints every row again for `->>` to parse. What needs no answer in between goes there
-//! as one text of several statements, which share their parameters.
+//! read by `jsonb_each` (SQLite 3.51; it is built in), since `json_each` prints every row again for `->>` to parse. What needs no
+//! answer in between goes there as one text of several statements, which share their parameters.
 //!
 //! `sqlite::memory:` is one connection for everything. It forgets all at its end.
 
