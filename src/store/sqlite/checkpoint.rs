@@ -53,6 +53,7 @@ async fn keep_moving(connection: SqlitePool, written: Arc<Notify>) {
         for _ in 0..2 {
             if let Err(error) = super::move_log(&connection).await {
                 tracing::warn!(%error, "the write-ahead log was not moved into the database; it grows");
+                break;
             }
         }
     }
