@@ -9,7 +9,7 @@ use switchboard::store::arrival::Arrival;
 use switchboard::store::work::{Committed, Offer, Settlement};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::support::Backend;
@@ -21,10 +21,13 @@ use crate::support::depot::{Depot, LEASE, ROUTE, attempt, done};
 struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    fn watch() -> (Self, DefaultGuard) {
+    fn watch() -> (Self, DefaultGuard, Dispatch) {
         let statements = Self::default();
         let watching = tracing_subscriber::registry().with(statements.clone());
-        (statements, tracing::subscriber::set_default(watching))
+        let watching = tracing::subscriber::set_default(watching);
+        // While there is only one, a thread that comes first to a place in the driver decides for all threads whether anybody
+        // listens there, by whether it listens itself.
+        (statements, watching, Dispatch::new(tracing_subscriber::registry()))
     }
 
     /// Those since it was last asked.
@@ -87,7 +90,7 @@ async fn handle(depot: &Depot, statements: &Statements, committed: &Committed) -
 #[tokio::test]
 async fn a_group_costs_as_many_round_trips_as_one_delivery() {
     let depot = Depot::open(Backend::Postgres).await;
-    let (statements, _watching) = Statements::watch();
+    let (statements, _watching, _beside) = Statements::watch();
     let of_strangers = commit(&depot, 32).await;
     assert_eq!(statements.take().len(), 7, "of customers whom nobody knows");
     handle(&depot, &statements, &of_strangers).await;
