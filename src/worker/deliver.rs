@@ -261,11 +261,12 @@ async fn work(shared: &Shared, served: &Served, delivery: Delivery, leased: Stop
             "its attempts are used up: its worker was lost at the last, or `retry.attempts` was lowered";
         Err(HandlerError::fail(reason))
     } else {
-        run(shared, route, delivery, leased)
+        let result = run(shared, route, delivery, leased)
             .await?
-            .and_then(|outcome| checked(outcome, &route.name, shared.settings.strictness))
+            .and_then(|outcome| checked(outcome, &route.name, shared.settings.strictness));
+        failures.note(&route.name, &result);
+        result
     };
-    failures.note(&route.name, &result);
     shared.metrics.handler_ran(&route.name, watch.elapsed());
     let age = Duration::try_from(shared.clock.now().duration_since(first)).unwrap_or_default();
     let (resolution, outcome, detail) = resolve(served, result, attempt, age);
@@ -340,5 +341,43 @@ fn resolve(
     match served.route.retry.next(so_far, rand::random()) {
         Some(delay) => (Settled::Retry(delay), "retry", Some(error.reason)),
         None => (Settled::Park, "parked", Some(error.reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::{AnyHandler, Handler};
+    use crate::model::context::Context;
+    use crate::model::event::Event;
+    use crate::model::job::RetryPolicy;
+
+    struct Away;
+
+    impl Handler for Away {
+        async fn handle(&self, _event: &Event, _context: &Context) -> HandlerResult {
+            Err(HandlerError::retry("away"))
+        }
+    }
+
+    #[test]
+    fn a_route_that_only_fails_tries_again_later() {
+        let route = WorkRoute {
+            name: "desk".to_owned(),
+            handler: AnyHandler::new(Away),
+            timeout: Duration::from_secs(1),
+            concurrency: 1,
+            retry: RetryPolicy::default(),
+        };
+        let served = Served { route, failures: Failures::default() };
+        let delay = || match resolve(&served, Err(HandlerError::retry("away")), 1, Duration::ZERO) {
+            (Settled::Retry(delay), "retry", _) => delay,
+            other => panic!("{other:?}"),
+        };
+        assert!(delay() <= Duration::from_secs(1));
+        for _ in 0..100 {
+            served.failures.note("desk", &Err(HandlerError::retry("away")));
+        }
+        assert!(delay() >= Duration::from_secs(5));
     }
 }

@@ -22,7 +22,7 @@ impl Failures {
         };
         let before = before.unwrap_or(u32::MAX);
         match (failed, before) {
-            (true, before) if before + 1 == MANY => {
+            (true, before) if before == MANY - 1 => {
                 tracing::warn!(
                     route.name = route,
                     "its handler only fails: what it has to try again waits longer"
