@@ -97,6 +97,10 @@ async fn claim_keys(
     if inserted.len() == rows.len() {
         return Ok((rows, known));
     }
+    // Whoever had a key may have been waited for, and may have changed meanwhile who shows what.
+    if !shown.is_empty() {
+        known = people::load(connection, shown).await?;
+    }
     Ok((known_keys(connection, &rows, &inserted).await?, known))
 }
 

@@ -145,7 +145,7 @@ impl SqliteStore {
     /// Begins the one transaction that may write. Dropped without a commit it is rolled back before the next one begins.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
         if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.note_written();
+            checkpoints.ask();
         }
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
@@ -195,13 +195,6 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-}
-
-/// Moves what nobody reads any more from the write-ahead log into the database; waits for nobody.
-async fn move_log(connection: &SqlitePool) -> Result<()> {
-    // store::upkeep
-    sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await?;
-    Ok(())
 }
 
 /// Whether every migration of this version has been applied.
@@ -316,7 +309,11 @@ impl Store for SqliteStore {
     async fn upkeep(&self) -> Result<()> {
         // Statistics are not gathered: those of a queue that is mostly empty mislead the planner when it is full, and
         // without any it takes the indexes that the statements are written for.
-        move_log(&self.writer).await
+        // What a question kept from being moved is moved now.
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.ask();
+        }
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {

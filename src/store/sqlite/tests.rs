@@ -144,6 +144,21 @@ fn settlement(delivery: &Delivery, resolution: Settled) -> Settlement {
 }
 
 #[tokio::test]
+async fn what_was_written_is_moved_out_of_the_log_beside_the_writer() {
+    let desk = Desk::new().await;
+    let file = desk.store.file.as_ref().unwrap().path().to_owned();
+    let length = || std::fs::metadata(&file).unwrap().len();
+    let before = length();
+    desk.store.commit(&[desk.inbound("hi")]).await.unwrap();
+    let moved = async {
+        while length() == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), moved).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_group_tells_fresh_repeated_and_varied_deliveries_apart() {
     let desk = Desk::new().await;
     let sent = desk.status("sent", "");
