@@ -112,6 +112,11 @@ impl EventType {
             Self::MessageReceived | Self::MessageEcho | Self::ReportCompleted | Self::Unknown => None,
         }
     }
+
+    /// Whether it is about a message of the business: then its id at Connectly is that message's.
+    pub const fn is_about_ours(self) -> bool {
+        self.status().is_some() || matches!(self, Self::MessageEcho)
+    }
 }
 
 impl fmt::Display for EventType {

@@ -72,9 +72,21 @@ pub struct EventRow {
 }
 
 impl EventRow {
+    /// Our message that it refers to: the one that it is about, or that it answers.
+    pub fn refers_to(&self) -> Option<MessageId> {
+        self.about_message().or(self.replied_message_id)
+    }
+
+    /// Our message that a status or an echo is about.
+    fn about_message(&self) -> Option<MessageId> {
+        let event_type = EventType::parse(&self.event_type)?;
+        self.message_id.filter(|_| event_type.is_about_ours())
+    }
+
     /// The event, its content decoded anew from its bytes.
     pub fn into_event(self) -> Event {
         let event_type = EventType::parse(&self.event_type).unwrap_or(EventType::Unknown);
+        let message_id = self.about_message();
         let decoded = self.body.as_deref().map(decode);
         // The stored type stands: an upgrade that decodes better shows it when the event is replayed.
         let kind = decoded.as_ref().map(|decoded| EventKind::of(decoded.kind.clone()));
@@ -100,9 +112,7 @@ impl EventRow {
             }),
             provider_message_id: self.provider_message_id,
             in_reply_to: self.in_reply_to,
-            message_id: self
-                .message_id
-                .filter(|_| event_type.status().is_some() || event_type == EventType::MessageEcho),
+            message_id,
             callback_data: self.callback_data.and_then(JsonText::parse),
             campaign: self.campaign,
             duplicates: self.duplicates.unwrap_or(0),

@@ -1,6 +1,7 @@
 //! What workers take from the store and bring back.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,6 +70,8 @@ pub struct LeasedJob {
     pub first_attempt_at: i64,
     /// Whether it runs in a lane: only then is there a state.
     pub ordered: bool,
+    /// The event, where this process has just committed it: then it need not be read.
+    pub arrived: Option<Arc<Event>>,
 }
 
 /// A delivery that can begin.

@@ -99,6 +99,7 @@ fn born(delivery: &Delivery) -> LeasedJob {
         attempts: 1,
         first_attempt_at: 0,
         ordered: false,
+        arrived: None,
     }
 }
 

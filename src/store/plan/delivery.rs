@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use super::arrived::{self, Sent};
 use crate::model::context::Context;
 use crate::model::conversation::Conversation;
+use crate::model::event::Event;
 use crate::model::id::{ConversationId, EventId, MessageId};
 use crate::model::job::Attempt;
 use crate::model::message::Message;
@@ -41,7 +43,7 @@ pub fn answers_since(now: Timestamp) -> Ulid {
 /// What was read for a group of leased jobs.
 pub struct Surroundings {
     /// The events.
-    pub events: Vec<EventRow>,
+    pub events: Events,
     /// The conversations, with what their routes keep for them.
     pub conversing: ConversingOf,
     /// The messages that events refer to, and the latest of each conversation.
@@ -69,6 +71,10 @@ impl ConversingOf {
         }
         of
     }
+
+    fn conversation(&self, id: ConversationId) -> Option<&Conversation> {
+        self.conversations.get(&id).map(|known| &known.conversation)
+    }
 }
 
 /// The conversations and routes to ask about, each pair once.
@@ -76,9 +82,41 @@ pub fn lanes(leased: &[LeasedJob]) -> BTreeSet<(ConversationId, &str)> {
     leased.iter().filter_map(|job| Some((job.conversation?, job.route.as_str()))).collect()
 }
 
+/// The events that have to be read: those that this process has not just committed.
+pub fn unread(leased: &[LeasedJob]) -> Vec<EventId> {
+    let unread = leased.iter().filter(|job| job.arrived.is_none()).map(|job| job.event);
+    unread.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Events, each with the message that it refers to: the one that a status is about, or that an inbound answers.
+#[derive(Default)]
+pub struct Events(HashMap<EventId, (Event, Option<MessageId>)>);
+
+impl Events {
+    /// Those that were read, and those that were just committed.
+    ///
+    /// An event whose conversation is gone since its commit is gone too.
+    pub fn of(read: Vec<EventRow>, leased: &[LeasedJob], conversing: &ConversingOf, sent: &Sent) -> Self {
+        // Two routes may deliver one event.
+        let mut events = HashMap::with_capacity(leased.len());
+        for row in read {
+            let refers_to = row.refers_to();
+            events.insert(row.id, (row.into_event(), refers_to));
+        }
+        for job in leased {
+            let Some(arrived) = &job.arrived else { continue };
+            let conversation = job.conversation.and_then(|id| conversing.conversation(id));
+            if conversation.is_some() == job.conversation.is_some() {
+                events.entry(job.event).or_insert_with(|| arrived::stored(arrived, conversation, sent));
+            }
+        }
+        Self(events)
+    }
+}
+
 /// The messages to read: those that the events refer to, and the latest of each conversation.
-pub fn concerned(events: &[EventRow], of: &ConversingOf) -> Vec<MessageId> {
-    let referred = events.iter().filter_map(|event| event.message_id.or(event.replied_message_id));
+pub fn concerned(events: &Events, of: &ConversingOf) -> Vec<MessageId> {
+    let referred = events.0.values().filter_map(|(_, refers_to)| *refers_to);
     let latest = of.conversations.values().filter_map(|known| known.latest_message);
     referred.chain(latest).collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -90,13 +128,8 @@ pub fn assemble(
     surroundings: Surroundings,
     now: Timestamp,
 ) -> (Vec<Delivery>, Vec<Settlement>) {
-    let Surroundings { events, conversing: ConversingOf { conversations, states }, messages } = surroundings;
-    // Two routes may deliver one event.
-    let mut known = HashMap::with_capacity(events.len());
-    for row in events {
-        let referred = row.message_id.or(row.replied_message_id);
-        known.insert(row.id, (row.into_event(), referred));
-    }
+    let Surroundings { events: Events(known), conversing, messages } = surroundings;
+    let ConversingOf { conversations, states } = conversing;
     let (mut deliveries, mut orphans) = (Vec::with_capacity(leased.len()), Vec::new());
     for row in leased {
         let Some((event, referred)) = known.get(&row.event) else {

@@ -1,12 +1,14 @@
 //! A group of deliveries on its way into the store: what is kept of it, where it belongs, and what it queues.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 use ulid::Ulid;
 
+use super::arrived;
 use super::callback::{self, KeyOf};
 use super::conversations::{ConversationKey, Deltas, LockedConversation, Sequences, key_of};
 use super::dedupe::Verdict;
@@ -15,7 +17,7 @@ use super::people::{self, Identity};
 use crate::connectly::event::Kind;
 use crate::connectly::event::party::Party;
 use crate::connectly::text::{bounded, without_nul};
-use crate::model::event::EventType;
+use crate::model::event::{Event, EventType};
 use crate::model::id::{ConversationId, CustomerId, EventId, JobId, MessageId};
 use crate::model::job::{JobKind, Lane, Lease};
 use crate::model::json::JsonText;
@@ -30,6 +32,8 @@ pub struct Kept<'a> {
     pub arrival: &'a Arrival,
     /// Whether its key was known with another body: then it makes no jobs.
     pub variant: bool,
+    /// How many repeats of it came with it.
+    pub repeats: i64,
     /// Its conversation, once locked.
     pub conversation: Option<ConversationId>,
     customer: Option<CustomerId>,
@@ -94,6 +98,12 @@ pub struct EventColumns<'a> {
 
 /// What is new of a group.
 pub fn kept<'a>(group: &'a [Arrival], verdicts: &[Verdict]) -> Vec<Kept<'a>> {
+    let mut repeats: HashMap<EventId, i64> = HashMap::new();
+    for verdict in verdicts {
+        if let Verdict::Repeat(first) = verdict {
+            *repeats.entry(*first).or_default() += 1;
+        }
+    }
     let judged = group.iter().zip(verdicts);
     judged
         .filter_map(|(arrival, verdict)| {
@@ -102,7 +112,8 @@ pub fn kept<'a>(group: &'a [Arrival], verdicts: &[Verdict]) -> Vec<Kept<'a>> {
                 Verdict::Variant => true,
                 Verdict::Repeat(_) => return None,
             };
-            Some(Kept { arrival, variant, conversation: None, customer: None })
+            let repeats = repeats.get(&arrival.id).copied().unwrap_or(0);
+            Some(Kept { arrival, variant, repeats, conversation: None, customer: None })
         })
         .collect()
 }
@@ -213,16 +224,25 @@ pub fn offer(jobs: &mut [NewJob], offer: &Offer, new_token: impl Fn() -> Ulid) {
 }
 
 /// The jobs that were born leased: of those offered, the ones that the store names, with the time of their first attempt.
-pub fn leased(jobs: Vec<NewJob>, born: &HashMap<JobId, i64>) -> Vec<LeasedJob> {
+pub fn leased(kept: &[Kept<'_>], jobs: Vec<NewJob>, born: &HashMap<JobId, i64>) -> Vec<LeasedJob> {
+    let kept: HashMap<EventId, &Kept<'_>> = kept.iter().map(|row| (row.arrival.id, row)).collect();
+    // Several routes may have jobs of one event.
+    let mut arrived: HashMap<EventId, Arc<Event>> = HashMap::new();
     let leased = jobs.into_iter().filter_map(|job| {
+        let (event, token) = (job.event?, job.offered?.token);
+        let first_attempt_at = *born.get(&job.id)?;
+        let row = kept.get(&event)?;
+        let known =
+            arrived.entry(event).or_insert_with(|| Arc::new(arrived::arrived(row.arrival, row.repeats)));
         Some(LeasedJob {
-            lease: Lease { job: job.id, token: job.offered?.token },
-            event: job.event?,
+            lease: Lease { job: job.id, token },
+            event,
             conversation: job.conversation,
             attempts: 1,
-            first_attempt_at: *born.get(&job.id)?,
+            first_attempt_at,
             ordered: job.lane.is_some(),
             route: job.route,
+            arrived: Some(Arc::clone(known)),
         })
     });
     leased.collect()

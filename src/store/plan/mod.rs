@@ -2,6 +2,7 @@
 //!
 //! A verb in a backend reads: lock rows, hand them to a plan, write what the plan says. Nothing here touches a database.
 
+pub mod arrived;
 pub mod callback;
 pub mod conversations;
 pub mod dedupe;

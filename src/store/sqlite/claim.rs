@@ -11,8 +11,9 @@ use super::{SqliteStore, events, json, queue, settle};
 use crate::model::id::{ConversationId, EventId, JobId, MessageId};
 use crate::model::job::Lease;
 use crate::model::message::Message;
+use crate::store::plan::arrived::{Sent, named};
 use crate::store::plan::delivery::{
-    ConversingOf, DOUBT, Surroundings, answers_since, assemble, concerned, lanes,
+    ConversingOf, DOUBT, Events, Surroundings, answers_since, assemble, concerned, lanes, unread,
 };
 use crate::store::rows::{MessageRow, duration_ms, millis};
 use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob};
@@ -128,6 +129,7 @@ impl Due {
             attempts: self.attempts + 1,
             first_attempt_at: self.first_attempt_at.unwrap_or(now),
             ordered: self.ordered,
+            arrived: None,
         })
     }
 }
@@ -169,11 +171,30 @@ async fn surroundings(
     leased: &[LeasedJob],
     since: Ulid,
 ) -> Result<Surroundings> {
-    let event_ids: Vec<EventId> = leased.iter().map(|row| row.event).collect();
-    let events = events::by_ids(connection, &event_ids).await?;
+    let unread = unread(leased);
+    let read = if unread.is_empty() { Vec::new() } else { events::by_ids(connection, &unread).await? };
     let conversing = conversing(connection, leased, since).await?;
+    let sent = sent(connection, &named(leased)).await?;
+    let events = Events::of(read, leased, &conversing, &sent);
     let messages = messages(connection, &concerned(&events, &conversing)).await?;
     Ok(Surroundings { events, conversing, messages })
+}
+
+/// Our messages by their ids at Connectly.
+async fn sent(connection: &mut SqliteConnection, named: &[(&str, &str)]) -> Result<Sent> {
+    if named.is_empty() {
+        return Ok(Sent::default());
+    }
+    // store::deliveries (sends)
+    let rows: Vec<(String, String, MessageId)> = sqlx::query_as(
+        "SELECT s.account, s.provider_message_id, s.message_id
+         FROM jsonb_each($1) AS k
+         CROSS JOIN sends s ON s.account = k.value ->> 0 AND s.provider_message_id = k.value ->> 1",
+    )
+    .bind(json(named)?)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 #[derive(Serialize)]

@@ -28,7 +28,7 @@ pub(super) async fn commit(store: &SqliteStore, group: &[Arrival], offer: &Offer
         group::offer(&mut jobs, offer, || store.clock.ulid());
         insert(&mut tx, &kept).await?;
         let born = queue::insert(&mut tx, &jobs, millis(store.clock.now())).await?;
-        leased = group::leased(jobs, &born);
+        leased = group::leased(&kept, jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
     }
     tx.commit().await?;

@@ -6,12 +6,12 @@ use rstest::rstest;
 use serde_json::json;
 use switchboard::model::job::JobState;
 use switchboard::model::pauses::Pauses;
-use switchboard::store::arrival::Arrival;
+use switchboard::store::arrival::{Arrival, RouteMatch};
 use switchboard::store::work::{Committed, Delivery, LeasedJob, Offer, Settled};
 
 use crate::support::Backend;
-use crate::support::arrivals::{BEN, Post, inbound};
-use crate::support::depot::{Depot, LEASE, ROUTE, say};
+use crate::support::arrivals::{BEN, Post, echo, inbound, raw, status};
+use crate::support::depot::{Depot, LEASE, ROUTE, done, say};
 
 /// Commits a group by somebody who can begin so many jobs of the usual route.
 async fn commit(depot: &Depot, slots: u32, group: impl IntoIterator<Item = Post>) -> Committed {
@@ -138,4 +138,75 @@ async fn what_was_born_leased_and_given_back_is_ready(
     depot.store.release(&[leased[0].lease]).await.unwrap();
     let delivery = depot.claim_one().await;
     assert_eq!((delivery.lease.job, delivery.context.attempt), (leased[0].lease.job, 1));
+}
+
+/// What a handler sees of it.
+fn shown(delivery: &Delivery) -> (serde_json::Value, String) {
+    let context = &delivery.context;
+    let refers_to = context.message.as_ref().map(|message| message.id);
+    let latest = context.latest_message.as_ref().map(|message| message.id);
+    let surroundings = format!(
+        "{:?} {refers_to:?} {latest:?} {} {:?} {:?}",
+        context.conversation.as_ref().map(|conversation| conversation.id),
+        context.first_contact,
+        context.state,
+        context.person_answered_at,
+    );
+    (delivery.event.to_value(), surroundings)
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_just_committed_begins_as_if_it_had_been_read(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.send("ours").await;
+    let nameless = json!({ "id": BEN.phone, "channelType": "whatsapp" });
+    depot.accept(inbound(&depot.clock).customer(BEN)).await;
+    let set = json!({ "order": "4711", "odd": [1.0, null] });
+    let repeated = ana(&depot).text("twice");
+    let posts = [
+        ("plain", vec![ana(&depot)]),
+        ("a name that is only stored", vec![ana(&depot).with("sender", nameless.clone())]),
+        ("a name that is new", vec![ben(&depot).named("Benjamin")]),
+        ("without a time", vec![ana(&depot).undated()]),
+        ("an answer to ours", vec![ana(&depot).with("replyToId", "ours")]),
+        ("an answer to what nobody knows", vec![ana(&depot).with("replyToId", "theirs")]),
+        (
+            "a status of ours",
+            vec![status(&depot.clock, "ours", "delivered").with("callbackData", set).on(ROUTE)],
+        ),
+        ("why ours failed", vec![status(&depot.clock, "ours", "failed").error("131026").on(ROUTE)]),
+        ("a status of what nobody knows", vec![status(&depot.clock, "theirs", "read").on(ROUTE)]),
+        ("an echo of ours", vec![echo(&depot.clock, "ours", "hello").on(ROUTE)]),
+        ("an echo of somebody else's", vec![echo(&depot.clock, "elsewhere", "yes?").on(ROUTE)]),
+        (
+            "repeated at once",
+            vec![repeated.clone(), repeated.again(&depot.clock), repeated.again(&depot.clock)],
+        ),
+        ("without a lane", vec![inbound(&depot.clock).on_unordered(ROUTE)]),
+        ("of another account", vec![ana(&depot).account("other")]),
+    ];
+    for (what, group) in posts {
+        let leased = commit(&depot, 9, group).await.leased;
+        assert_eq!(leased.len(), 1, "{what}");
+        let unread: Vec<LeasedJob> =
+            leased.iter().map(|job| LeasedJob { arrived: None, ..job.clone() }).collect();
+        let (begun, read) = (begin(&depot, &leased).await, begin(&depot, &unread).await);
+        assert_eq!(shown(&begun[0]), shown(&read[0]), "{what}");
+        assert_eq!(begun[0].event.to_value(), depot.event(leased[0].event).await.to_value(), "{what}");
+        assert!(depot.settle(&begun[0], done(Vec::new(), Vec::new())).await, "{what}");
+    }
+
+    // Those that belong to no conversation.
+    let report = json!({ "topic": "report_completed", "report": { "id": "r" } }).to_string();
+    for body in [report.as_str(), r#"{"topic":"news"}"#, "no JSON at all"] {
+        let mut arrival = raw(&depot.clock, body.to_owned());
+        arrival.routes.push(RouteMatch { route: ROUTE.to_owned(), ordered: true, failed: None });
+        let offer = Offer { slots: HashMap::from([(ROUTE.to_owned(), 1)]), lease: LEASE };
+        let leased = depot.store.commit_and_lease(&[arrival], &offer).await.unwrap().leased;
+        let begun = begin(&depot, &leased).await;
+        assert_eq!(begun[0].event.to_value(), depot.event(leased[0].event).await.to_value(), "{body}");
+    }
 }
