@@ -22,7 +22,7 @@ use axum::Router;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio_util::sync::CancellationToken;
 
 use self::door::{PlainDoor, TlsDoor};
@@ -32,6 +32,9 @@ use self::slots::Slots;
 use super::tls::Tls;
 use crate::telemetry::Metrics;
 
+/// Connections that the system keeps until we take them, as far as it allows (`net.core.somaxconn`). When there are more at once,
+/// it drops what their clients sent, and these try again after a second.
+const BACKLOG: u32 = 4096;
 /// The longest head of a request, in bytes: far above what Connectly and its proxies send. On HTTP/1.1 this is how much is
 /// buffered of a connection before its end is given up, to the next power of two, so that many slow ones take little memory.
 const HEAD_LIMIT: u32 = 32 << 10;
@@ -69,11 +72,16 @@ pub struct Terms {
 }
 
 impl Listener {
-    /// Takes the address; port 0 takes any free port.
+    /// Takes the address, or of a name the first that can be taken; port 0 takes any free port.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let tcp = TcpListener::bind(address).await?;
-        let address = tcp.local_addr()?;
-        Ok(Self { tcp, address })
+        let mut refused = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in lookup_host(address).await? {
+            match listen(address) {
+                Ok(tcp) => return Ok(Self { address: tcp.local_addr()?, tcp }),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The address that was taken.
@@ -110,6 +118,14 @@ impl Listener {
             },
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart takes over while connections of the last process are still being closed.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// HTTP/1.1 only: without TLS nobody negotiates HTTP/2.

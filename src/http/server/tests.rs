@@ -53,6 +53,26 @@ async fn rest(mut stream: TcpStream) -> String {
     text
 }
 
+/// How many connections the system keeps at most for any listener.
+fn kept_by_the_system() -> u32 {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+    most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(128)
+}
+
+#[tokio::test]
+async fn many_may_connect_at_once() {
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    // Nobody takes them yet. One that finds no room would be connected after a second at the earliest, and here never.
+    let connecting = async {
+        let mut waiting = Vec::new();
+        for _ in 0..kept_by_the_system().min(500) {
+            waiting.push(TcpStream::connect(listener.address()).await.unwrap());
+        }
+        waiting.len()
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), connecting).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_request_that_has_begun_is_answered_before_the_end() {
     let server = running(terms(Duration::from_mins(1))).await;
