@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -47,45 +47,94 @@ pub(crate) async fn spread(addresses: &[SocketAddr], connections: usize, length:
 /// that time.
 #[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
 pub(crate) async fn paced(address: SocketAddr, per_second: usize, length: Duration) -> Run {
-    let started = now();
-    let connections = u32::try_from(PACED_CONNECTIONS).unwrap();
-    let every = Duration::from_secs(1) * connections / u32::try_from(per_second).unwrap();
-    let mut posting = JoinSet::new();
-    for connection in 0..PACED_CONNECTIONS {
-        // They take turns.
-        let first = started + every * u32::try_from(connection).unwrap() / connections;
-        posting.spawn(post_every(address, first, every, started + length));
-    }
-    let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
-    let answered = latencies.len();
-    figures(&mut latencies, answered, started.elapsed())
+    let connections = (per_second / POSTS_OF_A_PACED_CONNECTION).max(FEWEST_PACED_CONNECTIONS);
+    let offered = offered(address, per_second, connections, length).await;
+    assert!(offered.refused == 0, "{} were refused", offered.refused);
+    offered.taken
 }
 
-/// Connections that share a pace: more than are ever under way at a time.
-const PACED_CONNECTIONS: usize = 16;
+/// What a load came to of which some may be refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offered {
+    /// Those answered 200, and how soon.
+    pub(crate) taken: Run,
+    /// Deliveries answered 503.
+    pub(crate) refused: usize,
+    /// How long all of it took.
+    #[allow(dead_code, reason = "one of the benchmarks that share this file does not read it")]
+    pub(crate) took: Duration,
+}
 
-async fn post_every(address: SocketAddr, first: Instant, every: Duration, end: Instant) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+/// The same over so many connections, to a service that may refuse some.
+#[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
+pub(crate) async fn offered(
+    address: SocketAddr,
+    per_second: usize,
+    connections: usize,
+    length: Duration,
+) -> Offered {
+    let share = |count: usize| u32::try_from(count).unwrap();
+    let every = Duration::from_secs(1) * share(connections) / share(per_second);
+    let mut streams = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        streams.push(TcpStream::connect(address).await.unwrap());
+    }
+    let started = now();
+    let mut posting = JoinSet::new();
+    for (connection, stream) in streams.into_iter().enumerate() {
+        // They take turns.
+        let first = started + every * share(connection) / share(connections);
+        posting.spawn(post_every(stream, first, every, started + length));
+    }
+    let answers: Vec<(u16, Duration)> = posting.join_all().await.into_iter().flatten().collect();
+    let took = started.elapsed();
+    let mut latencies: Vec<Duration> = of_status(&answers, 200).collect();
+    let taken = latencies.len();
+    let refused = of_status(&answers, 503).count();
+    Offered { taken: figures(&mut latencies, taken, took), refused, took }
+}
+
+fn of_status(answers: &[(u16, Duration)], status: u16) -> impl Iterator<Item = Duration> {
+    answers.iter().filter(move |(answered, _)| *answered == status).map(|(_, took)| *took)
+}
+
+/// How many a second a paced connection posts at most: an answer that takes longer than its turn holds up the next.
+const POSTS_OF_A_PACED_CONNECTION: usize = 20;
+/// For slow paces: more than are ever under way at a time.
+const FEWEST_PACED_CONNECTIONS: usize = 16;
+
+async fn post_every(
+    mut stream: TcpStream,
+    first: Instant,
+    every: Duration,
+    end: Instant,
+) -> Vec<(u16, Duration)> {
     stream.set_nodelay(true).unwrap();
-    let (mut latencies, mut answer, mut due) = (Vec::new(), [0_u8; 2048], first);
+    let (mut answers, mut answer, mut due) = (Vec::new(), [0_u8; 2048], first);
     while due < end {
         tokio::time::sleep_until(due.into()).await;
         let request = request(&next_body());
         stream.write_all(&request).await.unwrap();
-        read_answer(&mut stream, &mut answer).await;
-        latencies.push(due.elapsed());
+        let status = read_answer(&mut stream, &mut answer).await;
+        assert!([200, 503].contains(&status), "{status}");
+        answers.push((status, due.elapsed()));
         due += every;
     }
-    latencies
+    answers
 }
 
 /// What so many events in so much time come to.
 pub(crate) fn figures(latencies: &mut [Duration], events: usize, took: Duration) -> Run {
     latencies.sort_unstable();
     let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
-    let rate = events as f64 / took.as_secs_f64();
+    let rate = per_second_of(events, took);
     Run { rate, p50: at(50).as_secs_f64() * 1000.0, p99: at(99).as_secs_f64() * 1000.0 }
+}
+
+pub(crate) fn per_second_of(events: usize, took: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a few million are exact in an f64")]
+    let events = events as f64;
+    events / took.as_secs_f64()
 }
 
 async fn post_until(address: SocketAddr, end: Instant) -> Vec<Duration> {
@@ -97,7 +146,7 @@ async fn post_until(address: SocketAddr, end: Instant) -> Vec<Duration> {
         let request = request(&next_body());
         let began = now();
         stream.write_all(&request).await.unwrap();
-        read_answer(&mut stream, &mut answer).await;
+        assert_eq!(read_answer(&mut stream, &mut answer).await, 200);
         latencies.push(began.elapsed());
     }
     latencies
@@ -113,18 +162,34 @@ fn request(body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A body that nobody posted before: about 640 bytes, as an inbound text with callback data is, from one of 10,000 customers.
+/// A body that nobody posted before: about 650 bytes, as an inbound text with callback data is, written just now by one of
+/// 10,000 customers. Its text begins with its number.
 pub(crate) fn next_body() -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (customer, salt) = (number % 10_000, std::process::id());
+    let (phone, salt, at) = (phone(number % CUSTOMERS), std::process::id(), seconds());
     let text = "Hello, I would like to know where my order is. ".repeat(6);
     format!(
-        r#"{{"timestamp":"1767225600","sender":{{"id":"+1555{customer:07}","channelType":"whatsapp","name":"Ana"}},"recipient":{{"id":"+15550100002","channelType":"whatsapp","name":"Shop"}},"callbackData":{{"order_id":"{number}"}},"message":{{"id":"{salt}-{number}","text":"{text}","attachments":[],"location":null}}}}"#
+        r#"{{"timestamp":"{at}","sender":{{"id":"{phone}","channelType":"whatsapp","name":"Ana"}},"recipient":{{"id":"{SHOP}","channelType":"whatsapp","name":"Shop"}},"callbackData":{{"order_id":"{number}"}},"message":{{"id":"{salt}-{number}","text":"{number}: {text}","attachments":[],"location":null}}}}"#
     )
 }
 
-/// Reads one answer to its end; anything but a 200 ends the measurement.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+/// The number that customers write to.
+pub(crate) const SHOP: &str = "+15550100002";
+/// Customers who write.
+pub(crate) const CUSTOMERS: u64 = 10_000;
+
+/// The phone number of a customer.
+pub(crate) fn phone(customer: u64) -> String {
+    format!("+1555{customer:07}")
+}
+
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
+fn seconds() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
+}
+
+/// Reads one answer to its end, and answers its status.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await.unwrap();
@@ -134,10 +199,9 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) {
         let Some((head, rest)) = text.split_once("\r\n\r\n") else {
             continue;
         };
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         if rest.len() >= length.parse().unwrap() {
-            return;
+            return head.split(' ').nth(1).unwrap().parse().unwrap();
         }
     }
 }

@@ -13,30 +13,44 @@
 //! | `side` | what can be measured: the product, and everything beside it |
 //! | `service` | a process beside the product that serves the same webhook |
 //! | `naive`, `bare`, `peers` | those beside it |
+//! | `own` | the product with a handler in Rust |
+//! | `emulated` | Connectly's side, where replies are sent |
+//! | `lag`, `admin` | delays as the store tells them, and what is left to do |
 //! | `comparison` | sides in turn, told as ratios |
-//! | `tables`, `ratios` | the sections |
+//! | `tables`, `ratios`, `rest`, `latency`, `overload`, `drain`, `steady` | the sections |
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
+mod admin;
 mod bare;
 mod comparison;
+mod drain;
+mod emulated;
+mod lag;
+mod latency;
 mod load;
 mod naive;
+mod overload;
+mod own;
 mod pace;
 mod peers;
 #[path = "../../tests/it/support/process.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod process;
 mod ratios;
+mod rest;
 mod service;
 mod side;
 mod spread;
+mod steady;
 mod stores;
 mod tables;
 #[path = "../../tests/it/support/webhooks.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod webhooks;
+
+use std::process::ExitCode;
 
 use pace::Pace;
 use stores::Stores;
@@ -56,10 +70,15 @@ enum Section {
     Handle,
     Processes,
     Peers,
+    Rest,
+    Latency,
+    Overload,
+    Drain,
+    Steady,
 }
 
 /// The sections by the words that choose them, in the order they run in.
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("tables", Section::Tables),
     ("naive", Section::Naive),
     ("bare", Section::Bare),
@@ -67,22 +86,31 @@ const SECTIONS: [(&str, Section); 7] = [
     ("handle", Section::Handle),
     ("processes", Section::Processes),
     ("peers", Section::Peers),
+    ("rest", Section::Rest),
+    ("latency", Section::Latency),
+    ("overload", Section::Overload),
+    ("drain", Section::Drain),
+    ("steady", Section::Steady),
 ];
 
-fn main() {
+fn main() -> ExitCode {
+    if own::is_asked_for() {
+        return own::run();
+    }
     // Cargo says `--bench` as well.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     if let [first, database] = words.as_slice()
         && first == naive::WORD
     {
-        return naive::run(database);
+        naive::run(database);
+        return ExitCode::SUCCESS;
     }
     if let Some(unknown) = words.iter().find(|word| SECTIONS.iter().all(|(name, _)| name != word)) {
         eprintln!(
             "no section is called `{unknown}`: there are {}",
             SECTIONS.map(|(name, _)| name).join(", ")
         );
-        std::process::exit(2);
+        return ExitCode::from(2);
     }
     let chosen =
         SECTIONS.iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| word == name));
@@ -92,6 +120,7 @@ fn main() {
     for (_, section) in chosen {
         runtime.block_on(Box::pin(measure(&bench, *section)));
     }
+    ExitCode::SUCCESS
 }
 
 async fn measure(bench: &Bench, section: Section) {
@@ -103,5 +132,10 @@ async fn measure(bench: &Bench, section: Section) {
         Section::Handle => ratios::handle(bench).await,
         Section::Processes => ratios::processes(bench).await,
         Section::Peers => ratios::peers(bench).await,
+        Section::Rest => rest::print(bench).await,
+        Section::Latency => latency::print(bench).await,
+        Section::Overload => overload::print(bench).await,
+        Section::Drain => drain::print(bench).await,
+        Section::Steady => steady::print(bench).await,
     }
 }

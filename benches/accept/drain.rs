@@ -1,0 +1,72 @@
+//! How fast a process works off what waits when it starts: jobs of 10,000 conversations, for a handler in Rust that has nothing
+//! to do.
+
+use std::time::{Duration, Instant};
+
+use switchboard::clock::Clock;
+use switchboard::model::id::EventId;
+use switchboard::store::arrival::{Arrival, RouteMatch};
+use switchboard::store::{OpenOptions, open};
+
+use crate::load::{self, per_second_of};
+use crate::own;
+use crate::stores::Kind;
+use crate::{Bench, admin};
+
+/// The route that they wait for.
+const ROUTE: &str = "idle";
+/// Arrivals that are stored together.
+const GROUP: usize = 500;
+/// Handlers at a time.
+const CONCURRENCY: usize = 256;
+
+pub(crate) async fn print(bench: &Bench) {
+    println!(
+        "| {} jobs that wait | order | worked off per second | stored per second |",
+        bench.pace.waiting_jobs
+    );
+    println!("|---|---|---|---|");
+    for kind in bench.stores.kinds() {
+        for (ordering, ordered) in [("conversation", true), ("none", false)] {
+            drain(bench, kind, ordering, ordered).await;
+        }
+    }
+    println!();
+}
+
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
+async fn drain(bench: &Bench, kind: Kind, ordering: &str, ordered: bool) {
+    let database = bench.stores.fresh(kind).await;
+    let options = OpenOptions { migrate: true, connections: 2 };
+    let store = open(&database.url, &options, Clock::system()).await.unwrap();
+    let jobs = bench.pace.waiting_jobs;
+    let began = Instant::now();
+    for begun in (0..jobs).step_by(GROUP) {
+        let group: Vec<Arrival> = (begun..jobs.min(begun + GROUP)).map(|_| waiting(ordered)).collect();
+        store.commit(&group).await.unwrap();
+    }
+    let stored = per_second_of(jobs, began.elapsed());
+    store.close().await;
+    let config = format!(
+        "[worker]\nconcurrency = {CONCURRENCY}\n[[routes]]\nname = \"{ROUTE}\"\non = [\"*\"]\n\
+         handler = \"{}\"\nordering = \"{ordering}\"\nconcurrency = {CONCURRENCY}\n",
+        own::HANDLER
+    );
+    let server = own::start(&database.url, &config);
+    let began = Instant::now();
+    while admin::has_work(&server).await {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let drained = per_second_of(jobs, began.elapsed());
+    println!("| {} | {ordering} | {drained:.0} | {stored:.0} |", kind.name());
+    drop(server);
+    database.remove().await;
+}
+
+fn waiting(ordered: bool) -> Arrival {
+    let clock = Clock::system();
+    let id = EventId::new(clock.ulid());
+    let mut arrival = Arrival::read(id, "default".to_owned(), clock.now(), load::next_body().into());
+    arrival.routes.push(RouteMatch { route: ROUTE.to_owned(), ordered, failed: None });
+    arrival
+}
