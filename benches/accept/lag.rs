@@ -50,13 +50,17 @@ async fn handled(store: &dyn Store, since: Timestamp) -> Vec<JobId> {
     }
 }
 
-/// From when a customer's message was there to when the reply was accepted by the emulator: of customers who wrote once.
-pub(crate) async fn to_reply(database: &str, emulator: &Emulator) -> Vec<Duration> {
+/// From when a customer's message was there to when the reply was accepted by the emulator: of customers who wrote once, since.
+pub(crate) async fn to_reply(database: &str, emulator: &Emulator, since: Timestamp) -> Vec<Duration> {
     let options = OpenOptions { migrate: false, connections: 1 };
     let store = open(database, &options, Clock::system()).await.unwrap();
     let received = received(store.as_ref()).await;
     store.close().await;
-    emulator.messages().iter().map(|sent| between(received[&sent.to], sent.at)).collect()
+    let replies = emulator.messages().into_iter().map(|sent| (received[&sent.to], sent.at));
+    replies
+        .filter(|(received, _)| *received >= since)
+        .map(|(received, sent)| between(received, sent))
+        .collect()
 }
 
 /// When each customer wrote.

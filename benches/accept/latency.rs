@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard::clock::Clock;
+use switchboard::emulator::Emulator;
 use tokio::task::JoinSet;
 
-use crate::load::{self, Run, phone};
+use crate::load::{self, CUSTOMERS, Run, phone};
 use crate::process::Server;
 use crate::side::{ROUTE, start};
 use crate::spread::Spread;
@@ -111,25 +112,32 @@ async fn to_replies(bench: &Bench, kind: Kind) {
         let database = bench.stores.fresh(kind).await;
         let emulator = Arc::new(emulated::start().await);
         let server = emulated::serve(&emulator, &database.url, ANSWERING);
-        let customers = u64::try_from(bench.pace.length.as_millis()).unwrap() * u64::from(ANSWERED) / 1000;
-        let mut beat = tokio::time::interval(Duration::from_secs(1) / ANSWERED);
-        let mut writing = JoinSet::new();
-        for customer in 0..customers {
-            beat.tick().await;
-            let emulator = Arc::clone(&emulator);
-            writing.spawn(async move { emulated::write(&emulator, phone(customer)).await });
-        }
-        writing.join_all().await;
-        let customers = usize::try_from(customers).unwrap();
-        while emulator.messages().len() < customers {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        answer(&emulator, 0, bench.pace.warm_up).await;
+        let since = Clock::system().now();
+        let answered = answer(&emulator, CUSTOMERS / 2, bench.pace.length).await;
         server.stop();
-        let mut delays = lag::to_reply(&database.url, &emulator).await;
-        runs.add(load::figures(&mut delays, customers, bench.pace.length));
+        let mut delays = lag::to_reply(&database.url, &emulator, since).await;
+        runs.add(load::figures(&mut delays, answered, bench.pace.length));
         database.remove().await;
     }
     runs.print(&format!("received to reply accepted at the emulator, {ANSWERED}/s"));
+}
+
+/// Lets customers write for so long, each once, and waits until all are answered; answers how many.
+async fn answer(emulator: &Arc<Emulator>, first: u64, length: Duration) -> usize {
+    let before = emulator.messages().len();
+    let mut beat = tokio::time::interval(Duration::from_secs(1) / ANSWERED);
+    let mut writing = JoinSet::new();
+    for customer in 0..u64::try_from(length.as_millis()).unwrap() * u64::from(ANSWERED) / 1000 {
+        beat.tick().await;
+        let emulator = Arc::clone(emulator);
+        writing.spawn(async move { emulated::write(&emulator, phone(first + customer)).await });
+    }
+    let customers = writing.join_all().await.len();
+    while emulator.messages().len() < before + customers {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    customers
 }
 
 /// Accepted a second over many connections, after a warm-up.

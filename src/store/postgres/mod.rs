@@ -68,6 +68,17 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Connections for questions, beside those that accept and work.
 const READERS: u32 = 4;
+/// How what accepts and works is planned. It asks for rows by their keys, of tables whose size the statistics never know: most
+/// were empty when they were taken, and a plan is kept for as long as its connection lasts. So there is one kind of plan, that looks
+/// up key by key; any other would read a table, an index or all that a join may need from end to end. Nor is a plan better for
+/// the values at hand: without the last line, what reads events is planned anew for longer than it runs.
+const BY_KEY: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
 /// How long a verb waits for a connection before it says that the store is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that nobody uses is taken to be alive.
@@ -93,11 +104,7 @@ impl PostgresStore {
         let connect = session(url)?;
         // A pool would try for its whole time-out, and then say nothing of the reason.
         PgConnection::connect_with(&connect).await?.close().await?;
-        // What accepts and works asks for rows by their keys, of tables whose size the statistics never know: a queue that was
-        // empty when they were taken would be read from end to end, dead rows and all. Nor is any of their plans better for the
-        // values at hand: without this, what reads events is planned anew for longer than it runs.
-        let working =
-            connect.clone().options([("enable_seqscan", "off"), ("plan_cache_mode", "force_generic_plan")]);
+        let working = connect.clone().options(BY_KEY);
         let pool = connections(options.connections, working).await?;
         // Whether a value is rare or common decides how a question is best answered, so each is planned for its own values.
         let asking = connect.clone().options([("plan_cache_mode", "force_custom_plan")]);

@@ -148,12 +148,16 @@ macro_rules! jobs_held {
             "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
                  (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
                  e.type AS event_type,
-                 (SELECT m.origin FROM sends s JOIN messages m ON m.id = s.message_id
+                 -- Messages by their ids only: in a join with no statistics they may be led by all that have an origin.
+                 (SELECT (SELECT m.origin FROM messages m WHERE m.id = s.message_id) FROM sends s
                   WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
                  j.lane IS NOT NULL AS ordered,
-                 EXISTS (SELECT 1 FROM sends s JOIN messages m ON m.id = s.message_id
-                     WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
-                       AND s.provider_message_id IS NULL AND m.origin = 'reply') AS doubtful
+                 -- No EXISTS: that may be answered by a table of every such send.
+                 (SELECT 1 FROM sends s
+                  WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
+                    AND s.provider_message_id IS NULL
+                    AND (SELECT m.origin FROM messages m WHERE m.id = s.message_id) = 'reply'
+                  LIMIT 1) IS NOT NULL AS doubtful
              FROM jobs j
              LEFT JOIN conversations c ON c.id = j.conversation_id
              LEFT JOIN events e ON e.id = j.event_id

@@ -10,6 +10,7 @@ mod inspecting;
 mod merging;
 mod pausing;
 mod permutations;
+mod reading;
 mod replaying;
 mod round_trips;
 mod sending;

@@ -1,0 +1,69 @@
+//! How much PostgreSQL reads. It plans a statement once per connection, when little may be stored yet, and a plan that is good
+//! then may read whole tables later: no other test notices. Rows are counted, since a time would tell of the machine.
+
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+use switchboard::store::work::Answer;
+
+use crate::support::Backend;
+use crate::support::arrivals::{inbound, status};
+use crate::support::depot::{Depot, ROUTE, done, say};
+
+/// So many customers write, are answered, and get the answer.
+async fn serve(customers: usize) -> Depot {
+    let depot = Depot::open(Backend::Postgres).await;
+    for customer in 0..customers {
+        let phone =
+            json!({ "id": format!("+1555030{customer:04}"), "channelType": "whatsapp", "name": "Ana" });
+        depot.accept(inbound(&depot.clock).with("sender", phone.clone()).on(ROUTE)).await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, say("noted")).await);
+        let left = depot.leave().await;
+        let id = format!("answer-{customer}");
+        depot.answer(&left, Answer::Accepted(id.clone())).await;
+        depot.accept(status(&depot.clock, &id, "delivered").with("recipient", phone).on(ROUTE)).await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, done(Vec::new(), Vec::new())).await);
+    }
+    depot
+}
+
+/// The rows that were read of each table for each customer, by all who have closed their connections.
+async fn rows_read(depot: Depot, customers: usize) -> Vec<(String, f64)> {
+    depot.store.close().await;
+    let mut connection = PgConnection::connect(&depot.store.url).await.unwrap();
+    // Partitions are told under their table's name; what a connection counted is there once it has ended.
+    let read = sqlx::query_as(
+        "SELECT regexp_replace(relname, '_(\\d{4}_\\d{2}|before|after)$', ''), sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::float8
+         FROM pg_stat_user_tables GROUP BY 1 ORDER BY 1",
+    );
+    while connected(&mut connection).await > 1 {
+        tokio::task::yield_now().await;
+    }
+    let rows: Vec<(String, f64)> = read.fetch_all(&mut connection).await.unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let of_each = |rows: f64| rows / customers as f64;
+    rows.into_iter().map(|(table, rows)| (table, of_each(rows))).collect()
+}
+
+async fn connected(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'")
+        .fetch_one(connection)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_read_for_an_event_does_not_grow_with_what_is_stored() {
+    let few = rows_read(serve(50).await, 50).await;
+    let many = rows_read(serve(200).await, 200).await;
+    assert!(few.iter().any(|(table, rows)| table == "jobs" && *rows > 1.0), "nothing was counted: {few:?}");
+    for ((table, of_few), (same, of_many)) in few.iter().zip(&many) {
+        assert_eq!(table, same);
+        // What is read once at the start weighs less among many.
+        assert!(
+            *of_many < of_few * 1.5 + 1.0,
+            "{table}: {of_few} rows an event among few, {of_many} among many"
+        );
+    }
+}
