@@ -55,7 +55,7 @@ async fn drain(bench: &Bench, kind: Kind, ordering: &str, ordered: bool) {
     let server = own::start(&database.url, &config);
     let began = Instant::now();
     while admin::has_work(&server).await {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let drained = per_second_of(jobs, began.elapsed());
     println!("| {} | {ordering} | {drained:.0} | {stored:.0} |", kind.name());

@@ -90,9 +90,9 @@ const AUTOCHECKPOINT_PAGES: &str = "16384";
 /// What the write-ahead log is cut to after a burst, in bytes.
 const LARGEST_IDLE_LOG: &str = "67108864";
 /// The writer's page cache in KiB (negative by SQLite's convention): the upper pages of every index.
-const WRITER_CACHE: &str = "-32768";
+const WRITER_CACHE: &str = "-8192";
 /// A reader's page cache in KiB.
-const READER_CACHE: &str = "-8192";
+const READER_CACHE: &str = "-2048";
 /// Rows that the driver's thread reads ahead of us: a whole group.
 const ROWS_AHEAD: usize = 512;
 
