@@ -17,7 +17,7 @@
 //! | `emulated` | Connectly's side, where replies are sent |
 //! | `lag`, `admin` | delays as the store tells them, and what is left to do |
 //! | `comparison` | sides in turn, told as ratios |
-//! | `tables`, `ratios`, `rest`, `latency`, `overload`, `drain`, `steady` | the sections |
+//! | `tables`, `ratios`, `rest`, `latency`, `overload`, `drain`, `steady`, `history` | the sections |
 
 #![allow(unreachable_pub, missing_docs, reason = "nothing here is public")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -27,6 +27,11 @@ mod bare;
 mod comparison;
 mod drain;
 mod emulated;
+#[path = "../history/fill.rs"]
+#[allow(dead_code, reason = "shared with the benchmark of questions, which uses more of it")]
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
+mod fill;
+mod history;
 mod lag;
 mod latency;
 mod load;
@@ -75,10 +80,11 @@ enum Section {
     Overload,
     Drain,
     Steady,
+    History,
 }
 
 /// The sections by the words that choose them, in the order they run in.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 13] = [
     ("tables", Section::Tables),
     ("naive", Section::Naive),
     ("bare", Section::Bare),
@@ -91,6 +97,7 @@ const SECTIONS: [(&str, Section); 12] = [
     ("overload", Section::Overload),
     ("drain", Section::Drain),
     ("steady", Section::Steady),
+    ("history", Section::History),
 ];
 
 fn main() -> ExitCode {
@@ -137,5 +144,6 @@ async fn measure(bench: &Bench, section: Section) {
         Section::Overload => overload::print(bench).await,
         Section::Drain => drain::print(bench).await,
         Section::Steady => steady::print(bench).await,
+        Section::History => history::print(bench).await,
     }
 }

@@ -69,14 +69,18 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// Connections for questions, beside those that accept and work.
 const READERS: u32 = 4;
 /// How what accepts and works is planned. It asks for rows by their keys, of tables whose size the statistics never know: most
-/// were empty when they were taken, and a plan is kept for as long as its connection lasts. So there is one kind of plan, that looks
-/// up key by key; any other would read a table, an index or all that a join may need from end to end. Nor is a plan better for
-/// the values at hand: without the last line, what reads events is planned anew for longer than it runs.
-const BY_KEY: [(&str, &str); 5] = [
+/// were empty or small when they were taken, and a plan is kept for as long as its connection lasts. So there is one kind of
+/// plan, which looks up key by key, and a row that is read counts for more than anything else; any other plan would one day read
+/// a table, an index or all that a join may need from end to end. Nor is a plan better for the values at hand: without the last
+/// line, what reads events is planned anew for longer than it runs.
+const BY_KEY: [(&str, &str); 8] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("cpu_tuple_cost", "100"),
+    ("cpu_index_tuple_cost", "100"),
     ("plan_cache_mode", "force_generic_plan"),
 ];
 /// How long a verb waits for a connection before it says that the store is unavailable.

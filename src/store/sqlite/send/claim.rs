@@ -1,6 +1,7 @@
 //! Claiming sends: of each account what its rate lets leave, replies before API messages.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
@@ -18,10 +19,16 @@ pub(in crate::store::sqlite) async fn claim_sends(
     claim: &ClaimSends,
 ) -> Result<ClaimedSends> {
     let now = millis(store.clock.now());
+    // Looked for first without waiting for the one connection that writes: most often there is nothing. Whoever queues a
+    // message meanwhile calls for the next claim.
+    let mut reader = store.readers.acquire().await?;
+    let (seen, exhausted) = may_leave(&mut reader, claim, now).await?;
+    if seen.is_empty() {
+        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
+    }
+    drop(reader);
     let mut tx = store.write().await?;
-    let mut budget = sending::budget(claim, &buckets(&mut tx, claim).await?, now);
-    let exhausted = std::mem::take(&mut budget.exhausted);
-    let due = due(&mut tx, claim, &budget, now).await?;
+    let (due, exhausted) = may_leave(&mut tx, claim, now).await?;
     if due.is_empty() {
         return Ok(ClaimedSends { sends: Vec::new(), exhausted });
     }
@@ -41,6 +48,17 @@ pub(in crate::store::sqlite) async fn claim_sends(
     let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;
     tx.commit().await?;
     Ok(ClaimedSends { sends, exhausted })
+}
+
+/// The sends to claim, and the accounts that may send nothing now.
+async fn may_leave(
+    connection: &mut SqliteConnection,
+    claim: &ClaimSends,
+    now: i64,
+) -> Result<(Vec<JobId>, Vec<(String, Duration)>)> {
+    let mut budget = sending::budget(claim, &buckets(connection, claim).await?, now);
+    let exhausted = std::mem::take(&mut budget.exhausted);
+    Ok((due(connection, claim, &budget, now).await?, exhausted))
 }
 
 /// The sends to claim, of each account as many as it may send, replies of all accounts before API messages.
