@@ -25,6 +25,7 @@ impl Kind {
 pub(crate) struct Stores {
     /// The URL of any database of the server.
     postgres: Option<String>,
+    sqlite: bool,
 }
 
 /// A fresh database.
@@ -48,18 +49,20 @@ impl Stores {
         if postgres.is_none() {
             println!("PostgreSQL is not measured, since SWITCHBOARD_BENCH_POSTGRES_URL is not set\n");
         }
-        Self { postgres }
+        // A long section need not be measured on both.
+        let sqlite = std::env::var_os("SWITCHBOARD_BENCH_WITHOUT_SQLITE").is_none();
+        Self { postgres, sqlite }
     }
 
     /// Those that there are.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
         let postgres = self.has(Kind::Postgres).then_some(Kind::Postgres);
-        [Kind::Sqlite].into_iter().chain(postgres)
+        self.sqlite.then_some(Kind::Sqlite).into_iter().chain(postgres)
     }
 
     pub(crate) const fn has(&self, kind: Kind) -> bool {
         match kind {
-            Kind::Sqlite => true,
+            Kind::Sqlite => self.sqlite,
             Kind::Postgres => self.postgres.is_some(),
         }
     }
