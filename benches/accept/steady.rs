@@ -28,7 +28,10 @@ handler = "rules"
 
 pub(crate) async fn print(bench: &Bench) {
     for kind in bench.stores.kinds() {
-        println!("| {} | p50 ms | p99 ms | resident MiB | jobs left | replies |", kind.name());
+        println!(
+            "| {} | p50 ms | p99 ms | resident MiB | jobs left | replies, of which 50000 are kept |",
+            kind.name()
+        );
         println!("|---|---|---|---|---|---|");
         run(bench, kind).await;
         println!();
