@@ -180,6 +180,7 @@ pub struct ConversingRow {
     pub handed_back_at: Option<i64>,
     pub person_answered_at: Option<i64>,
     pub latest_message: Option<MessageId>,
+    pub merged_into: Option<ConversationId>,
     pub route: String,
     pub state: Option<String>,
 }
@@ -192,6 +193,7 @@ impl ConversingRow {
         Conversing {
             first_inbound: self.conversation.first_inbound_event,
             latest_message: self.latest_message,
+            is_merged: self.merged_into.is_some(),
             person_answered_at: answered.map(timestamp),
             conversation: self.conversation.into_conversation(),
         }

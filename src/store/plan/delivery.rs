@@ -26,6 +26,8 @@ pub struct Conversing {
     pub latest_message: Option<MessageId>,
     /// When somebody of the business last wrote from elsewhere, if it was not handed back to rules since.
     pub person_answered_at: Option<Timestamp>,
+    /// Whether another conversation has taken its place, since two customers turned out to be one.
+    pub is_merged: bool,
 }
 
 /// How far back it is looked for what somebody of the business wrote from elsewhere.
@@ -72,6 +74,11 @@ impl ConversingOf {
         of
     }
 
+    fn has_lost(&self, job: &LeasedJob) -> bool {
+        let is_there = |id| self.conversations.get(&id).is_some_and(|known| !known.is_merged);
+        job.conversation.is_some_and(|id| !is_there(id))
+    }
+
     fn conversation(&self, id: ConversationId) -> Option<&Conversation> {
         self.conversations.get(&id).map(|known| &known.conversation)
     }
@@ -82,9 +89,11 @@ pub fn lanes(leased: &[LeasedJob]) -> BTreeSet<(ConversationId, &str)> {
     leased.iter().filter_map(|job| Some((job.conversation?, job.route.as_str()))).collect()
 }
 
-/// The events that have to be read: those that this process has not just committed.
-pub fn unread(leased: &[LeasedJob]) -> Vec<EventId> {
-    let unread = leased.iter().filter(|job| job.arrived.is_none()).map(|job| job.event);
+/// The events that have to be read: those that this process has not just committed, and those whose conversation was merged or
+/// went since.
+pub fn unread(leased: &[LeasedJob], conversing: &ConversingOf) -> Vec<EventId> {
+    let unread =
+        leased.iter().filter(|job| job.arrived.is_none() || conversing.has_lost(job)).map(|job| job.event);
     unread.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -94,8 +103,6 @@ pub struct Events(HashMap<EventId, (Event, Option<MessageId>)>);
 
 impl Events {
     /// Those that were read, and those that were just committed.
-    ///
-    /// An event whose conversation is gone since its commit is gone too.
     pub fn of(read: Vec<EventRow>, leased: &[LeasedJob], conversing: &ConversingOf, sent: &Sent) -> Self {
         // Two routes may deliver one event.
         let mut events = HashMap::with_capacity(leased.len());
@@ -104,11 +111,9 @@ impl Events {
             events.insert(row.id, (row.into_event(), refers_to));
         }
         for job in leased {
-            let Some(arrived) = &job.arrived else { continue };
+            let Some(arrived) = job.arrived.as_ref().filter(|_| !conversing.has_lost(job)) else { continue };
             let conversation = job.conversation.and_then(|id| conversing.conversation(id));
-            if conversation.is_some() == job.conversation.is_some() {
-                events.entry(job.event).or_insert_with(|| arrived::stored(arrived, conversation, sent));
-            }
+            events.entry(job.event).or_insert_with(|| arrived::stored(arrived, conversation, sent));
         }
         Self(events)
     }

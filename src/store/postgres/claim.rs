@@ -147,9 +147,9 @@ async fn surroundings(
     leased: &[LeasedJob],
     since: Ulid,
 ) -> Result<Surroundings> {
-    let unread = unread(leased);
-    let read = if unread.is_empty() { Vec::new() } else { events::by_ids(connection, &unread).await? };
     let conversing = conversing(connection, leased, since).await?;
+    let unread = unread(leased, &conversing);
+    let read = if unread.is_empty() { Vec::new() } else { events::by_ids(connection, &unread).await? };
     let sent = sent(connection, &named(leased)).await?;
     let events = Events::of(read, leased, &conversing, &sent);
     let messages = messages(connection, &concerned(&events, &conversing)).await?;
@@ -197,7 +197,8 @@ async fn conversing(
                    SELECT FROM sends s
                    WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
                      AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4)
-         ) AS person_answered_at
+         ) AS person_answered_at,
+         (SELECT c.merged_into FROM conversations c WHERE c.id = v.id) AS merged_into
          FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route)
          JOIN conversation_view v ON v.id = n.conversation_id
          LEFT JOIN handler_state s ON s.route = n.route AND s.conversation_id = n.conversation_id",

@@ -171,9 +171,9 @@ async fn surroundings(
     leased: &[LeasedJob],
     since: Ulid,
 ) -> Result<Surroundings> {
-    let unread = unread(leased);
-    let read = if unread.is_empty() { Vec::new() } else { events::by_ids(connection, &unread).await? };
     let conversing = conversing(connection, leased, since).await?;
+    let unread = unread(leased, &conversing);
+    let read = if unread.is_empty() { Vec::new() } else { events::by_ids(connection, &unread).await? };
     let sent = sent(connection, &named(leased)).await?;
     let events = Events::of(read, leased, &conversing, &sent);
     let messages = messages(connection, &concerned(&events, &conversing)).await?;
@@ -226,7 +226,8 @@ async fn conversing(
                    SELECT 1 FROM sends s
                    WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
                      AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
-         ) AS person_answered_at
+         ) AS person_answered_at,
+         (SELECT c.merged_into FROM conversations c WHERE c.id = v.id) AS merged_into
          FROM jsonb_each($1) AS n
          CROSS JOIN conversation_view v ON v.id = n.value ->> 'conversation'
          LEFT JOIN handler_state s ON s.route = n.value ->> 'route' AND s.conversation_id = v.id",

@@ -10,7 +10,7 @@ use switchboard::store::arrival::{Arrival, RouteMatch};
 use switchboard::store::work::{Committed, Delivery, LeasedJob, Offer, Settled};
 
 use crate::support::Backend;
-use crate::support::arrivals::{BEN, Post, echo, inbound, raw, status};
+use crate::support::arrivals::{BEN, Post, both, echo, inbound, raw, status, user};
 use crate::support::depot::{Depot, LEASE, ROUTE, done, say};
 
 /// Commits a group by somebody who can begin so many jobs of the usual route.
@@ -209,4 +209,18 @@ async fn what_was_just_committed_begins_as_if_it_had_been_read(
         let begun = begin(&depot, &leased).await;
         assert_eq!(begun[0].event.to_value(), depot.event(leased[0].event).await.to_value(), "{body}");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_just_committed_begins_although_its_customer_became_another(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    depot.accept(inbound(&depot.clock).customer(user("BR.1"))).await;
+    let leased = commit(&depot, 1, [ana(&depot)]).await.leased;
+    depot.accept(inbound(&depot.clock).customer(both("+15550100001", "BR.1"))).await;
+    let begun = begin(&depot, &leased).await;
+    assert_eq!(begun.len(), 1, "it is not parked");
+    assert_eq!(begun[0].event.to_value(), depot.event(leased[0].event).await.to_value());
 }
