@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a verb failed. Nothing of it is ever shown to a caller outside: the edge logs it once and answers without it.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The store cannot be reached, or is too busy; the same call may succeed later.
     #[error("the store is unavailable: {0}")]

@@ -36,6 +36,8 @@ pub(super) async fn opt(
     by: Option<&str>,
 ) -> Result<Option<CustomerProfile>> {
     let mut query = question::customers::opt(id, by, millis(store.clock.now()));
-    let row: Option<CustomerRow> = query.build_query_as().fetch_optional(&store.writer).await?;
+    let mut tx = store.write().await?;
+    let row: Option<CustomerRow> = query.build_query_as().fetch_optional(&mut *tx).await?;
+    tx.commit().await?;
     Ok(row.map(CustomerRow::into_profile))
 }

@@ -1,8 +1,9 @@
 //! The embedded store: SQLite, one process on one file.
 //!
-//! One connection writes. Every verb that changes something is one transaction on it, begun with `BEGIN IMMEDIATE`, so
-//! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Questions are
-//! asked on a few connections that cannot write and see the last commit. The time is [`Clock`]'s: there is one process.
+//! One connection writes. Every verb that changes something has its turn on it, in a transaction begun with `BEGIN IMMEDIATE`, so
+//! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Verbs that wait for each
+//! other share a commit ([`writer`]). Questions are asked on a few connections that cannot write and see the last commit. The
+//! time is [`Clock`]'s: there is one process.
 //!
 //! A group travels as one JSON text: each call costs a visit to sqlx's worker thread, whatever the number of its rows. It is
 //! read by `jsonb_each` (SQLite 3.51; it is built in), since `json_each` prints every row again for `->>` to parse. What needs no
@@ -37,6 +38,7 @@ mod submit;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fmt::Write as _;
 use std::str::FromStr as _;
@@ -48,11 +50,12 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite, SqliteExecutor, SqlitePool, Transaction};
+use sqlx::{Connection as _, SqliteExecutor, SqlitePool};
 
 use self::checkpoint::Checkpoints;
 use self::file::DatabaseFile;
 pub(super) use self::inspect::inspect;
+use self::writer::{Turn, Writer};
 use super::arrival::Arrival;
 use super::query::{
     ConversationFilter, ConversationPlace, EventFilter, JobCount, JobFilter, MessageFilter, Page,
@@ -99,7 +102,7 @@ const ROWS_AHEAD: usize = 512;
 /// A store on SQLite.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
     checkpoints: Option<Checkpoints>,
     file: Option<DatabaseFile>,
@@ -134,7 +137,7 @@ impl SqliteStore {
         } else {
             check_schema(&writer).await?;
         }
-        Ok(Self { writer, readers, checkpoints, file, clock })
+        Ok(Self { writer: Writer::new(writer), readers, checkpoints, file, clock })
     }
 
     /// A new id.
@@ -142,12 +145,12 @@ impl SqliteStore {
         Id::new(self.clock.ulid())
     }
 
-    /// Begins the one transaction that may write. Dropped without a commit it is rolled back before the next one begins.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+    /// Waits for a turn of the one connection that writes.
+    async fn write(&self) -> Result<Turn> {
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.ask();
         }
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        self.writer.turn().await
     }
 }
 
@@ -317,7 +320,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.write().await?.rollback().await?;
+        drop(self.write().await?);
         Ok(())
     }
 

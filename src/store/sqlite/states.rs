@@ -17,6 +17,8 @@ pub(super) async fn state(
 }
 
 pub(super) async fn clear(store: &SqliteStore, id: ConversationId, route: &str) -> Result<bool> {
-    let cleared = question::states::clear(id, route).build().execute(&store.writer).await?;
+    let mut tx = store.write().await?;
+    let cleared = question::states::clear(id, route).build().execute(&mut *tx).await?;
+    tx.commit().await?;
     Ok(cleared.rows_affected() > 0)
 }

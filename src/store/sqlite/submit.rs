@@ -17,7 +17,12 @@ pub(super) async fn submit(store: &SqliteStore, submission: &Submission) -> Resu
     if let Some(key) = &submission.key {
         match use_key(&mut tx, &submission.account, key, id, millis(now)).await? {
             KeyUse::Fresh => {}
-            KeyUse::Repeated(message) => return Ok(Submitted::Repeated(shown(&mut tx, message).await?)),
+            KeyUse::Repeated(message) => {
+                let message = shown(&mut tx, message).await?;
+                // Promised as much as the first time.
+                tx.commit().await?;
+                return Ok(Submitted::Repeated(message));
+            }
             KeyUse::Reused => return Ok(Submitted::KeyReused),
         }
     }

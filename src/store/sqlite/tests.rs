@@ -428,8 +428,8 @@ async fn readers_cannot_write_and_commits_are_synchronous() {
     let desk = Desk::new().await;
     let refused = sqlx::query("DELETE FROM events").execute(&desk.store.readers).await;
     assert!(refused.is_err());
-    let synchronous: i64 =
-        sqlx::query_scalar("PRAGMA synchronous").fetch_one(&desk.store.writer).await.unwrap();
+    let mut writer = desk.store.write().await.unwrap();
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *writer).await.unwrap();
     assert_eq!(synchronous, 2);
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&desk.store.readers).await.unwrap();
@@ -459,14 +459,16 @@ async fn a_dropped_verb_leaves_no_transaction_behind() {
 #[tokio::test]
 async fn a_full_disk_is_unavailable_and_passes() {
     let desk = Desk::new().await;
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&desk.store.writer).await.unwrap();
+    let mut writer = desk.store.write().await.unwrap();
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
     let full = format!("PRAGMA max_page_count = {}", pages + 4);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(full)).execute(&desk.store.writer).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(full)).execute(&mut *writer).await.unwrap();
+    drop(writer);
     let large = desk.arrival(vec![b'x'; 100_000]);
     let refused = desk.store.commit(std::slice::from_ref(&large)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     let free = "PRAGMA max_page_count = 1000000";
-    sqlx::raw_sql(free).execute(&desk.store.writer).await.unwrap();
+    sqlx::raw_sql(free).execute(&mut *desk.store.write().await.unwrap()).await.unwrap();
     let receipts = desk.store.commit(&[large]).await.unwrap();
     assert!(!receipts[0].duplicate);
 }
