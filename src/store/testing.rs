@@ -198,7 +198,7 @@ impl Store for FakeStore {
     async fn claim_sends(&self, claim: &ClaimSends) -> Result<ClaimedSends> {
         self.claims.lock().unwrap().push(claim.clone());
         let sends = std::mem::take(&mut *self.sends.lock().unwrap());
-        Ok(ClaimedSends { sends, exhausted: Vec::new() })
+        Ok(ClaimedSends { sends, ..ClaimedSends::default() })
     }
 
     async fn dispatch(&self, _sending: &Sending, _policy: &SendPolicy) -> Result<Dispatch> {

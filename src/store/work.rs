@@ -160,6 +160,8 @@ pub struct ClaimedSends {
     pub sends: Vec<Sending>,
     /// The accounts that may send nothing now, and how long until they may.
     pub exhausted: Vec<(String, Duration)>,
+    /// Whether a limit of the claim, or of an account's rate, may have kept others from being claimed. Else nothing more was due.
+    pub reached_a_limit: bool,
 }
 
 /// A claimed send: everything the request to Connectly needs.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -34,13 +35,15 @@ pub(super) struct Sends {
     pub(super) pace: Pace,
     pub(super) fences: Semaphore,
     pub(super) settlements: Semaphore,
+    /// Whether the last claim may have left some for want of room.
+    wants_room: AtomicBool,
 }
 
 impl Sends {
     pub(super) fn new(shared: Arc<Shared>, accounts: HashMap<String, WorkAccount>) -> Self {
         let pace = Pace::new(accounts.iter().map(|(name, account)| (name.clone(), account.rate)));
         let (fences, settlements) = (Semaphore::new(FENCES), Semaphore::new(SETTLEMENTS));
-        Self { shared, accounts, pace, fences, settlements }
+        Self { shared, accounts, pace, fences, settlements, wants_room: AtomicBool::new(true) }
     }
 
     pub(super) async fn send(&self, sending: &Sending) {
@@ -59,8 +62,9 @@ impl Sends {
         let watch = self.shared.clock.stopwatch();
         let dispatched = self.shared.store.dispatch(sending, &policy).await;
         drop((turn, undrawn));
-        // There is room for the next claim.
-        self.shared.sends.notify_one();
+        if self.wants_room.load(Ordering::SeqCst) {
+            self.shared.sends.notify_one();
+        }
         match dispatched {
             Ok(Dispatch::Go(departure)) => {
                 // The lease was extended with the fence.
@@ -127,12 +131,13 @@ impl Sends {
         }
     }
 
-    pub(super) fn wait(&self, account: &str, delay: Duration) {
-        self.pace.wait(account, self.shared.clock.now(), delay);
+    /// Whether the next claim begins as soon as there is room.
+    pub(super) fn call_for_room(&self, wanted: bool) {
+        self.wants_room.store(wanted, Ordering::SeqCst);
     }
 
-    pub(super) fn may_claim(&self) -> bool {
-        !self.pace.ready(self.shared.clock.now()).is_empty()
+    pub(super) fn wait(&self, account: &str, delay: Duration) {
+        self.pace.wait(account, self.shared.clock.now(), delay);
     }
 
     /// How long until somebody waits no more, at most one poll.

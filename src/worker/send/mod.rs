@@ -55,11 +55,12 @@ impl Sender {
         let shared = Arc::clone(&self.work.shared);
         let mut turn = 0_u32;
         while !shared.shutdown.is_cancelled() {
-            let begun = self.claim(turn.is_multiple_of(API_TURN)).await;
-            shared.pulse.pass(Loop::Sends, begun);
+            let is_api_turn = turn.is_multiple_of(API_TURN);
+            let begun = self.claim(is_api_turn).await;
+            shared.pulse.pass(Loop::Sends, begun.sends);
             turn = turn.wrapping_add(1);
-            // An API turn leaves replies for the next one.
-            if begun > 0 || (turn.wrapping_sub(1).is_multiple_of(API_TURN) && self.work.may_claim()) {
+            // An API turn leaves replies for the next one, also where it finds nothing.
+            if begun.may_be_more && (begun.sends > 0 || is_api_turn) {
                 continue;
             }
             tokio::select! {
@@ -70,25 +71,28 @@ impl Sender {
         }
     }
 
-    async fn claim(&self, api_turn: bool) -> usize {
+    async fn claim(&self, api_turn: bool) -> Begun {
+        // Before it is looked what is free: what becomes free from here on calls for the next claim.
+        self.work.call_for_room(true);
         let Some(claim) = self.fitting(api_turn) else {
-            return 0;
+            return Begun::NOTHING;
         };
         let leased = self.work.shared.clock.stopwatch();
         let claimed = match self.work.shared.store.claim_sends(&claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(error = %error, "no sends were claimed");
-                return 0;
+                return Begun::NOTHING;
             }
         };
+        let begun = Begun { sends: claimed.sends.len(), may_be_more: claimed.reached_a_limit };
+        self.work.call_for_room(begun.may_be_more);
         for (account, delay) in claimed.exhausted {
             self.work.wait(&account, delay);
         }
-        let begun = claimed.sends.len();
         for sending in claimed.sends {
             let Some(slot) = self.slot(&sending).await else {
-                return 0;
+                return Begun::NOTHING;
             };
             let work = Arc::clone(&self.work);
             work.pace.claimed(&sending.account);
@@ -101,6 +105,7 @@ impl Sender {
         begun
     }
 
+    /// What may be claimed now; `None` when there is no room, or every account waits.
     fn fitting(&self, api_turn: bool) -> Option<ClaimSends> {
         let mut accounts = self.work.pace.ready(self.work.shared.clock.now());
         // The limit over all of them is used up from the front: in turn, so that busy accounts do not starve the others.
@@ -127,4 +132,16 @@ impl Sender {
         };
         Some(Slot::new(any, api))
     }
+}
+
+/// What a claim came to.
+#[derive(Clone, Copy)]
+struct Begun {
+    sends: usize,
+    /// Whether a limit was reached. Else there is nothing more until somebody calls.
+    may_be_more: bool,
+}
+
+impl Begun {
+    const NOTHING: Self = Self { sends: 0, may_be_more: false };
 }

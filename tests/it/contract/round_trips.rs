@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use switchboard::store::arrival::Arrival;
-use switchboard::store::work::{Committed, Offer, Settlement};
+use switchboard::store::work::{Answer, Committed, Offer, Settlement};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Event, Subscriber};
@@ -108,4 +108,28 @@ async fn a_group_costs_as_many_round_trips_as_one_delivery() {
         assert_eq!(begun.len(), 1, "{customers}: conversations: {begun:?}");
         assert_eq!(settled.len(), 4, "{customers}: conversations, jobs, outcomes, commit: {settled:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reply_leaves_under_one_question() {
+    let depot = Depot::open(Backend::Postgres).await;
+    depot.queue_text("hello").await;
+    let (statements, _watching, _beside) = Statements::watch();
+    let sending = depot.claim_send().await;
+    let claimed = statements.take();
+    assert_eq!(claimed.len(), 2, "the rate, the claim: {claimed:?}");
+    let departure = depot.go(&sending).await;
+    let fenced = statements.take();
+    assert_eq!(
+        fenced.len(),
+        9,
+        "conversation, message, its sends, the fence, rate twice, job, send, commit: {fenced:?}"
+    );
+    depot.answer(&(sending, departure), Answer::Accepted(depot.clock.ulid().to_string())).await;
+    let settled = statements.take();
+    assert_eq!(
+        settled.len(),
+        9,
+        "conversation, who has the id, message, its sends, job, message, send, outcome, commit: {settled:?}"
+    );
 }

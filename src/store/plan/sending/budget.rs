@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::connectly::throttle::Bucket;
-use crate::store::work::ClaimSends;
+use crate::model::message::Origin;
+use crate::store::work::{ClaimSends, ClaimedSends, Sending};
 
 /// What an account's bucket is kept under.
 const BUCKETS: &str = "rate/";
@@ -32,6 +33,35 @@ pub struct Budget {
     pub reply_limit: i64,
     /// The accounts that may not, and how long until they may.
     pub exhausted: Vec<(String, Duration)>,
+}
+
+impl Budget {
+    /// What a claim of nothing comes to.
+    pub fn nothing(self, claim: &ClaimSends) -> ClaimedSends {
+        self.spent(claim, Vec::new())
+    }
+
+    /// What a claim of these comes to.
+    pub fn spent(self, claim: &ClaimSends, sends: Vec<Sending>) -> ClaimedSends {
+        let reached_a_limit = self.is_reached(claim, &sends);
+        ClaimedSends { sends, exhausted: self.exhausted, reached_a_limit }
+    }
+
+    /// Whether any limit kept others from being claimed.
+    fn is_reached(&self, claim: &ClaimSends, sends: &[Sending]) -> bool {
+        let count = |of: &dyn Fn(&&Sending) -> bool| -> i64 {
+            i64::try_from(sends.iter().filter(of).count()).unwrap_or(i64::MAX)
+        };
+        let is_reply = |sending: &&Sending| sending.origin == Origin::Reply;
+        let of_accounts = || self.accounts.iter().zip(self.messages.iter().zip(&self.replies));
+        count(&|_| true) >= i64::from(claim.limit)
+            || count(&is_reply) >= self.reply_limit
+            || count(&|sending| !is_reply(sending)) >= i64::from(claim.api_limit)
+            || of_accounts().any(|(account, (messages, replies))| {
+                count(&|sending| sending.account == *account) >= *messages
+                    || count(&|sending| sending.account == *account && is_reply(sending)) >= *replies
+            })
+    }
 }
 
 /// What the accounts' rates allow now. `buckets` are as the last sends left them; an account without one has a full one.

@@ -2,12 +2,12 @@
 
 mod answer;
 mod budget;
+mod fence;
 mod person;
 #[cfg(test)]
 mod tests;
 
 use jiff::Timestamp;
-use sqlx::FromRow;
 
 use super::journal::MessageRecord;
 use super::settle::{Finished, Postponed, append};
@@ -15,11 +15,11 @@ use crate::model::id::JobId;
 use crate::model::job::Attempt;
 use crate::model::message::{OwnState, SendKind};
 use crate::model::sending::{Facts, SendPolicy, Verdict, decide};
-use crate::store::rows::ConversationRow;
 use crate::store::work::Departure;
 
 pub use self::answer::{Answered, Holder, Tells, answer};
 pub use self::budget::{Budget, account_of, bucket_key, budget};
+pub use self::fence::Fence;
 pub use self::person::{NOT_UNCONFIRMED, discard, resolve, retry};
 
 /// A job as far as its send needs it.
@@ -33,40 +33,6 @@ pub struct JobView {
     pub first_attempt_at: Option<Timestamp>,
     /// Its tries so far.
     pub log: Vec<Attempt>,
-}
-
-/// What decides whether a message may leave.
-pub fn facts(
-    record: &MessageRecord,
-    conversation: &ConversationRow,
-    job: &JobView,
-    brakes: Brakes,
-    now: Timestamp,
-) -> Facts {
-    let Brakes { confirms_opt_out, replies_last_minute } = brakes;
-    let newest = record.sends.last();
-    Facts {
-        now,
-        origin: record.origin,
-        kind: newest.map_or(SendKind::Session, |send| send.kind),
-        has_fallback: record.can_fall_back(),
-        own: record.own,
-        seen: newest.is_some_and(|send| send.provider_message_id.is_some()),
-        window: conversation.window(),
-        opted_out_at: conversation.opted_out_at.map(crate::store::rows::timestamp),
-        confirms_opt_out,
-        replies_last_minute,
-        first_attempt_at: job.first_attempt_at.unwrap_or(now),
-    }
-}
-
-/// What may hold a message back beside its window.
-#[derive(Debug, Clone, Copy, FromRow)]
-pub struct Brakes {
-    /// Whether it is the one confirmation of the opt-out.
-    pub confirms_opt_out: bool,
-    /// The replies of its conversation that left within the last minute.
-    pub replies_last_minute: i64,
 }
 
 /// Decides whether a message leaves. When its window is closed and it has a template instead, the record's newest send is

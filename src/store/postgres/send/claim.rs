@@ -15,9 +15,8 @@ pub(in crate::store::postgres) async fn claim_sends(
 ) -> Result<ClaimedSends> {
     let (buckets, now) = buckets(store, claim).await?;
     let budget = sending::budget(claim, &buckets, now);
-    let exhausted = budget.exhausted.clone();
     if budget.accounts.is_empty() {
-        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
+        return Ok(budget.nothing(claim));
     }
     // store::claim_sends
     let rows: Vec<SendingRow> = sqlx::query_as(
@@ -86,15 +85,15 @@ pub(in crate::store::postgres) async fn claim_sends(
     .bind(i64::from(claim.limit))
     .bind(duration_ms(claim.lease))
     .bind(store.clock.offset_ms())
-    .bind(budget.accounts)
-    .bind(budget.messages)
-    .bind(budget.replies)
+    .bind(&budget.accounts)
+    .bind(&budget.messages)
+    .bind(&budget.replies)
     .bind(i64::from(claim.api_limit))
     .bind(budget.reply_limit)
     .fetch_all(&store.pool)
     .await?;
     let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;
-    Ok(ClaimedSends { sends, exhausted })
+    Ok(budget.spent(claim, sends))
 }
 
 /// The accounts' buckets as the last sends left them, and the time by which they fill.

@@ -9,11 +9,11 @@ use super::write_fate;
 use crate::connectly::throttle::Bucket;
 use crate::model::id::ConversationId;
 use crate::model::job::Lease;
-use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
+use crate::model::sending::{SendPolicy, Verdict, minute_before};
 use crate::store::Result;
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, Brakes, JobView, Judgement};
-use crate::store::rows::{ConversationRow, SendJobRow, duration_ms, millis};
+use crate::store::plan::sending::{self, Fence, Judgement};
+use crate::store::rows::{duration_ms, millis};
 use crate::store::work::{Dispatch, Sending};
 
 pub(in crate::store::postgres) async fn dispatch(
@@ -28,29 +28,23 @@ pub(in crate::store::postgres) async fn dispatch(
         tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
-    let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
-    else {
+    let now = store.clock.now();
+    let Some(fence) = fence(&mut tx, sending.lease, conversation, now).await? else {
         // Now, since a claim that finds the row locked passes it by.
         tx.rollback().await?;
         return Ok(Dispatch::Lost);
     };
-    if is_paused(&mut tx).await? {
+    if let Some(held_back) = fence.holds_back() {
         ready_again(&mut tx, sending).await?;
         tx.commit().await?;
-        return Ok(Dispatch::Paused);
+        return Ok(held_back);
     }
-    let now = store.clock.now();
-    if another_is_under_way(&mut tx, sending).await? {
-        ready_again(&mut tx, sending).await?;
-        tx.commit().await?;
-        return Ok(Dispatch::Behind);
-    }
-    let facts = facts(&mut tx, &record, &job, conversation, now).await?;
+    let facts = fence.facts(&record, now);
     let Judgement { verdict, fell_back } = sending::judge(&mut record, facts, policy);
     let answer = match verdict {
         Verdict::Leave => leave(store, &mut tx, sending, record, fell_back, policy, now).await?,
         Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
-            let ended = sending::end(verdict, record, &job, sending.attempt, now);
+            let ended = sending::end(verdict, record, &fence.job(sending.lease), sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
             Dispatch::Ended(ended.outcome)
         }
@@ -59,35 +53,35 @@ pub(in crate::store::postgres) async fn dispatch(
     Ok(answer)
 }
 
-async fn fenced_job(connection: &mut PgConnection, lease: Lease) -> Result<Option<JobView>> {
+/// What is known of a message that is still ours to send. The caller holds the conversation's lock.
+async fn fence(
+    connection: &mut PgConnection,
+    lease: Lease,
+    conversation: ConversationId,
+    now: jiff::Timestamp,
+) -> Result<Option<Fence>> {
     // store::dispatch (fence)
-    let row: Option<SendJobRow> = sqlx::query_as(
-        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL FOR UPDATE",
+    let fence = sqlx::query_as(
+        "SELECT v.*, j.first_attempt_at, j.log, m.confirms_opt_out,
+             (SELECT count(*) FROM sends s
+              WHERE s.conversation_id = v.id AND s.dispatched_at > $4
+                AND (SELECT r.origin FROM messages r WHERE r.id = s.message_id) = 'reply') AS replies_last_minute,
+             EXISTS (SELECT FROM settings p WHERE p.key = 'pause/sends') AS is_paused,
+             EXISTS (
+                 SELECT FROM jobs e
+                 WHERE e.lane = j.lane AND e.id <> j.id AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL
+             ) AS another_is_under_way
+         FROM jobs j JOIN messages m ON m.id = j.message_id CROSS JOIN conversation_view v
+         WHERE j.id = $1 AND j.lease_token = $2 AND j.parked_at IS NULL AND j.dispatched_at IS NULL AND v.id = $3
+         FOR UPDATE OF j",
     )
     .bind(lease.job)
     .bind(Uuid::from_u128(lease.token.0))
+    .bind(conversation)
+    .bind(millis(minute_before(now)))
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(SendJobRow::into_view))
-}
-
-async fn is_paused(connection: &mut PgConnection) -> Result<bool> {
-    // store::dispatch (paused)
-    let paused = sqlx::query_scalar("SELECT EXISTS (SELECT FROM settings WHERE key = 'pause/sends')");
-    Ok(paused.fetch_one(connection).await?)
-}
-
-/// Whether another message of the conversation has left and is not settled. A claim passes such a lane by, but two claims
-/// at a time may each take one: of a reply and of an API message, which begins its lane beside the replies. And two may have
-/// been claimed before their conversations became one.
-async fn another_is_under_way(connection: &mut PgConnection, sending: &Sending) -> Result<bool> {
-    // store::dispatch (another)
-    let another = sqlx::query_scalar(
-        "SELECT EXISTS (
-             SELECT FROM jobs j JOIN jobs e ON e.lane = j.lane AND e.id <> j.id
-             WHERE j.id = $1 AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)",
-    );
-    Ok(another.bind(sending.lease.job).fetch_one(connection).await?)
+    Ok(fence)
 }
 
 /// Gives a claimed send back, due when it was: the attempt is not counted.
@@ -102,33 +96,6 @@ async fn ready_again(connection: &mut PgConnection, sending: &Sending) -> Result
     .execute(connection)
     .await?;
     Ok(())
-}
-
-async fn facts(
-    connection: &mut PgConnection,
-    record: &MessageRecord,
-    job: &JobView,
-    conversation: ConversationId,
-    now: jiff::Timestamp,
-) -> Result<Facts> {
-    // store::dispatch (conversation)
-    let sides: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
-        .bind(conversation)
-        .fetch_one(&mut *connection)
-        .await?;
-    // store::dispatch (loop guard)
-    let brakes: Brakes = sqlx::query_as(
-        "SELECT m.confirms_opt_out,
-             (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
-              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply') AS replies_last_minute
-         FROM messages m WHERE m.id = $1",
-    )
-    .bind(record.id)
-    .bind(conversation)
-    .bind(millis(minute_before(now)))
-    .fetch_one(connection)
-    .await?;
-    Ok(sending::facts(record, &sides, job, brakes, now))
 }
 
 /// Draws from the account's rate and sets the fence, or postpones the job.

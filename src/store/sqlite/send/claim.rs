@@ -1,7 +1,6 @@
 //! Claiming sends: of each account what its rate lets leave, replies before API messages.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
@@ -22,15 +21,15 @@ pub(in crate::store::sqlite) async fn claim_sends(
     // Looked for first without waiting for the one connection that writes: most often there is nothing. Whoever queues a
     // message meanwhile calls for the next claim.
     let mut reader = store.readers.acquire().await?;
-    let (seen, exhausted) = may_leave(&mut reader, claim, now).await?;
+    let (seen, budget) = may_leave(&mut reader, claim, now).await?;
     if seen.is_empty() {
-        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
+        return Ok(budget.nothing(claim));
     }
     drop(reader);
     let mut tx = store.write().await?;
-    let (due, exhausted) = may_leave(&mut tx, claim, now).await?;
+    let (due, budget) = may_leave(&mut tx, claim, now).await?;
     if due.is_empty() {
-        return Ok(ClaimedSends { sends: Vec::new(), exhausted });
+        return Ok(budget.nothing(claim));
     }
     queue::lease(store, &mut tx, due.iter().copied(), now, duration_ms(claim.lease)).await?;
     // store::claim_sends (messages)
@@ -47,18 +46,17 @@ pub(in crate::store::sqlite) async fn claim_sends(
     .await?;
     let sends = rows.into_iter().map(SendingRow::into_sending).collect::<Result<_>>()?;
     tx.commit().await?;
-    Ok(ClaimedSends { sends, exhausted })
+    Ok(budget.spent(claim, sends))
 }
 
-/// The sends to claim, and the accounts that may send nothing now.
+/// The sends to claim, and what there was to spend.
 async fn may_leave(
     connection: &mut SqliteConnection,
     claim: &ClaimSends,
     now: i64,
-) -> Result<(Vec<JobId>, Vec<(String, Duration)>)> {
-    let mut budget = sending::budget(claim, &buckets(connection, claim).await?, now);
-    let exhausted = std::mem::take(&mut budget.exhausted);
-    Ok((due(connection, claim, &budget, now).await?, exhausted))
+) -> Result<(Vec<JobId>, Budget)> {
+    let budget = sending::budget(claim, &buckets(connection, claim).await?, now);
+    Ok((due(connection, claim, &budget, now).await?, budget))
 }
 
 /// The sends to claim, of each account as many as it may send, replies of all accounts before API messages.

@@ -1,17 +1,16 @@
 //! The fence before a request leaves: whether it may, decided under lock.
 
-use sqlx::SqliteConnection;
+use sqlx::{FromRow, SqliteConnection};
 
 use super::super::{SqliteStore, journal};
-use super::rate::{bucket, write_bucket};
+use super::rate::write_bucket;
 use super::write_fate;
 use crate::connectly::throttle::Bucket;
-use crate::model::job::Lease;
-use crate::model::sending::{Facts, SendPolicy, Verdict, minute_before};
+use crate::model::sending::{SendPolicy, Verdict, minute_before};
 use crate::store::Result;
 use crate::store::plan::journal::MessageRecord;
-use crate::store::plan::sending::{self, Brakes, JobView, Judgement};
-use crate::store::rows::{ConversationRow, SendJobRow, duration_ms, millis};
+use crate::store::plan::sending::{self, Fence, Judgement, bucket_key};
+use crate::store::rows::{duration_ms, millis};
 use crate::store::work::{Dispatch, Sending};
 
 pub(in crate::store::sqlite) async fn dispatch(
@@ -23,27 +22,21 @@ pub(in crate::store::sqlite) async fn dispatch(
     let Some(mut record) = journal::load(&mut tx, &[sending.message]).await?.pop() else {
         return Ok(Dispatch::Lost);
     };
-    let Some(job) = fenced_job(&mut tx, sending.lease).await?.filter(|job| job.dispatched_at.is_none())
-    else {
+    let now = store.clock.now();
+    let Some(Found { fence, bucket }) = find(&mut tx, sending, now).await? else {
         return Ok(Dispatch::Lost);
     };
-    if is_paused(&mut tx).await? {
+    if let Some(held_back) = fence.holds_back() {
         ready_again(&mut tx, sending).await?;
         tx.commit().await?;
-        return Ok(Dispatch::Paused);
+        return Ok(held_back);
     }
-    if another_is_under_way(&mut tx, sending).await? {
-        ready_again(&mut tx, sending).await?;
-        tx.commit().await?;
-        return Ok(Dispatch::Behind);
-    }
-    let now = store.clock.now();
-    let facts = facts(&mut tx, &record, &job, now).await?;
+    let facts = fence.facts(&record, now);
     let Judgement { verdict, fell_back } = sending::judge(&mut record, facts, policy);
     let answer = match verdict {
-        Verdict::Leave => leave(&mut tx, sending, record, fell_back, policy, now).await?,
+        Verdict::Leave => leave(&mut tx, sending, bucket, record, fell_back, policy, now).await?,
         Verdict::Expire | Verdict::Suppress | Verdict::Park(_) | Verdict::Settled | Verdict::FallBack => {
-            let ended = sending::end(verdict, record, &job, sending.attempt, now);
+            let ended = sending::end(verdict, record, &fence.job(sending.lease), sending.attempt, now);
             write_end(store, &mut tx, &ended, millis(now)).await?;
             Dispatch::Ended(ended.outcome)
         }
@@ -52,34 +45,43 @@ pub(in crate::store::sqlite) async fn dispatch(
     Ok(answer)
 }
 
-async fn fenced_job(connection: &mut SqliteConnection, lease: Lease) -> Result<Option<JobView>> {
+/// What there is about a message that is still ours to send.
+#[derive(FromRow)]
+struct Found {
+    #[sqlx(flatten)]
+    fence: Fence,
+    /// The account's bucket as the last send left it.
+    bucket: Option<String>,
+}
+
+async fn find(
+    connection: &mut SqliteConnection,
+    sending: &Sending,
+    now: jiff::Timestamp,
+) -> Result<Option<Found>> {
     // store::dispatch (fence)
-    let row: Option<SendJobRow> = sqlx::query_as(
-        "SELECT id, dispatched_at, first_attempt_at, log FROM jobs WHERE id = $1 AND lease_token = $2 AND parked_at IS NULL",
+    let found = sqlx::query_as(
+        "SELECT v.*, j.first_attempt_at, j.log, m.confirms_opt_out,
+             (SELECT count(*) FROM sends s
+              WHERE s.conversation_id = v.id AND s.dispatched_at > $3
+                AND (SELECT r.origin FROM messages r WHERE r.id = s.message_id) = 'reply') AS replies_last_minute,
+             EXISTS (SELECT 1 FROM settings p WHERE p.key = 'pause/sends') AS is_paused,
+             EXISTS (
+                 SELECT 1 FROM jobs e INDEXED BY jobs_under_way
+                 WHERE e.lane = j.lane AND e.id <> j.id AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL
+             ) AS another_is_under_way,
+             (SELECT b.value FROM settings b WHERE b.key = $4) AS bucket
+         FROM jobs j JOIN messages m ON m.id = j.message_id CROSS JOIN conversation_view v
+         WHERE j.id = $1 AND j.lease_token = $2 AND j.parked_at IS NULL AND j.dispatched_at IS NULL
+           AND v.id = m.conversation_id",
     )
-    .bind(lease.job)
-    .bind(lease.token.to_string())
+    .bind(sending.lease.job)
+    .bind(sending.lease.token.to_string())
+    .bind(millis(minute_before(now)))
+    .bind(bucket_key(&sending.account))
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(SendJobRow::into_view))
-}
-
-async fn is_paused(connection: &mut SqliteConnection) -> Result<bool> {
-    // store::dispatch (paused)
-    let paused = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM settings WHERE key = 'pause/sends')");
-    Ok(paused.fetch_one(connection).await?)
-}
-
-/// Whether another message of the conversation has left and is not settled. A claim passes such a lane by, but one whose
-/// lease ended may have been overtaken meanwhile, and two may have been claimed before their conversations became one.
-async fn another_is_under_way(connection: &mut SqliteConnection, sending: &Sending) -> Result<bool> {
-    // store::dispatch (another)
-    let another = sqlx::query_scalar(
-        "SELECT EXISTS (
-             SELECT 1 FROM jobs j JOIN jobs e INDEXED BY jobs_under_way ON e.lane = j.lane AND e.id <> j.id
-             WHERE j.id = $1 AND e.parked_at IS NULL AND e.dispatched_at IS NOT NULL)",
-    );
-    Ok(another.bind(sending.lease.job).fetch_one(connection).await?)
+    Ok(found)
 }
 
 /// Gives a claimed send back, due when it was: the attempt is not counted.
@@ -96,42 +98,17 @@ async fn ready_again(connection: &mut SqliteConnection, sending: &Sending) -> Re
     Ok(())
 }
 
-async fn facts(
-    connection: &mut SqliteConnection,
-    record: &MessageRecord,
-    job: &JobView,
-    now: jiff::Timestamp,
-) -> Result<Facts> {
-    // store::dispatch (conversation)
-    let conversation: ConversationRow = sqlx::query_as("SELECT * FROM conversation_view WHERE id = $1")
-        .bind(record.conversation)
-        .fetch_one(&mut *connection)
-        .await?;
-    // store::dispatch (loop guard)
-    let brakes: Brakes = sqlx::query_as(
-        "SELECT m.confirms_opt_out,
-             (SELECT count(*) FROM sends s JOIN messages r ON r.id = s.message_id
-              WHERE s.conversation_id = $2 AND s.dispatched_at > $3 AND r.origin = 'reply') AS replies_last_minute
-         FROM messages m WHERE m.id = $1",
-    )
-    .bind(record.id)
-    .bind(record.conversation)
-    .bind(millis(minute_before(now)))
-    .fetch_one(connection)
-    .await?;
-    Ok(sending::facts(record, &conversation, job, brakes, now))
-}
-
 /// Draws from the account's rate and sets the fence, or postpones the job.
 async fn leave(
     connection: &mut SqliteConnection,
     sending: &Sending,
+    bucket: Option<String>,
     mut record: MessageRecord,
     fell_back: bool,
     policy: &SendPolicy,
     now: jiff::Timestamp,
 ) -> Result<Dispatch> {
-    let left = bucket(connection, &sending.account).await?;
+    let left = bucket.and_then(|bucket| serde_json::from_str(&bucket).ok());
     let mut bucket = Bucket { rate: policy.rate, ..left.unwrap_or_else(|| Bucket::new(policy.rate)) };
     let taken = bucket.take(millis(now));
     write_bucket(connection, &sending.account, &bucket, millis(now)).await?;

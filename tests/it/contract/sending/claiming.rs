@@ -4,12 +4,12 @@ use rstest::rstest;
 use serde_json::json;
 use switchboard::model::message::Origin;
 use switchboard::model::outcome::Reply;
-use switchboard::store::work::{Answer, ClaimSends, SendResult};
+use switchboard::store::work::{Answer, ClaimSends, SendResult, SendingAccount};
 
 use super::queue_texts;
 use crate::support::Backend;
-use crate::support::arrivals::{BEN, inbound};
-use crate::support::depot::{Depot, ROUTE, done, say, sender, sends};
+use crate::support::arrivals::{BEN, inbound, phone};
+use crate::support::depot::{Depot, ROUTE, done, rate, say, sender, sends};
 
 #[rstest]
 #[tokio::test]
@@ -94,4 +94,31 @@ async fn p6_two_instances_never_share_a_send(#[values(Backend::Sqlite, Backend::
         }
     }
     assert_eq!(claimed.len(), 12);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_tells_whether_there_may_be_more(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let claim = async |claim: ClaimSends| {
+        let claimed = depot.store.claim_sends(&claim).await.unwrap();
+        (claimed.sends.len(), claimed.reached_a_limit)
+    };
+    assert_eq!(claim(sends(2)).await, (0, false), "nothing is there");
+    for customer in [BEN, phone("+15550100004"), phone("+15550100005"), phone("+15550100006")] {
+        depot.accept(inbound(&depot.clock).customer(customer).on(ROUTE)).await;
+        let delivery = depot.claim_one().await;
+        assert!(depot.settle(&delivery, say("hello")).await);
+    }
+    assert_eq!(claim(ClaimSends { api_turn: true, ..sends(2) }).await, (1, true), "half is for API messages");
+    assert_eq!(claim(sends(1)).await, (1, true), "one was asked for");
+    let one_by_one = SendingAccount { rate: rate(1, 1), ..sender("default") };
+    assert_eq!(
+        claim(ClaimSends { accounts: vec![one_by_one], ..sends(9) }).await,
+        (1, true),
+        "its rate is one"
+    );
+    assert_eq!(claim(sends(2)).await, (1, false), "the last one");
 }
