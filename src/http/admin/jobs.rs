@@ -105,7 +105,9 @@ async fn retry(
     PathId(id): PathId<JobTag>,
     NoQuery: NoQuery,
 ) -> Result<Response, Problem> {
-    found(state.store.retry_job(id).await?)
+    let job = state.store.retry_job(id).await?;
+    state.sends.notify_one();
+    found(job)
 }
 
 /// Gives a parked job up.

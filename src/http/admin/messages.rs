@@ -166,6 +166,7 @@ async fn resolve(
     let (message, _timeline) = state.store.message(&id).await?.ok_or_else(Problem::not_found)?;
     let resolution = if sent { Resolution::Sent } else { Resolution::NotSent };
     let message = state.store.resolve(message.id, resolution).await?;
+    state.sends.notify_one();
     Ok(json::answer(&message))
 }
 

@@ -67,6 +67,7 @@ async fn replace(
         return Err(Problem::unknown_name("routes", unknown, &known));
     }
     state.store.pause(&pauses).await?;
+    state.sends.notify_one();
     Ok(json::answer(&pauses))
 }
 

@@ -97,7 +97,11 @@ async fn retry(
     NoQuery: NoQuery,
     JsonBody(parked): JsonBody<Parked>,
 ) -> Result<Response, Problem> {
-    let running = tokio::spawn(async move { retry_all(&state.store, &parked.0).await });
+    let running = tokio::spawn(async move {
+        let retried = retry_all(&state.store, &parked.0).await;
+        state.sends.notify_one();
+        retried
+    });
     let jobs = running.await.map_err(|_panicked| Problem::internal())??;
     Ok(json::answer(&Answer { jobs }))
 }

@@ -48,7 +48,7 @@ async fn step(
     conversation: ConversationId,
     after: RowId,
 ) -> Result<Step> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     let Finished { table, job, of } = finished;
     let statement = format!(
         "SELECT id, callback_data FROM {table} WHERE conversation_id = $1 AND id > $2 ORDER BY id LIMIT $3"
@@ -72,8 +72,11 @@ async fn step(
 
 /// The customer and everything that is left.
 async fn rest(store: &SqliteStore, customer: CustomerId) -> Result<Option<Erased>> {
-    let mut tx = store.write().await?;
-    let Some(names) = names(&mut tx, customer).await? else { return Ok(None) };
+    let mut tx = store.write_alone().await?;
+    let Some(names) = names(&mut tx, customer).await? else {
+        tx.commit().await?;
+        return Ok(None);
+    };
     let conversations = json(&conversations(&mut *tx, customer).await?)?;
     let (mut events, messages) = said(&mut tx, &conversations).await?;
     events.extend(misunderstood(&mut tx, &names).await?);
@@ -171,7 +174,7 @@ async fn empty_log(store: &SqliteStore) -> Result<()> {
     if store.file.is_none() {
         return Ok(());
     }
-    let options = (*store.writer.connect_options()).clone().busy_timeout(Duration::ZERO);
+    let options = (*store.writer.pool().connect_options()).clone().busy_timeout(Duration::ZERO);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     for _ in 0..TRIES {
         // store::erase (log)

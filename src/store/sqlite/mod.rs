@@ -2,7 +2,7 @@
 //!
 //! One connection writes. Every verb that changes something has its turn on it, in a transaction begun with `BEGIN IMMEDIATE`, so
 //! what a verb reads is locked from its first statement, and rows need no locks or order of their own. Verbs that wait for each
-//! other share a commit ([`writer`]). Questions are asked on a few connections that cannot write and see the last commit. The
+//! other share a commit (`writer.rs`). Questions are asked on a few connections that cannot write and see the last commit. The
 //! time is [`Clock`]'s: there is one process.
 //!
 //! A group travels as one JSON text: each call costs a visit to sqlx's worker thread, whatever the number of its rows. It is
@@ -47,10 +47,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Connection as _, SqliteExecutor, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{SqliteExecutor, SqlitePool};
 
 use self::checkpoint::Checkpoints;
 use self::file::DatabaseFile;
@@ -87,13 +85,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many questions are answered at the same time.
 const READERS: u32 = 4;
-/// Pages in the write-ahead log before the writer itself moves what is left of them into the database, and begins the log
-/// anew: 64 MiB. Most of them have been moved beside it by then.
-const AUTOCHECKPOINT_PAGES: &str = "16384";
-/// What the write-ahead log is cut to after a burst, in bytes.
-const LARGEST_IDLE_LOG: &str = "67108864";
-/// The writer's page cache in KiB (negative by SQLite's convention): the upper pages of every index.
-const WRITER_CACHE: &str = "-8192";
 /// A reader's page cache in KiB.
 const READER_CACHE: &str = "-2048";
 /// Rows that the driver's thread reads ahead of us: a whole group.
@@ -127,17 +118,17 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROWS_AHEAD)
             .pragma("temp_store", "memory");
-        let writer = writer(connect.clone()).await?;
+        let writer = Writer::open(connect.clone()).await?;
         let (readers, checkpoints) = match &file {
             Some(_) => (readers(connect.clone()), Some(Checkpoints::start(connect))),
-            None => (writer.clone(), None),
+            None => (writer.pool().clone(), None),
         };
         if options.migrate {
-            MIGRATIONS.run(&writer).await?;
+            MIGRATIONS.run(writer.pool()).await?;
         } else {
-            check_schema(&writer).await?;
+            check_schema(writer.pool()).await?;
         }
-        Ok(Self { writer: Writer::new(writer), readers, checkpoints, file, clock })
+        Ok(Self { writer, readers, checkpoints, file, clock })
     }
 
     /// A new id.
@@ -145,12 +136,22 @@ impl SqliteStore {
         Id::new(self.clock.ulid())
     }
 
-    /// Waits for a turn of the one connection that writes.
+    /// Waits for a turn of the one connection that writes. For what takes long there is [`Self::write_alone`].
     async fn write(&self) -> Result<Turn> {
+        self.ask_for_checkpoint();
+        self.writer.turn().await
+    }
+
+    /// Waits for a turn that those before it need not wait for: what they wrote is committed first.
+    async fn write_alone(&self) -> Result<Turn> {
+        self.ask_for_checkpoint();
+        self.writer.turn_alone().await
+    }
+
+    fn ask_for_checkpoint(&self) {
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.ask();
         }
-        self.writer.turn().await
     }
 }
 
@@ -158,30 +159,6 @@ impl SqliteStore {
 fn in_memory(url: &str) -> bool {
     let (name, parameters) = url.split_once('?').unwrap_or((url, ""));
     name.ends_with(":memory:") || parameters.split('&').any(|parameter| parameter == "mode=memory")
-}
-
-/// The one connection that writes; it is made now, so that a database that cannot be opened says so.
-async fn writer(connect: SqliteConnectOptions) -> Result<SqlitePool> {
-    let connect = connect
-        .journal_mode(SqliteJournalMode::Wal)
-        // A 200 promises that the event is on disk (P1): each commit waits for it.
-        .synchronous(SqliteSynchronous::Full)
-        // What is deleted is overwritten: erased is erased, also in free pages.
-        .pragma("secure_delete", "on")
-        .pragma("cache_size", WRITER_CACHE)
-        .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
-        .pragma("journal_size_limit", LARGEST_IDLE_LOG);
-    Ok(pool(1)
-        .min_connections(1)
-        .before_acquire(|connection, _| Box::pin(async move { Ok(is_clean(connection)) }))
-        .connect_with(connect)
-        .await?)
-}
-
-/// A full disk makes SQLite end a transaction by itself, and the driver's count of them is off from then on: such a
-/// connection is replaced.
-fn is_clean(connection: &SqliteConnection) -> bool {
-    !connection.is_in_transaction()
 }
 
 /// Connections that cannot write, made when they are needed.
@@ -313,9 +290,7 @@ impl Store for SqliteStore {
         // Statistics are not gathered: those of a queue that is mostly empty mislead the planner when it is full, and
         // without any it takes the indexes that the statements are written for.
         // What a question kept from being moved is moved now.
-        if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.ask();
-        }
+        self.ask_for_checkpoint();
         Ok(())
     }
 

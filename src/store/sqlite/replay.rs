@@ -33,7 +33,7 @@ pub(super) async fn arrivals(store: &SqliteStore, ids: &[EventId]) -> Result<Vec
 }
 
 pub(super) async fn replay(store: &SqliteStore, group: &[Arrival]) -> Result<u64> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     let ids = json(&group.iter().map(|arrival| arrival.id).collect::<Vec<_>>())?;
     let mut standing = standing(&mut tx, &ids).await?;
     let mut revived = revived(group, &standing);

@@ -22,14 +22,14 @@ pub(super) async fn purge(store: &SqliteStore, keep: &Keep) -> Result<Purged> {
         "DELETE FROM dedupe WHERE event_id IN (
              SELECT event_id FROM dedupe WHERE event_id < $1 ORDER BY event_id LIMIT $2)",
     ] {
-        let mut tx = store.write().await?;
+        let mut tx = store.write_alone().await?;
         // store::purge (what became of events)
         let delete = sqlx::query(statement).bind(EventId::first_at(keep.events_since)).bind(BATCH);
         purged.more |= delete.execute(&mut *tx).await?.rows_affected() >= full;
         tx.commit().await?;
     }
     for step in &BY_ROW {
-        let mut tx = store.write().await?;
+        let mut tx = store.write_alone().await?;
         // store::purge (by row)
         let delete = sqlx::query(step.statement);
         let delete = match (step.before)(keep) {
@@ -50,7 +50,7 @@ pub(super) async fn purge(store: &SqliteStore, keep: &Keep) -> Result<Purged> {
 }
 
 async fn bodies(store: &SqliteStore, keep: &Keep) -> Result<u64> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     // store::purge (bodies)
     let delete = sqlx::query(
         "DELETE FROM bodies WHERE event_id IN (
@@ -68,7 +68,7 @@ async fn bodies(store: &SqliteStore, keep: &Keep) -> Result<u64> {
 
 async fn events(store: &SqliteStore, keep: &Keep) -> Result<u64> {
     let oldest = "SELECT id, callback_data FROM events WHERE id < $1 ORDER BY id LIMIT $2";
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     let events: Vec<Carrier<EventId>> =
         carriers(&mut tx, oldest, EventId::first_at(keep.events_since)).await?;
     let gone = delete(&mut tx, "DELETE FROM events", &events).await?;
@@ -77,7 +77,7 @@ async fn events(store: &SqliteStore, keep: &Keep) -> Result<u64> {
 }
 
 async fn messages(store: &SqliteStore, keep: &Keep) -> Result<u64> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     let messages: Vec<Carrier<MessageId>> =
         carriers(&mut tx, OLD_MESSAGES, MessageId::first_at(keep.events_since)).await?;
     let gone = delete(&mut tx, "DELETE FROM messages", &messages).await?;
@@ -108,7 +108,7 @@ async fn delete<Of>(
 }
 
 async fn conversations(store: &SqliteStore, keep: &Keep) -> Result<u64> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     let candidates = format!("SELECT c.id FROM conversations c WHERE {IS_EMPTY} ORDER BY c.id LIMIT $2");
     // store::purge (empty conversations)
     let empty: Vec<ConversationId> = sqlx::query_scalar(AssertSqlSafe(candidates))
@@ -130,7 +130,7 @@ async fn conversations(store: &SqliteStore, keep: &Keep) -> Result<u64> {
 }
 
 async fn customers(store: &SqliteStore, keep: &Keep) -> Result<u64> {
-    let mut tx = store.write().await?;
+    let mut tx = store.write_alone().await?;
     // store::purge (idle customers)
     let idle: Vec<CustomerId> = sqlx::query_scalar(IDLE_CUSTOMERS)
         .bind(millis(keep.events_since))

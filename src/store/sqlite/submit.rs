@@ -23,7 +23,10 @@ pub(super) async fn submit(store: &SqliteStore, submission: &Submission) -> Resu
                 tx.commit().await?;
                 return Ok(Submitted::Repeated(message));
             }
-            KeyUse::Reused => return Ok(Submitted::KeyReused),
+            KeyUse::Reused => {
+                tx.commit().await?;
+                return Ok(Submitted::KeyReused);
+            }
         }
     }
     let customers = people::resolve(store, &mut tx, &[(&submission.account, &submission.to)]).await?;

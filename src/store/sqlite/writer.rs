@@ -11,13 +11,21 @@ mod tests;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection as _, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
 
 use super::BUSY_TIMEOUT;
 use crate::store::{Result, StoreError};
+
+/// Pages in the write-ahead log before the writer itself moves what is left of them into the database, and begins the log
+/// anew: 64 MiB. Most of them have been moved beside it by then.
+const AUTOCHECKPOINT_PAGES: &str = "16384";
+/// What the write-ahead log is cut to after a burst, in bytes.
+const LARGEST_IDLE_LOG: &str = "67108864";
+/// The page cache in KiB (negative by SQLite's convention): the upper pages of every index.
+const CACHE: &str = "-6144";
 
 /// Hands out turns of the one connection that writes, in the order they are asked for.
 #[derive(Debug)]
@@ -28,41 +36,72 @@ pub(super) struct Writer {
 
 /// The transaction that is open, if one is: whoever holds the lock has the turn.
 type Shared = Arc<Mutex<Option<Open>>>;
+type Held = OwnedMutexGuard<Option<Open>>;
 
 /// What became of a commit; nothing yet while it is open.
 type Fate = Option<Result<()>>;
 
 impl Writer {
-    /// On a pool of one connection.
-    pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool, shared: Shared::default() }
+    /// Makes the connection now, so that a database that cannot be opened says so.
+    pub(super) async fn open(connect: SqliteConnectOptions) -> Result<Self> {
+        let connect = connect
+            .journal_mode(SqliteJournalMode::Wal)
+            // A 200 promises that the event is on disk (P1): each commit waits for it.
+            .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten: erased is erased, also in free pages.
+            .pragma("secure_delete", "on")
+            .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
+            .pragma("journal_size_limit", LARGEST_IDLE_LOG);
+        let pool = super::pool(1)
+            .min_connections(1)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(is_clean(connection)) }))
+            .connect_with(connect)
+            .await?;
+        Ok(Self { pool, shared: Shared::default() })
+    }
+
+    /// The connection itself, for what comes before the first turn.
+    pub(super) const fn pool(&self) -> &SqlitePool {
+        &self.pool
     }
 
     /// Waits for a turn: from here on nobody else writes.
     pub(super) async fn turn(&self) -> Result<Turn> {
-        let held = timeout(BUSY_TIMEOUT, Arc::clone(&self.shared).lock_owned()).await;
-        let mut held = held.map_err(|_| StoreError::Unavailable("others write all the time".to_owned()))?;
-        if held.is_none() {
-            *held = Some(Open::begin(&self.pool).await?);
-            return Ok(Turn { held, over: false });
-        }
-        let mut turn = Turn { held, over: false };
-        if let Err(error) = turn.open().set_savepoint().await {
-            // There is no transaction any more: SQLite ends one by itself when the disk is full.
+        let mut turn = Turn { held: self.hold().await?, over: false };
+        // One that fails is gone: SQLite ends a transaction by itself when the disk is full. Its own are told, and we begin anew.
+        if turn.held.is_some() && turn.open().set_savepoint().await.is_err() {
             turn.held.take();
-            return Err(error);
+        }
+        if turn.held.is_none() {
+            *turn.held = Some(Open::begin(&self.pool).await?);
         }
         Ok(turn)
     }
 
-    /// How its connection is made.
-    pub(super) fn connect_options(&self) -> Arc<SqliteConnectOptions> {
-        self.pool.connect_options()
+    /// Waits for a turn in a transaction of its own. Others may have theirs behind it.
+    pub(super) async fn turn_alone(&self) -> Result<Turn> {
+        // In a task: those before us wait for it, also when we do not any more.
+        let concluded = tokio::spawn(conclude(self.hold().await?)).await;
+        let mut held = concluded.map_err(|error| StoreError::Internal(error.to_string()))?;
+        *held = Some(Open::begin(&self.pool).await?);
+        Ok(Turn { held, over: false })
+    }
+
+    async fn hold(&self) -> Result<Held> {
+        let held = timeout(BUSY_TIMEOUT, Arc::clone(&self.shared).lock_owned()).await;
+        held.map_err(|_| StoreError::Unavailable("others write all the time".to_owned()))
     }
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// A full disk makes SQLite end a transaction by itself, and the driver's count of them is off from then on: such a
+/// connection is replaced.
+fn is_clean(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 /// A transaction, and who took part in it.
@@ -86,14 +125,10 @@ impl Open {
         Ok(Self { transaction, fate, awaited: false, savepoint: false, undo: false })
     }
 
-    /// Separates the next turn from those before it.
+    /// Separates the next turn from those before it. One statement, which runs to its end also when nobody waits for it.
     async fn set_savepoint(&mut self) -> Result<()> {
-        let statement = match (self.savepoint, self.undo) {
-            (false, _) => "SAVEPOINT turn",
-            (true, false) => "RELEASE turn; SAVEPOINT turn",
-            // It stays, for the next one.
-            (true, true) => "ROLLBACK TO turn",
-        };
+        // Undone, it stays for the next one. The others lie within each other until the commit.
+        let statement = if self.undo { "ROLLBACK TO turn" } else { "SAVEPOINT turn" };
         (self.savepoint, self.undo) = (true, false);
         // store::turn
         sqlx::raw_sql(statement).execute(&mut *self.transaction).await?;
@@ -117,7 +152,7 @@ impl Open {
 /// with nothing to write.
 #[derive(Debug)]
 pub(super) struct Turn {
-    held: OwnedMutexGuard<Option<Open>>,
+    held: Held,
     over: bool,
 }
 
@@ -135,7 +170,8 @@ impl Turn {
         if first {
             // A task of its own: it goes on when we are dropped, since others wait for it as well.
             let shared = Arc::clone(OwnedMutexGuard::mutex(&self.held));
-            tokio::spawn(conclude(shared));
+            // Behind everybody who waits at this moment: the lock is fair.
+            tokio::spawn(async move { conclude(shared.lock_owned().await).await });
         }
         drop(self);
         let told = fate.wait_for(Option::is_some).await;
@@ -144,15 +180,14 @@ impl Turn {
     }
 }
 
-/// Commits behind everybody who waits at this moment: the lock is fair.
-async fn conclude(shared: Shared) {
-    // Held until it is done: the next turn begins another transaction.
-    let mut held = shared.lock().await;
+/// Commits what is open. It is held until then: the next turn begins another transaction.
+async fn conclude(mut held: Held) -> Held {
     if let Some(open) = held.take()
         && let Err(error) = open.commit().await
     {
         tracing::debug!(%error, "a commit failed");
     }
+    held
 }
 
 impl Deref for Turn {

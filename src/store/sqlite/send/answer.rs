@@ -36,6 +36,8 @@ pub(in crate::store::sqlite) async fn settle_answer(
     let job = job_of(&mut tx, sending.message).await?;
     let now = store.clock.now();
     let Some(answer) = sending::answer(record, observed, holder, job, answered, now) else {
+        // Whatever settled it may not be committed yet.
+        tx.commit().await?;
         return Ok(None);
     };
     write_answer(store, &mut tx, sending, &answer, answered).await?;

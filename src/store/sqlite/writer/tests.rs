@@ -4,11 +4,10 @@ use std::path::Path;
 use std::pin::pin;
 
 use futures_util::poll;
-use sqlx::sqlite::SqliteJournalMode;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::sqlite::{is_clean, pool};
+use crate::store::sqlite::pool;
 
 struct Desk {
     writer: Writer,
@@ -20,15 +19,11 @@ struct Desk {
 impl Desk {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let connect = SqliteConnectOptions::new()
-            .filename(folder.path().join("turns.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .pragma("wal_autocheckpoint", "0");
-        let one = pool(1).before_acquire(|connection, _| Box::pin(async move { Ok(is_clean(connection)) }));
-        let one = one.connect_with(connect.clone()).await.unwrap();
-        sqlx::raw_sql("CREATE TABLE written (name TEXT)").execute(&one).await.unwrap();
-        Self { writer: Writer::new(one), reader: pool(1).connect_lazy_with(connect), folder }
+        let connect =
+            SqliteConnectOptions::new().filename(folder.path().join("turns.db")).create_if_missing(true);
+        let writer = Writer::open(connect.clone()).await.unwrap();
+        sqlx::raw_sql("CREATE TABLE written (name TEXT)").execute(writer.pool()).await.unwrap();
+        Self { writer, reader: pool(1).connect_lazy_with(connect), folder }
     }
 
     /// What has been committed.
@@ -146,18 +141,58 @@ async fn everybody_is_told_of_a_transaction_that_failed() {
 }
 
 #[tokio::test]
-async fn a_turn_after_a_failed_one_fails_with_its_transaction() {
+async fn who_comes_after_a_failed_turn_has_another_transaction() {
     let desk = Desk::new().await;
     let first = desk.written("first").await;
     let failing = async {
         let mut turn = desk.written("second").await;
         sqlx::raw_sql("ROLLBACK").execute(&mut *turn).await.unwrap();
     };
-    let (mut failing, mut third) = (pin!(failing), pin!(desk.writer.turn()));
+    let (mut failing, mut third) = (pin!(failing), pin!(desk.write_and_commit("third")));
     assert!(poll!(&mut failing).is_pending());
     assert!(poll!(&mut third).is_pending());
     let (told, (), third) = tokio::join!(first.commit(), failing, third);
-    assert!(told.is_err() && third.is_err());
-    desk.write_and_commit("fourth").await.unwrap();
-    assert_eq!(desk.committed().await, ["fourth"]);
+    assert!(told.is_err());
+    third.unwrap();
+    assert_eq!(desk.committed().await, ["third"]);
+}
+
+#[tokio::test]
+async fn who_is_dropped_on_the_way_to_a_turn_takes_nobody_along() {
+    for polls in 1..20 {
+        let desk = Desk::new().await;
+        let first = desk.written("first").await;
+        let (mut second, mut third) = (pin!(desk.write_and_commit("second")), Box::pin(desk.writer.turn()));
+        assert!(poll!(&mut second).is_pending());
+        assert!(poll!(&mut third).is_pending());
+        let dropped = async {
+            for _ in 0..polls {
+                if poll!(&mut third).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(third);
+        };
+        let (first, second, ()) = tokio::join!(first.commit(), second, dropped);
+        assert!(first.is_ok() && second.is_ok(), "{polls}: {first:?}, {second:?}");
+        desk.write_and_commit("fourth").await.unwrap();
+        assert_eq!(desk.committed().await, ["first", "second", "fourth"]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_turn_that_is_taken_alone() {
+    let desk = Desk::new().await;
+    let first = desk.written("first").await;
+    let mut alone = pin!(desk.writer.turn_alone());
+    assert!(poll!(&mut alone).is_pending());
+    let mut first = pin!(first.commit());
+    assert!(poll!(&mut first).is_pending());
+    let mut alone = alone.await.unwrap();
+    first.await.unwrap();
+    assert_eq!(desk.committed().await, ["first"]);
+    write(&mut alone, "alone").await;
+    alone.commit().await.unwrap();
+    assert_eq!(desk.committed().await, ["first", "alone"]);
 }
