@@ -18,6 +18,7 @@ use switchboard::model::id::EventId;
 use switchboard::store::arrival::Arrival;
 use switchboard::store::{OpenOptions, Store, open};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::service::Service;
 use crate::webhooks::SECRET;
@@ -33,6 +34,8 @@ struct Naive {
     store: Arc<dyn Store>,
     keys: Arc<[Key]>,
     clock: Clock,
+    /// Commits that may be under way.
+    commits: Arc<Semaphore>,
 }
 
 /// Starts it as a process of its own.
@@ -52,8 +55,15 @@ async fn serve(database: &str) {
     let options = OpenOptions { migrate: true, connections: CONNECTIONS };
     let store = open(database, &options, clock.clone()).await.unwrap();
     let keys = [Key::new(&SecretString::from(SECRET))].into();
-    let router =
-        Router::new().route("/webhooks/connectly", post(accept)).with_state(Naive { store, keys, clock });
+    // Those that wait for SQLite's writer would share a commit.
+    let at_a_time = if database.starts_with("sqlite:") { 1 } else { CONNECTIONS as usize };
+    let commits = Arc::new(Semaphore::new(at_a_time));
+    let router = Router::new().route("/webhooks/connectly", post(accept)).with_state(Naive {
+        store,
+        keys,
+        clock,
+        commits,
+    });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("ready {}", listener.local_addr().unwrap());
     let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
@@ -67,7 +77,11 @@ async fn accept(State(naive): State<Naive>, headers: HeaderMap, body: Bytes) -> 
     };
     let id = EventId::new(naive.clock.ulid());
     let arrival = Arrival::read(id, "default".to_owned(), naive.clock.now(), verified.bytes().clone());
-    match naive.store.commit(&[arrival]).await {
+    let committed = {
+        let _turn = naive.commits.acquire().await.unwrap();
+        naive.store.commit(&[arrival]).await
+    };
+    match committed {
         Ok(receipts) => {
             let answer = serde_json::json!({ "id": receipts[0].id, "duplicate": receipts[0].duplicate });
             Json(answer).into_response()

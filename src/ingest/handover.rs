@@ -1,5 +1,7 @@
 //! The short way from a commit to its handlers: jobs that are born leased to this process begin without being claimed.
 //!
+//! What is claimed ahead of the slots waits for them in the same way.
+//!
 //! A few times as many jobs of a route may be on this way as handlers of it may run, since groups are committed and read
 //! meanwhile. Each waits for a slot then, and is given back when there is none for too long. What finds no place on the way waits
 //! in the queue like any other, and from then on everything of its route does, until whoever claims has caught up: what came
@@ -119,10 +121,20 @@ impl Slots {
         tokio::time::timeout(patience, slot).await.ok().flatten()
     }
 
-    /// Takes a place on the way to a slot, unless jobs of the route wait to be claimed.
-    fn ahead(&self, route: &str) -> Option<Ahead> {
-        let of_route = self.routes.get(route).filter(|_| !self.is_behind(route))?;
-        Some(Ahead { _place: of_route.ahead.take()? })
+    /// Takes a place for what is just being committed, unless jobs of the route wait to be claimed: what comes later does not
+    /// go first.
+    fn for_born(&self, route: &str) -> Option<Ahead> {
+        if self.is_behind(route) { None } else { self.ahead(route) }
+    }
+
+    /// Takes a place on the way to a slot, if one is free.
+    pub fn ahead(&self, route: &str) -> Option<Ahead> {
+        Some(Ahead { _place: self.routes.get(route)?.ahead.take()? })
+    }
+
+    /// How many places on the way to a slot of a route are free.
+    pub fn free_ahead(&self, route: &str) -> usize {
+        self.routes.get(route).map_or(0, |route| route.ahead.free())
     }
 
     /// How many are free over all routes.
@@ -151,6 +163,7 @@ impl Slots {
         }
     }
 
+    /// Whether jobs of a route wait to be claimed.
     fn is_behind(&self, route: &str) -> bool {
         self.routes.get(route).is_some_and(|route| route.behind.load(Ordering::Acquire))
     }
@@ -200,7 +213,7 @@ impl Handover {
         let mut places: HashMap<String, Vec<Ahead>> = HashMap::new();
         let matches = group.iter().flat_map(|arrival| &arrival.routes).filter(|job| job.failed.is_none());
         for job in matches.take_while(|_| !self.born.is_closed()) {
-            match self.slots.ahead(&job.route) {
+            match self.slots.for_born(&job.route) {
                 Some(place) => places.entry(job.route.clone()).or_default().push(place),
                 None => self.slots.set_behind(&job.route, true),
             }
@@ -240,7 +253,7 @@ pub async fn give_back(store: &dyn Store, leases: &[Lease]) {
 impl Handover {
     /// Hands over one job, if there is a place for it and somebody to take it; answers its lease otherwise.
     pub(crate) fn hand(&self, job: LeasedJob, leased: Stopwatch) -> Option<Lease> {
-        let places = self.slots.ahead(&job.route).map(|place| (job.route.clone(), vec![place]));
+        let places = self.slots.for_born(&job.route).map(|place| (job.route.clone(), vec![place]));
         let offered = Offered { places: places.into_iter().collect(), lease: self.lease, leased };
         self.begin(offered, vec![job]).pop()
     }

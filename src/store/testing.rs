@@ -2,6 +2,7 @@
 //! as it is told.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -89,10 +90,14 @@ pub(crate) struct FakeStore {
     pub(crate) replayed: Mutex<Vec<(EventId, String)>>,
     /// What every claim of deliveries is answered with, and how long that takes; without, there is nothing to claim.
     pub(crate) late_claim: Option<(Duration, Delivery)>,
+    /// What claims of deliveries are answered with, as many at a time as they ask for.
+    pub(crate) waiting: Mutex<Vec<Delivery>>,
     /// What the next claim of sends is answered with.
     pub(crate) sends: Mutex<Vec<Sending>>,
     /// What becomes of each.
     pub(crate) dispatching: Dispatching,
+    /// The most deliveries that a claim has asked for.
+    pub(crate) largest_claim: AtomicUsize,
     /// Every claim of sends.
     pub(crate) claims: Mutex<Vec<ClaimSends>>,
     /// What was given back.
@@ -168,11 +173,18 @@ impl Store for FakeStore {
     }
 
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-        let Some((after, delivery)) = self.late_claim.as_ref().filter(|_| !claim.reclaim) else {
+        if claim.reclaim {
             return Ok(Vec::new());
-        };
-        tokio::time::sleep(*after).await;
-        Ok(vec![delivery.clone()])
+        }
+        if let Some((after, delivery)) = &self.late_claim {
+            tokio::time::sleep(*after).await;
+            return Ok(vec![delivery.clone()]);
+        }
+        let asked = claim.routes.iter().map(|(_, slots)| *slots).sum::<u32>().min(claim.limit) as usize;
+        let mut waiting = self.waiting.lock().unwrap();
+        let claimed = waiting.len().min(asked);
+        self.largest_claim.fetch_max(asked, Ordering::Relaxed);
+        Ok(waiting.drain(..claimed).collect())
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

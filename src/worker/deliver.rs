@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::failures::Failures;
 use super::pulse::Loop;
 use super::settle::Settler;
+use super::tempo::Tempo;
 use super::{Shared, WorkRoute};
 use crate::clock::Stopwatch;
 use crate::connectly::message::Strictness;
@@ -24,9 +25,9 @@ use crate::store::work::{ClaimDeliveries, Delivery, LeasedJob, Settled, Settleme
 /// The most deliveries claimed at once: each holds its event in memory until its handler is done.
 const LARGEST_CLAIM: usize = 128;
 
-/// How long a job that was just committed waits for a slot. With handlers that take longer than this it had better wait in the
+/// How long a job that was just committed, or claimed ahead, waits for a slot. With handlers that take longer than this it had better wait in the
 /// queue, where every instance finds it.
-const SLOT_PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const SLOT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Claims deliveries, takes those that were born leased, and runs their handlers.
 #[derive(Clone)]
@@ -42,6 +43,13 @@ pub(super) struct Deliverer {
 struct Served {
     route: WorkRoute,
     failures: Failures,
+    tempo: Tempo,
+}
+
+impl Served {
+    fn new(route: WorkRoute) -> Self {
+        Self { route, failures: Failures::default(), tempo: Tempo::default() }
+    }
 }
 
 /// Held while a handler runs.
@@ -57,7 +65,7 @@ impl Deliverer {
         settler: Settler,
         tasks: TaskTracker,
     ) -> Self {
-        let served = |route: WorkRoute| (route.name.clone(), Served { route, failures: Failures::default() });
+        let served = |route: WorkRoute| (route.name.clone(), Served::new(route));
         let routes = routes.into_iter().map(served).collect();
         // One at a time: if a job kills the process, only that one uses up its attempts.
         let reclaiming = Arc::new(Semaphore::new(1));
@@ -139,7 +147,7 @@ impl Deliverer {
         }
     }
 
-    /// Claims what fits into free slots and starts it; answers how many.
+    /// Claims what fits into free slots, and what will soon, and starts it; answers how many.
     async fn claim(&self, reclaim: bool) -> usize {
         let Some(claim) = self.fitting(reclaim) else {
             return 0;
@@ -159,8 +167,11 @@ impl Deliverer {
                 for delivery in claimed {
                     match self.room(&delivery.context.route, reclaim) {
                         Some(running) => self.begin(delivery, watch, running),
-                        // Something that was just committed took the slot meanwhile.
-                        None => surplus.push(delivery.lease),
+                        None => match self.shared.slots.ahead(&delivery.context.route).filter(|_| !reclaim) {
+                            Some(ahead) => self.begin_in_turn(delivery, watch, ahead),
+                            // Something that was just committed took the slot meanwhile.
+                            None => surplus.push(delivery.lease),
+                        },
                     }
                 }
                 give_back(self.shared.store.as_ref(), &surplus).await;
@@ -176,14 +187,24 @@ impl Deliverer {
     fn fitting(&self, reclaim: bool) -> Option<ClaimDeliveries> {
         let slots = &self.shared.slots;
         let in_claim = |slots: usize| u32::try_from(slots).unwrap_or(u32::MAX);
-        let free = slots.free_of_routes().map(|(route, slots)| (route.to_owned(), in_claim(slots)));
-        let mut routes: Vec<_> = free.collect();
+        let (mut routes, mut ahead_of_all) = (Vec::new(), 0);
+        for (route, free) in slots.free_of_routes() {
+            let ahead = if reclaim { 0 } else { self.ahead(route, free) };
+            routes.push((route.to_owned(), in_claim(free + ahead)));
+            ahead_of_all += ahead;
+        }
         // The limit over all of them is used up from the front: in turn, so that busy routes do not starve the others.
         routes.shuffle(&mut rand::rng());
         let limit = if reclaim { self.reclaiming.available_permits() } else { LARGEST_CLAIM };
-        let limit = in_claim(slots.free().min(limit));
+        let limit = in_claim((slots.free() + ahead_of_all).min(limit));
         let lease = self.shared.settings.lease;
         (limit > 0 && !routes.is_empty()).then_some(ClaimDeliveries { routes, limit, lease, reclaim })
+    }
+
+    /// How many more of a route may be claimed than it has free slots: a claim takes longer than a quick handler.
+    fn ahead(&self, route: &str, free: usize) -> usize {
+        let of_tempo = self.routes.get(route).map_or(0, |served| served.tempo.ahead(free));
+        of_tempo.min(self.shared.slots.free_ahead(route))
     }
 
     /// A claim that found less than fits has caught up with its routes.
@@ -252,7 +273,7 @@ impl Deliverer {
 
 /// Runs the handler and decides what follows; nothing does when the process was stopped meanwhile.
 async fn work(shared: &Shared, served: &Served, delivery: Delivery, leased: Stopwatch) -> Option<Settlement> {
-    let Served { route, failures } = served;
+    let Served { route, failures, tempo } = served;
     let at = shared.clock.now();
     let watch = shared.clock.stopwatch();
     let (lease, attempt, first) = (delivery.lease, delivery.context.attempt, delivery.first_attempt_at);
@@ -264,6 +285,7 @@ async fn work(shared: &Shared, served: &Served, delivery: Delivery, leased: Stop
         let result = run(shared, route, delivery, leased)
             .await?
             .and_then(|outcome| checked(outcome, &route.name, shared.settings.strictness));
+        tempo.note(watch.elapsed());
         failures.note(&route.name, &result);
         result
     };
@@ -369,7 +391,7 @@ mod tests {
             concurrency: 1,
             retry: RetryPolicy::default(),
         };
-        let served = Served { route, failures: Failures::default() };
+        let served = Served::new(route);
         let delay = || match resolve(&served, Err(HandlerError::retry("away")), 1, Duration::ZERO) {
             (Settled::Retry(delay), "retry", _) => delay,
             other => panic!("{other:?}"),

@@ -11,6 +11,7 @@ mod pace;
 mod pulse;
 mod send;
 mod settle;
+mod tempo;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -89,6 +89,39 @@ async fn what_a_late_claim_leased_is_given_back_and_not_begun() {
     assert!(store.settled.lock().unwrap().is_empty(), "it was begun");
 }
 
+/// Takes its time.
+struct Slow;
+
+impl Handler for Slow {
+    async fn handle(&self, _event: &Event, _context: &Context) -> HandlerResult {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        Ok(Outcome::ignored())
+    }
+}
+
+/// The most that was claimed at a time, by a worker that finished so many deliveries in one slot.
+async fn largest_claim(handler: impl Handler, deliveries: usize) -> usize {
+    let clock = Clock::system();
+    let waiting = Mutex::new((0..deliveries).map(|_| delivery(&clock)).collect());
+    let store = Arc::new(FakeStore { waiting, ..FakeStore::default() });
+    let worker = deliverer(&store, clock, handler);
+    let finished = async {
+        // A machine that stands still lets some of them wait for too long.
+        while store.settled.lock().unwrap().len() + store.released.lock().unwrap().len() < deliveries {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), finished).await.unwrap();
+    worker.stop().await;
+    store.largest_claim.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn quick_handlers_are_claimed_ahead_for_and_slow_ones_are_not() {
+    assert_eq!(largest_claim(Quiet, 30).await, 5, "one for the slot, and four that find it free soon");
+    assert_eq!(largest_claim(Slow, 5).await, 1);
+}
+
 /// The job of a delivery, as a commit hands it over.
 fn born(delivery: &Delivery) -> LeasedJob {
     LeasedJob {
