@@ -1,11 +1,11 @@
 //! The short way from a commit to its handlers: jobs that are born leased to this process begin without being claimed.
 //!
-//! What is claimed ahead of the slots waits for them in the same way.
-//!
 //! A few times as many jobs of a route may be on this way as handlers of it may run, since groups are committed and read
 //! meanwhile. Each waits for a slot then, and is given back when there is none for too long. What finds no place on the way waits
 //! in the queue like any other, and from then on everything of its route does, until whoever claims has caught up: what came
 //! later does not go first.
+//!
+//! What whoever claims takes ahead of the slots waits for them in the same places.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::arrival::Arrival;
 use crate::store::work::{LeasedJob, Offer};
 
 /// While handlers of one group run, the next is read, another is being committed, and one more comes together.
-const AHEAD_OF_EACH_SLOT: usize = 4;
+pub const AHEAD_OF_EACH_SLOT: usize = 4;
 
 /// How many handlers may run: of each route, and over all of them.
 ///
@@ -37,7 +37,7 @@ pub struct Slots {
 struct OfRoute {
     own: Places,
     all: Places,
-    /// For jobs on their way from a commit to a slot.
+    /// For jobs on their way to a slot.
     ahead: Places,
     /// Whether jobs of it wait to be claimed.
     behind: AtomicBool,
@@ -57,7 +57,7 @@ pub struct Slot {
     _own_or_shared: OwnedSemaphorePermit,
 }
 
-/// A job's place on the way from a commit to a slot, until it is dropped.
+/// A job's place on the way to a slot, from its commit or from a claim ahead of the slots, until it is dropped.
 #[derive(Debug)]
 pub struct Ahead {
     _place: OwnedSemaphorePermit,

@@ -167,7 +167,7 @@ impl Deliverer {
                 for delivery in claimed {
                     match self.room(&delivery.context.route, reclaim) {
                         Some(running) => self.begin(delivery, watch, running),
-                        None => match self.shared.slots.ahead(&delivery.context.route).filter(|_| !reclaim) {
+                        None => match self.place_ahead(&delivery.context.route, reclaim) {
                             Some(ahead) => self.begin_in_turn(delivery, watch, ahead),
                             // Something that was just committed took the slot meanwhile.
                             None => surplus.push(delivery.lease),
@@ -205,6 +205,11 @@ impl Deliverer {
     fn ahead(&self, route: &str, free: usize) -> usize {
         let of_tempo = self.routes.get(route).map_or(0, |served| served.tempo.ahead(free));
         of_tempo.min(self.shared.slots.free_ahead(route))
+    }
+
+    /// A place in which a claimed job waits for a slot. Of slow handlers none is free soon.
+    fn place_ahead(&self, route: &str, reclaim: bool) -> Option<Ahead> {
+        if reclaim || self.ahead(route, 1) == 0 { None } else { self.shared.slots.ahead(route) }
     }
 
     /// A claim that found less than fits has caught up with its routes.

@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::deliver::SLOT_PATIENCE;
+use crate::ingest::handover::AHEAD_OF_EACH_SLOT;
 
 /// What was claimed ahead waits for a slot half as long as it would wait at most.
 const WAIT: Duration = SLOT_PATIENCE.checked_div(2).expect("two is not zero");
-/// As much as may be on its way from a commit to a slot.
-const MOST_AHEAD_OF_EACH_SLOT: usize = 4;
 /// A run counts for one in so many of the average.
 const WEIGHT: u64 = 8;
 
@@ -33,7 +32,7 @@ impl Tempo {
     pub(super) fn ahead(&self, free: usize) -> usize {
         let average = u128::from(self.0.load(Ordering::Relaxed));
         let of_each = WAIT.as_micros().checked_div(average).unwrap_or(0);
-        free.saturating_mul(usize::try_from(of_each).unwrap_or(usize::MAX).min(MOST_AHEAD_OF_EACH_SLOT))
+        free.saturating_mul(usize::try_from(of_each).unwrap_or(usize::MAX).min(AHEAD_OF_EACH_SLOT))
     }
 }
 

@@ -170,6 +170,7 @@ mod tests {
         for (action, state) in [("retry", "ready"), ("discard", "discarded")] {
             let response = call(&admin.router, request(Method::POST, &format!("{path}/{action}"))).await;
             assert_eq!(read_json(response).await["state"], state);
+            assert_eq!(admin.has_called_for_sends(), action == "retry");
         }
     }
 

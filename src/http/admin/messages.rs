@@ -234,6 +234,7 @@ mod tests {
             let response = call(&admin.router, resolution(&id, body)).await;
             assert_eq!(read_json(response).await["id"], id);
             assert_eq!(*admin.store.resolved.lock().unwrap(), Some((message_id(1), expected)));
+            assert!(admin.has_called_for_sends());
         }
     }
 

@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(shown, r#"{"sends":false,"routes":[]}"#);
         for body in [r#"{"sends":true,"routes":["greeter"]}"#, r#"{"sends":false,"routes":[]}"#] {
             assert_eq!(read_text(call(&admin.router, put(body)).await).await, body);
+            assert!(admin.has_called_for_sends());
             assert_eq!(read_text(call(&admin.router, get("/api/v1/pauses")).await).await, body);
         }
     }

@@ -149,6 +149,7 @@ mod tests {
         let admin = admin(|store| store.jobs = (1..=201).map(job).collect());
         let body = r#"{"route":"greeter","since":"2026-01-01T00:00:00Z"}"#;
         assert_eq!(read_text(call(&admin.router, post(body)).await).await, r#"{"jobs":201}"#);
+        assert!(admin.has_called_for_sends());
         let filter = admin.store.job_filter.lock().unwrap().clone().unwrap();
         assert_eq!((filter.state, filter.route.as_deref()), (Some(JobState::Parked), Some("greeter")));
     }

@@ -9,10 +9,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use secrecy::SecretString;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -41,6 +42,14 @@ pub(super) struct Admin {
     pub(super) committed: watch::Sender<u64>,
     pub(super) shutdown: CancellationToken,
     pub(super) clock: Clock,
+    sends: Arc<Notify>,
+}
+
+impl Admin {
+    /// Whether the loop that sends was called since this was last asked.
+    pub(super) fn has_called_for_sends(&self) -> bool {
+        self.sends.notified().now_or_never().is_some()
+    }
 }
 
 /// An admin listener whose store was prepared.
@@ -50,7 +59,7 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
     let store = Arc::new(store);
     let (ready, is_ready) = watch::channel(true);
     let (committed, has_committed) = watch::channel(0);
-    let (shutdown, clock) = (CancellationToken::new(), Clock::system());
+    let (shutdown, clock, sends) = (CancellationToken::new(), Clock::system(), Arc::<Notify>::default());
     let as_store = || Arc::clone(&store) as Arc<dyn crate::store::Store>;
     let signals = Signals { committed: watch::Sender::new(0), work: Arc::default(), sends: Arc::default() };
     let greeter = Route::new("greeter", &["message.received".to_owned()], None, true).unwrap();
@@ -68,11 +77,11 @@ pub(super) fn admin(prepare: impl FnOnce(&mut FakeStore)) -> Admin {
         window_margin: Duration::from_mins(1),
         accounts: Arc::from(["default".to_owned()]),
         strictness: Strictness::Enforce,
-        sends: Arc::default(),
+        sends: Arc::clone(&sends),
         retention: Retention { bodies: Duration::from_hours(24), events: Duration::from_hours(240) },
         metrics: Arc::new(Metrics::new()),
     };
-    Admin { router: admin::router(state), store, ready, committed, shutdown, clock }
+    Admin { router: admin::router(state), store, ready, committed, shutdown, clock, sends }
 }
 
 fn route() -> RouteInfo {

@@ -64,7 +64,8 @@ async fn give_up(store: &SqliteStore) -> Result<u64> {
 async fn forget(store: &SqliteStore, known: &RouteKnowledge) -> Result<u64> {
     let now = millis(store.clock.now());
     let keys = known.keys();
-    let mut tx = store.write().await?;
+    // Once a minute every waiting job is looked at.
+    let mut tx = store.write_alone().await?;
     // store::sweep (known)
     let noted = sqlx::query(
         "INSERT INTO settings (key, value, updated_at) SELECT value, '', $2 FROM jsonb_each($1)

@@ -70,7 +70,10 @@ impl Writer {
     pub(super) async fn turn(&self) -> Result<Turn> {
         let mut turn = Turn { held: self.hold().await?, over: false };
         // One that fails is gone: SQLite ends a transaction by itself when the disk is full. Its own are told, and we begin anew.
-        if turn.held.is_some() && turn.open().set_savepoint().await.is_err() {
+        if turn.held.is_some()
+            && let Err(error) = turn.open().set_savepoint().await
+        {
+            tracing::warn!(%error, "a transaction was given up");
             turn.held.take();
         }
         if turn.held.is_none() {

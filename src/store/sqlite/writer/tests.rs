@@ -73,7 +73,7 @@ async fn those_who_wait_share_one_commit() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_before_it_is_committed() {
+async fn p1_nobody_is_told_before_it_is_committed() {
     let desk = Desk::new().await;
     let first = desk.written("first").await;
     let mut second = pin!(desk.writer.turn());
