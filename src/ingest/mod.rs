@@ -7,6 +7,7 @@
 
 pub mod handover;
 pub mod replay;
+pub mod slots;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -88,11 +88,11 @@ pub trait Store: Send + Sync + 'static {
     /// Leases due deliveries to the caller, each the head of its lane, and counts the attempt.
     ///
     /// No two live leases exist for one job, nor for two jobs of one lane. A job whose lease ended unsettled is claimed only
-    /// when `reclaim` asks for it.
-    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>>;
+    /// when [`Look::Ended`](work::Look::Ended) asks for them.
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>>;
 
-    /// Reads what jobs that a commit leased need to begin. If it fails, none of them may begin: they have been given back, or
-    /// their leases end.
+    /// Reads what leased jobs need to begin. If it fails, none of them may begin: they have been given back, or their leases
+    /// end.
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>>;
 
     /// Settles deliveries in one transaction: a job that is done commits its replies, state and effects with its

@@ -26,8 +26,8 @@ use crate::store::query::{
 };
 use crate::store::submission::{Submission, Submitted};
 use crate::store::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Departure, Dispatch, LeasedJob, Offer,
-    Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Departure, Dispatch, LeasedJob, Look,
+    Offer, Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -110,6 +110,8 @@ pub(crate) struct FakeStore {
     pub(crate) commits: Option<Commits>,
     /// What it can say of jobs that were born leased.
     pub(crate) born: Vec<Delivery>,
+    /// What it can say of jobs that were claimed.
+    pub(crate) claimed: Mutex<Vec<Delivery>>,
     /// Commits wait for a permit each, when there is a gate.
     pub(crate) gate: Option<Semaphore>,
     pub(crate) arrived: Mutex<Vec<Event>>,
@@ -122,6 +124,13 @@ impl FakeStore {
     /// Makes an event visible from now on.
     pub(crate) fn arrive(&self, event: Event) {
         self.arrived.lock().unwrap().push(event);
+    }
+
+    fn lease(&self, deliveries: impl IntoIterator<Item = Delivery>) -> Vec<LeasedJob> {
+        let mut claimed = self.claimed.lock().unwrap();
+        let before = claimed.len();
+        claimed.extend(deliveries);
+        claimed[before..].iter().map(leased).collect()
     }
 
     fn visible(&self) -> Vec<Event> {
@@ -137,6 +146,20 @@ impl FakeStore {
         };
         fail(self.fails_to_change)?;
         Ok(Some(Job { state, ..job.clone() }))
+    }
+}
+
+/// The job of a delivery, as a claim or a commit leases it.
+pub(crate) fn leased(delivery: &Delivery) -> LeasedJob {
+    LeasedJob {
+        lease: delivery.lease,
+        event: delivery.event.id,
+        conversation: None,
+        route: delivery.context.route.clone(),
+        attempts: 1,
+        first_attempt_at: 0,
+        ordered: false,
+        arrived: None,
     }
 }
 
@@ -169,22 +192,23 @@ impl Store for FakeStore {
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
         let is_asked = |delivery: &&Delivery| leased.iter().any(|job| job.lease == delivery.lease);
-        Ok(self.born.iter().filter(is_asked).cloned().collect())
+        let claimed = self.claimed.lock().unwrap();
+        Ok(self.born.iter().chain(claimed.iter()).filter(is_asked).cloned().collect())
     }
 
-    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-        if claim.reclaim {
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {
+        if claim.look == Look::Ended {
             return Ok(Vec::new());
         }
         if let Some((after, delivery)) = &self.late_claim {
             tokio::time::sleep(*after).await;
-            return Ok(vec![delivery.clone()]);
+            return Ok(self.lease([delivery.clone()]));
         }
         let asked = claim.routes.iter().map(|(_, slots)| *slots).sum::<u32>().min(claim.limit) as usize;
         let mut waiting = self.waiting.lock().unwrap();
         let claimed = waiting.len().min(asked);
         self.largest_claim.fetch_max(asked, Ordering::Relaxed);
-        Ok(waiting.drain(..claimed).collect())
+        Ok(self.lease(waiting.drain(..claimed)))
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

@@ -30,9 +30,21 @@ pub struct ClaimDeliveries {
     pub limit: u32,
     /// How long the lease lasts.
     pub lease: Duration,
-    /// False: jobs nobody holds. True: jobs whose lease ended unsettled, which are taken one at a time so that only the one
-    /// that kills its process uses up its attempts.
-    pub reclaim: bool,
+    /// Which of them are looked for, and where.
+    pub look: Look,
+}
+
+/// Where a claim looks for deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Those nobody holds. A store may begin where its last claim came to: what another process made ready in front of that is
+    /// then found by a look at the whole.
+    Onwards,
+    /// Those nobody holds, in the whole queue.
+    Whole,
+    /// Those whose lease ended unsettled. They are taken one at a time, so that only the one that kills its process uses up its
+    /// attempts. Every waiting job may have to be read for it.
+    Ended,
 }
 
 /// What the caller of a commit can begin at once: so many jobs of each route may be born leased to it.
@@ -102,6 +114,13 @@ impl Settlement {
     /// Whether it asks for messages to be queued.
     pub fn has_replies(&self) -> bool {
         matches!(&self.resolution, Settled::Done(outcome) if !outcome.replies.is_empty())
+    }
+
+    /// Whether it says something to the customer or changes something about them. Most only end, and nobody needs to know whose
+    /// they were.
+    pub fn concerns_customer(&self) -> bool {
+        let effects = matches!(&self.resolution, Settled::Done(outcome) if !outcome.effects.is_empty());
+        effects || self.has_replies()
     }
 }
 

@@ -1,27 +1,33 @@
 //! The leases this process holds, and their renewal.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use ulid::Ulid;
 
 use super::Shared;
 use crate::clock::Stopwatch;
+use crate::model::id::JobId;
 use crate::model::job::Lease;
 
 /// How often to look whether something is still held, once the process is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What is being worked on. The lock guards a map of a few hundred entries and is never held over an await.
+/// What is being worked on, one lease of a job at a time. The lock guards a map of some thousand entries and is never held over
+/// an await.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    leases: Mutex<HashMap<Lease, Holding>>,
+    jobs: Mutex<HashMap<JobId, Holding>>,
 }
 
 /// Work under a lease.
 #[derive(Debug)]
 struct Holding {
+    /// The token of the lease.
+    token: Ulid,
     /// What to stop when the lease is lost. None for a send: its answer counts however late it is.
     running: Option<AbortHandle>,
     /// Since before the call that gave or extended the lease: by then it lasts a lease at the most.
@@ -39,47 +45,56 @@ impl Held {
     ///
     /// `since` was started before the lease was asked for.
     pub(super) fn hold(&self, lease: Lease, since: Stopwatch, running: Option<AbortHandle>) {
-        let mut leases = self.lock();
-        let earlier: Vec<Lease> =
-            leases.keys().filter(|held| held.job == lease.job && **held != lease).copied().collect();
-        for lost in earlier {
-            stop(leases.remove(&lost));
+        let Lease { job, token } = lease;
+        let earlier = self.lock().insert(job, Holding { token, running, since });
+        if earlier.as_ref().is_some_and(|earlier| earlier.token != token) {
+            stop(earlier);
         }
-        leases.insert(lease, Holding { running, since });
     }
 
     /// Work under a lease has ended.
     pub(super) fn drop(&self, lease: Lease) {
-        self.lock().remove(&lease);
+        self.take(lease);
+    }
+
+    fn take(&self, lease: Lease) -> Option<Holding> {
+        match self.lock().entry(lease.job) {
+            Entry::Occupied(held) if held.get().token == lease.token => Some(held.remove()),
+            _ => None,
+        }
     }
 
     /// Stops everything that can be stopped, and answers what nobody works on any more. What has finished already is left to
     /// whoever settles it.
     pub(super) fn abandon(&self) -> Vec<Lease> {
         let mut unfinished = Vec::new();
-        for (lease, holding) in self.lock().drain() {
+        for (job, holding) in self.lock().drain() {
             if !holding.running.as_ref().is_some_and(AbortHandle::is_finished) {
+                unfinished.push(Lease { job, token: holding.token });
                 stop(Some(holding));
-                unfinished.push(lease);
             }
         }
         unfinished
     }
 
     fn all(&self) -> Vec<Lease> {
-        self.lock().keys().copied().collect()
+        self.lock().iter().map(|(job, holding)| Lease { job: *job, token: holding.token }).collect()
     }
 
     /// Stops work whose lease somebody else has taken over: whatever it came to could not be settled.
     fn lose(&self, lease: Lease) {
-        stop(self.lock().remove(&lease));
+        stop(self.take(lease));
+    }
+
+    fn holds(&self, lease: &Lease) -> bool {
+        self.lock().get(&lease.job).is_some_and(|holding| holding.token == lease.token)
     }
 
     /// Notes that leases were extended by a call that was begun at `since`.
-    fn extended(&self, leases: &[Lease], since: Stopwatch) {
+    fn extended(&self, leases: &HashSet<Lease>, since: Stopwatch) {
         let mut held = self.lock();
         for lease in leases {
-            if let Some(holding) = held.get_mut(lease) {
+            if let Some(holding) = held.get_mut(&lease.job).filter(|holding| holding.token == lease.token) {
                 holding.since = since;
             }
         }
@@ -89,12 +104,14 @@ impl Held {
     fn expired(&self, lease: Duration) -> Vec<Lease> {
         let is_over =
             |holding: &Holding| holding.running.is_some() && holding.since.elapsed() >= gives_up_after(lease);
-        self.lock().iter().filter(|(_, holding)| is_over(holding)).map(|(lease, _)| *lease).collect()
+        let held = self.lock();
+        let over = held.iter().filter(|(_, holding)| is_over(holding));
+        over.map(|(job, holding)| Lease { job: *job, token: holding.token }).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Holding>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Holding>> {
         // A panic while it was held cannot have left the map half changed.
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,9 +173,9 @@ async fn renew_all(shared: &Shared) {
     };
     match renewed {
         Ok(renewed) => {
+            let renewed: HashSet<Lease> = renewed.into_iter().collect();
             shared.held.extended(&renewed, since);
-            let still_held = shared.held.all();
-            for lost in leases.iter().filter(|lease| !renewed.contains(lease) && still_held.contains(lease)) {
+            for lost in leases.iter().filter(|lease| !renewed.contains(lease) && shared.held.holds(lease)) {
                 tracing::warn!(job.id = %lost.job, "a lease was lost; its work is stopped");
                 shared.held.lose(*lost);
             }
@@ -190,5 +207,19 @@ mod tests {
         held.lose(handler);
         assert!(hanging.await.unwrap_err().is_cancelled());
         assert_eq!(held.all(), [send]);
+    }
+
+    #[tokio::test]
+    async fn what_runs_under_an_earlier_lease_is_stopped() {
+        let clock = Clock::system();
+        let earlier = lease(&clock);
+        let later = Lease { token: clock.ulid(), ..earlier };
+        let held = Held::default();
+        let hanging = tokio::spawn(std::future::pending::<()>());
+        held.hold(earlier, clock.stopwatch(), Some(hanging.abort_handle()));
+        held.hold(later, clock.stopwatch(), None);
+        assert!(hanging.await.unwrap_err().is_cancelled());
+        held.drop(earlier);
+        assert_eq!(held.all(), [later], "what ends late does not end what came after it");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-use crate::ingest::handover::Slots;
+use crate::ingest::slots::Slots;
 
 /// Counts the passes of both loops, and the work that is under way: from when its slot is taken until it is settled.
 #[derive(Debug)]

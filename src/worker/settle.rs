@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Shared;
+use crate::ingest::slots::Unsettled;
 use crate::store::StoreError;
 use crate::store::work::Settlement;
 
@@ -22,14 +23,14 @@ const MOST_CONTENDED: u32 = 5;
 /// Hands settlements to the settling task. Work counts as under way until it is settled.
 #[derive(Clone)]
 pub(super) struct Settler {
-    queue: mpsc::UnboundedSender<Settlement>,
+    queue: mpsc::UnboundedSender<(Settlement, Unsettled)>,
 }
 
 /// The task that settles.
 pub(super) struct Settling {
     shared: Arc<Shared>,
-    // Bounded all the same: a store that does not settle does not hand out more work either.
-    waiting: mpsc::UnboundedReceiver<Settlement>,
+    // Bounded all the same: each holds one of the places for what is not settled.
+    waiting: mpsc::UnboundedReceiver<(Settlement, Unsettled)>,
 }
 
 pub(super) fn channel(shared: Arc<Shared>) -> (Settler, Settling) {
@@ -38,18 +39,20 @@ pub(super) fn channel(shared: Arc<Shared>) -> (Settler, Settling) {
 }
 
 impl Settler {
-    pub(super) fn settle(&self, settlement: Settlement) {
+    pub(super) fn settle(&self, settlement: Settlement, unsettled: Unsettled) {
         // The settling task ends only after every settler is gone.
-        let _ = self.queue.send(settlement);
+        let _ = self.queue.send((settlement, unsettled));
     }
 }
 
 impl Settling {
     /// Settles until nobody is left who could bring something.
     pub(super) async fn run(mut self) {
-        let mut group = Vec::with_capacity(LARGEST_GROUP);
-        while self.waiting.recv_many(&mut group, LARGEST_GROUP).await > 0 {
+        let mut waited = Vec::with_capacity(LARGEST_GROUP);
+        while self.waiting.recv_many(&mut waited, LARGEST_GROUP).await > 0 {
+            let (mut group, places): (Vec<Settlement>, Vec<Unsettled>) = waited.drain(..).unzip();
             self.settle(&group).await;
+            drop(places);
             let replies = group.iter().any(Settlement::has_replies);
             for settlement in group.drain(..) {
                 self.shared.held.drop(settlement.lease);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::deliver::SLOT_PATIENCE;
-use crate::ingest::handover::AHEAD_OF_EACH_SLOT;
+use crate::ingest::slots::AHEAD_OF_EACH_SLOT;
 
 /// What was claimed ahead waits for a slot half as long as it would wait at most.
 const WAIT: Duration = SLOT_PATIENCE.checked_div(2).expect("two is not zero");

@@ -15,8 +15,8 @@ use crate::model::message::Origin;
 use crate::model::outcome::{HandlerResult, Outcome};
 use crate::model::retention::Retention;
 use crate::store::arrival::Arrival;
-use crate::store::testing::{Dispatching, FakeStore};
-use crate::store::work::{ClaimSends, Delivery, LeasedJob, Sending};
+use crate::store::testing::{Dispatching, FakeStore, leased};
+use crate::store::work::{ClaimSends, Delivery, Sending};
 
 /// Short, since a claim has to take longer than half of it.
 const LEASE: Duration = Duration::from_millis(40);
@@ -122,25 +122,11 @@ async fn quick_handlers_are_claimed_ahead_for_and_slow_ones_are_not() {
     assert_eq!(largest_claim(Slow, 5).await, 1);
 }
 
-/// The job of a delivery, as a commit hands it over.
-fn born(delivery: &Delivery) -> LeasedJob {
-    LeasedJob {
-        lease: delivery.lease,
-        event: delivery.event.id,
-        conversation: None,
-        route: delivery.context.route.clone(),
-        attempts: 1,
-        first_attempt_at: 0,
-        ordered: false,
-        arrived: None,
-    }
-}
-
 #[tokio::test]
 async fn what_was_born_leased_begins_without_a_claim() {
     let clock = Clock::system();
     let delivery = delivery(&clock);
-    let (lease, job) = (delivery.lease, born(&delivery));
+    let (lease, job) = (delivery.lease, leased(&delivery));
     let store = Arc::new(FakeStore { born: vec![delivery], ..FakeStore::default() });
     let worker = deliverer(&store, clock.clone(), Quiet);
     assert!(worker.handover().hand(job, clock.stopwatch()).is_none(), "it is taken");
@@ -167,7 +153,7 @@ async fn what_finds_no_slot_for_too_long_is_given_back() {
     let worker = deliverer(&store, clock.clone(), Hangs);
     let handover = worker.handover();
     for delivery in &born_leased {
-        assert!(handover.hand(born(delivery), clock.stopwatch()).is_none(), "it is taken");
+        assert!(handover.hand(leased(delivery), clock.stopwatch()).is_none(), "it is taken");
     }
     let given_back = async {
         while store.released.lock().unwrap().is_empty() {
@@ -177,7 +163,7 @@ async fn what_finds_no_slot_for_too_long_is_given_back() {
     tokio::time::timeout(Duration::from_secs(5), given_back).await.unwrap();
     let released = store.released.lock().unwrap().clone();
     assert!(born_leased.iter().filter(|delivery| released.contains(&delivery.lease)).count() == 1);
-    assert!(handover.hand(born(&born_leased[0]), clock.stopwatch()).is_some(), "its route is behind");
+    assert!(handover.hand(leased(&born_leased[0]), clock.stopwatch()).is_some(), "its route is behind");
 }
 
 #[tokio::test]
@@ -188,7 +174,7 @@ async fn after_a_stop_nothing_is_handed_over() {
     let worker = deliverer(&store, clock.clone(), Quiet);
     let handover = worker.handover();
     worker.stop().await;
-    assert_eq!(handover.hand(born(&delivery), clock.stopwatch()), Some(delivery.lease));
+    assert_eq!(handover.hand(leased(&delivery), clock.stopwatch()), Some(delivery.lease));
     assert!(store.settled.lock().unwrap().is_empty());
 }
 

@@ -18,7 +18,7 @@ use crate::model::outcome::{Effect, Once, Outcome, Reply, StateChange};
 use crate::model::replies::{confirms_opt_out, guard};
 use crate::store::work::{Settled, Settlement};
 
-/// A job as the store holds it while it is settled.
+/// A job as the store holds it while it is settled. From `customer` on it is read for those only that concern their customer.
 #[derive(Clone)]
 pub struct HeldJob {
     /// Its id.
@@ -31,6 +31,10 @@ pub struct HeldJob {
     pub route: String,
     /// The conversation of its event.
     pub conversation: Option<ConversationId>,
+    /// Whether it runs in a lane: only then is there a state.
+    pub ordered: bool,
+    /// Its tries so far.
+    pub log: Vec<Attempt>,
     /// The customer of that conversation.
     pub customer: Option<CustomerId>,
     /// Whether they have opted out already: then nothing confirms it once more.
@@ -41,12 +45,8 @@ pub struct HeldJob {
     pub event_type: EventType,
     /// Where the message comes from that its event is a status or echo of.
     pub referred: Option<Origin>,
-    /// Whether it runs in a lane: only then is there a state.
-    pub ordered: bool,
     /// Whether a reply of this conversation has left and its id is not known yet: a status of an unknown message may be its.
     pub doubtful: bool,
-    /// Its tries so far.
-    pub log: Vec<Attempt>,
 }
 
 impl std::fmt::Debug for HeldJob {

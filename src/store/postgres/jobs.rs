@@ -122,9 +122,11 @@ pub(super) async fn discard(store: &PostgresStore, id: JobId) -> Result<Option<J
     }
     let log = serde_json::to_string(&job.log).unwrap_or_else(|_| "[]".to_owned());
     let finished = Finished { job: id, outcome: "discarded", detail: None, log };
-    queue::finish(&mut tx, &[finished], millis(store.clock.now()), vec![store.clock.ulid()]).await?;
+    let next =
+        queue::finish(&mut tx, &[finished], millis(store.clock.now()), vec![store.clock.ulid()]).await?;
     let job = find(store, &mut tx, id).await?;
     tx.commit().await?;
+    store.heads.back_to(&next);
     Ok(job)
 }
 

@@ -5,14 +5,16 @@
 //! Leases and due times are compared with the database's clock, so instances need not agree on the time.
 
 mod callback;
-mod claim;
 mod commit;
 mod conversations;
+mod deliveries;
 mod erase;
 mod events;
+mod heads;
 mod inspect;
 mod jobs;
 mod journal;
+mod lease;
 mod merge;
 mod messages;
 mod months;
@@ -39,6 +41,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgExecutor, PgPool};
 
+use self::heads::Heads;
 pub(super) use self::inspect::inspect;
 use super::arrival::Arrival;
 use super::query::{
@@ -99,6 +102,8 @@ pub struct PostgresStore {
     pool: PgPool,
     /// For questions: however many are asked, and however long they take, they hold up neither accepting nor working.
     readers: PgPool,
+    /// Where claims begin to look.
+    heads: Heads,
     clock: Clock,
 }
 
@@ -118,7 +123,7 @@ impl PostgresStore {
         } else {
             check_schema(&pool).await?;
         }
-        let store = Self { pool, readers, clock };
+        let store = Self { pool, readers, heads: Heads::default(), clock };
         partitions::upkeep(&store).await?;
         Ok(store)
     }
@@ -209,13 +214,13 @@ impl Store for PostgresStore {
         repeat(self, || commit::commit(self, group, offer)).await
     }
 
-    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-        repeat(self, || claim::claim_deliveries(self, claim)).await
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {
+        repeat(self, || lease::lease(self, claim)).await
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
         // Not repeated: after a failure the leases are given back.
-        in_time(claim::deliveries(self, leased.to_vec())).await
+        in_time(deliveries::deliveries(self, leased.to_vec())).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
@@ -223,11 +228,11 @@ impl Store for PostgresStore {
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
-        repeat(self, || claim::renew(self, leases, lease)).await
+        repeat(self, || lease::renew(self, leases, lease)).await
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
-        repeat(self, || claim::release(self, leases)).await
+        repeat(self, || lease::release(self, leases)).await
     }
 
     async fn submit(&self, submission: &Submission) -> Result<Submitted> {

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use ulid::Ulid;
 use uuid::Uuid;
 
+use super::heads::Waiting;
 use crate::model::id::{ConversationId, JobId, MessageId};
 use crate::model::job::API_PLACES_FROM;
 use crate::store::plan::group::NewJob;
@@ -71,19 +72,19 @@ pub(super) async fn insert(
     Ok(born.into_iter().filter_map(|(job, at)| Some((job, at?))).collect())
 }
 
-/// Moves jobs from the queue to the record of outcomes, and lets the next of their lanes run. The caller holds their locks, and
-/// the conversations'.
+/// Moves jobs from the queue to the record of outcomes, and lets the next of their lanes run, which it answers. The caller holds
+/// their locks, and the conversations'.
 pub(super) async fn finish(
     connection: &mut PgConnection,
     finished: &[Finished],
     at: i64,
     ids: Vec<Ulid>,
-) -> Result<()> {
+) -> Result<Vec<Waiting>> {
     if finished.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     // store::finish_jobs
-    sqlx::query(
+    let next = sqlx::query_as(
         "WITH gone AS (
              DELETE FROM jobs j USING unnest($2::uuid[], $1::uuid[], $3::text[], $4::text[], $5::text[])
                  AS f (job_id, id, outcome, last_error, log)
@@ -97,8 +98,9 @@ pub(super) async fn finish(
          -- As `promote` does; within this statement the jobs that leave can still be seen.
          UPDATE jobs j SET blocked = false FROM (SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL) l
          WHERE j.blocked AND j.id = (
-             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL AND e.id <> ALL($2)
-             ORDER BY e.sequence LIMIT 1)",
+             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL AND e.id NOT IN (SELECT unnest($2::uuid[]))
+             ORDER BY e.sequence LIMIT 1)
+         RETURNING j.route, j.due_at",
     )
     .bind(ids.into_iter().map(|id| uuid::Uuid::from_u128(id.0)).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.job).collect::<Vec<_>>())
@@ -106,27 +108,28 @@ pub(super) async fn finish(
     .bind(finished.iter().map(|job| job.detail.as_deref()).collect::<Vec<_>>())
     .bind(finished.iter().map(|job| job.log.as_str()).collect::<Vec<_>>())
     .bind(at)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(next)
 }
 
-/// Lets the first unfinished job of each lane run, after another has left the lane. The caller holds the conversations'
-/// locks, so that no job is being put into the lane meanwhile.
-pub(super) async fn promote(connection: &mut PgConnection, lanes: &[String]) -> Result<()> {
+/// Lets the first unfinished job of each lane run, after another has left the lane; answers these. The caller holds the
+/// conversations' locks, so that no job is being put into the lane meanwhile.
+pub(super) async fn promote(connection: &mut PgConnection, lanes: &[String]) -> Result<Vec<Waiting>> {
     if lanes.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     // store::promote_jobs
-    sqlx::query(
+    let next = sqlx::query_as(
         "UPDATE jobs j SET blocked = false FROM unnest($1::text[]) AS l (lane)
          WHERE j.blocked AND j.id = (
-             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)",
+             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)
+         RETURNING j.route, j.due_at",
     )
     .bind(lanes)
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(next)
 }
 
 /// Locks the conversation of a message, as it is now: a merge may have put it into another.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::heads::Waiting;
 use super::{PostgresStore, outbox, people, queue};
 use crate::model::event::EventType;
 use crate::model::id::{ConversationId, CustomerId, JobId};
@@ -22,18 +23,17 @@ use crate::store::{Result, StoreError};
 pub(super) async fn settle(store: &PostgresStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.pool.begin().await?;
     let now = millis(store.clock.now());
-    let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
     let customers = lock_customers(&mut tx, settlements).await?;
     let others = other_conversations(store, &mut tx, settlements, now).await?;
-    // Conversations are locked before jobs, as everywhere: what leaves a lane promotes the next, and replies are numbered.
-    queue::lock_of_jobs(&mut tx, &ids, &others.values().copied().collect::<Vec<_>>()).await?;
-    let held = held(&mut tx, &ids).await?;
+    lock_conversations(&mut tx, settlements, &others).await?;
+    let held = held(&mut tx, settlements).await?;
     check_customers(settlements, &held, &customers)?;
     let uses = uses(&mut tx, &asked_uses(settlements, &held)).await?;
     let known = Known { jobs: &held, others: &others, uses: &uses, now: timestamp(now) };
     let plan = plan(settlements, &known, || store.id());
-    write(store, &mut tx, &plan, now).await?;
+    let next = write(store, &mut tx, &plan, now).await?;
     tx.commit().await?;
+    store.heads.back_to(&next);
     Ok(plan.applied)
 }
 
@@ -45,20 +45,22 @@ fn names_a_number(settlement: &Settlement) -> bool {
     }
 }
 
+/// Writes what was decided; answers the deliveries that their lanes let go.
 async fn write(
     store: &PostgresStore,
     connection: &mut PgConnection,
     plan: &SettlePlan,
     now: i64,
-) -> Result<()> {
+) -> Result<Vec<Waiting>> {
     let outcome_ids = plan.finished.iter().map(|_| store.clock.ulid()).collect();
-    queue::finish(connection, &plan.finished, now, outcome_ids).await?;
-    postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?;
+    let mut next = queue::finish(connection, &plan.finished, now, outcome_ids).await?;
+    next.extend(postpone(connection, &plan.postponed, now, store.clock.offset_ms()).await?);
     outbox::put(store, connection, &plan.messages, now).await?;
     write_states(connection, &plan.states, now).await?;
     opt(connection, &plan.opt_outs, now).await?;
     hand_over(connection, &plan.hand_overs).await?;
-    write_uses(connection, &plan.uses, now).await
+    write_uses(connection, &plan.uses, now).await?;
+    Ok(next)
 }
 
 #[derive(FromRow)]
@@ -68,13 +70,13 @@ struct HeldRow {
     account: String,
     route: String,
     conversation_id: Option<ConversationId>,
+    ordered: bool,
     log: String,
     customer_id: Option<CustomerId>,
     opted_out: Option<bool>,
     business: Option<String>,
     event_type: Option<String>,
     referred: Option<String>,
-    ordered: bool,
     doubtful: bool,
 }
 
@@ -86,14 +88,14 @@ impl HeldRow {
             account: self.account,
             route: self.route,
             conversation: self.conversation_id,
+            ordered: self.ordered,
+            log: attempts(Some(&self.log)),
             customer: self.customer_id,
             opted_out: self.opted_out.unwrap_or(false),
             business: self.business,
             event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
-            ordered: self.ordered,
             doubtful: self.doubtful,
-            log: attempts(Some(&self.log)),
         }
     }
 }
@@ -141,27 +143,57 @@ fn check_customers(
     Err(StoreError::Contention("a customer was merged by another transaction".to_owned()))
 }
 
-/// What is known of jobs, and how they are locked meanwhile.
+/// Locks the conversations before the jobs, as everywhere: what leaves a lane promotes the next, and replies are numbered. A job
+/// without a lane that concerns nobody needs no lock but its own.
+async fn lock_conversations(
+    connection: &mut PgConnection,
+    settlements: &[Settlement],
+    others: &OtherConversations,
+) -> Result<()> {
+    let (jobs, concerning) = concerns(settlements);
+    // store::settle (conversations)
+    let locked: Vec<queue::LockedRow> = sqlx::query_as(
+        "SELECT id, merged_into FROM conversations
+         -- One list: with OR, every conversation would be looked at.
+         WHERE id = ANY(ARRAY(
+             SELECT unnest($3::uuid[])
+             UNION SELECT j.conversation_id FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) JOIN jobs j ON j.id = n.id
+             WHERE n.concerns OR j.lane IS NOT NULL))
+         ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
+    )
+    .bind(jobs)
+    .bind(concerning)
+    .bind(others.values().copied().collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    queue::standing(locked).map(drop)
+}
+
+/// The jobs, and which of them concern their customer.
+fn concerns(settlements: &[Settlement]) -> (Vec<JobId>, Vec<bool>) {
+    settlements.iter().map(|item| (item.lease.job, item.concerns_customer())).unzip()
+}
+
+/// What is known of jobs, and how they are locked meanwhile. Of one that concerns nobody nothing else is looked up.
 macro_rules! jobs_held {
     ($lock:literal) => {
         concat!(
-            "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
-                 (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
-                 e.type AS event_type,
+            "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.lane IS NOT NULL AS ordered, j.log,
+                 c.customer_id, (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
+                 c.business, e.type AS event_type,
                  -- Messages by their ids only: in a join with no statistics they may be led by all that have an origin.
                  (SELECT (SELECT m.origin FROM messages m WHERE m.id = s.message_id) FROM sends s
                   WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
-                 j.lane IS NOT NULL AS ordered,
                  -- No EXISTS: that may be answered by a table of every such send.
                  (SELECT 1 FROM sends s
-                  WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
-                    AND s.provider_message_id IS NULL
+                  WHERE s.conversation_id = c.id AND s.dispatched_at IS NOT NULL AND s.provider_message_id IS NULL
                     AND (SELECT m.origin FROM messages m WHERE m.id = s.message_id) = 'reply'
                   LIMIT 1) IS NOT NULL AS doubtful
-             FROM jobs j
-             LEFT JOIN conversations c ON c.id = j.conversation_id
-             LEFT JOIN events e ON e.id = j.event_id
-             WHERE j.id = ANY($1)",
+             FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns)
+             JOIN jobs j ON j.id = n.id
+             -- By no id at all, not by a condition beside it: that would be checked once the row is read.
+             LEFT JOIN conversations c ON c.id = CASE WHEN n.concerns THEN j.conversation_id END
+             LEFT JOIN events e ON e.id = CASE WHEN n.concerns THEN j.event_id END",
             $lock
         )
     };
@@ -169,17 +201,18 @@ macro_rules! jobs_held {
 
 /// Locks the jobs in the order of their ids, and reads what is known of them. The caller holds the conversations' locks, so
 /// what is read beside a job does not change while its lock is waited for.
-async fn held(connection: &mut PgConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
+async fn held(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
-    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), ids).await
+    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), concerns(settlements)).await
 }
 
 async fn read(
     connection: &mut PgConnection,
     statement: &'static str,
-    ids: &[JobId],
+    (jobs, concerning): (Vec<JobId>, Vec<bool>),
 ) -> Result<HashMap<JobId, HeldJob>> {
-    let rows: Vec<HeldRow> = sqlx::query_as(statement).bind(ids).fetch_all(connection).await?;
+    let rows: Vec<HeldRow> =
+        sqlx::query_as(statement).bind(jobs).bind(concerning).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into_job())).collect())
 }
 
@@ -192,12 +225,12 @@ async fn other_conversations(
 ) -> Result<OtherConversations> {
     let mut others = OtherConversations::new();
     let naming = settlements.iter().filter(|item| names_a_number(item));
-    let naming: Vec<JobId> = naming.map(|item| item.lease.job).collect();
-    if naming.is_empty() {
+    let naming: (Vec<JobId>, Vec<bool>) = naming.map(|item| (item.lease.job, true)).unzip();
+    if naming.0.is_empty() {
         return Ok(others);
     }
     // store::settle (jobs that name a number)
-    let jobs = read(connection, jobs_held!(""), &naming).await?;
+    let jobs = read(connection, jobs_held!(""), naming).await?;
     for (job, customer, from) in foreign_numbers(settlements, &jobs) {
         let id = people::conversation_with(store, connection, &job.account, &from, customer, now).await?;
         others.insert((job.id, from), id);
@@ -210,9 +243,9 @@ pub(super) async fn postpone(
     jobs: &[Postponed],
     now: i64,
     offset_ms: i64,
-) -> Result<()> {
+) -> Result<Vec<Waiting>> {
     if jobs.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     // store::settle (again, or parked)
     let lanes: Vec<Option<String>> = sqlx::query_scalar(

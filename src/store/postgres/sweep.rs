@@ -122,7 +122,8 @@ async fn forget(store: &PostgresStore, known: &RouteKnowledge) -> Result<u64> {
     .bind(store.clock.offset_ms())
     .fetch_all(&mut *tx)
     .await?;
-    queue::promote(&mut tx, &parked).await?;
+    let next = queue::promote(&mut tx, &parked).await?;
     tx.commit().await?;
+    store.heads.back_to(&next);
     Ok(u64::try_from(parked.len()).unwrap_or(u64::MAX))
 }

@@ -13,15 +13,16 @@
 
 mod callback;
 mod checkpoint;
-mod claim;
 mod commit;
 mod conversations;
+mod deliveries;
 mod erase;
 mod events;
 mod file;
 mod inspect;
 mod jobs;
 mod journal;
+mod lease;
 mod merge;
 mod messages;
 mod outbox;
@@ -214,12 +215,12 @@ impl Store for SqliteStore {
         commit::commit(self, group, offer).await
     }
 
-    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<Delivery>> {
-        claim::claim_deliveries(self, claim).await
+    async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {
+        lease::lease(self, claim).await
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
-        claim::deliveries(self, leased.to_vec()).await
+        deliveries::deliveries(self, leased.to_vec()).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {
@@ -227,11 +228,11 @@ impl Store for SqliteStore {
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
-        claim::renew(self, leases, lease).await
+        lease::renew(self, leases, lease).await
     }
 
     async fn release(&self, leases: &[Lease]) -> Result<()> {
-        claim::release(self, leases).await
+        lease::release(self, leases).await
     }
 
     async fn submit(&self, submission: &Submission) -> Result<Submitted> {

@@ -22,8 +22,7 @@ use crate::store::work::Settlement;
 pub(super) async fn settle(store: &SqliteStore, settlements: &[Settlement]) -> Result<Vec<bool>> {
     let mut tx = store.write().await?;
     let now = millis(store.clock.now());
-    let ids: Vec<JobId> = settlements.iter().map(|item| item.lease.job).collect();
-    let held = held(&mut tx, &ids).await?;
+    let held = held(&mut tx, settlements).await?;
     let others = other_conversations(store, &mut tx, settlements, &held, now).await?;
     let uses = uses(&mut tx, &asked_uses(settlements, &held)).await?;
     let known = Known { jobs: &held, others: &others, uses: &uses, now: timestamp(now) };
@@ -56,13 +55,13 @@ struct HeldRow {
     account: String,
     route: String,
     conversation_id: Option<ConversationId>,
+    ordered: bool,
     log: String,
     customer_id: Option<CustomerId>,
     opted_out: Option<bool>,
     business: Option<String>,
     event_type: Option<String>,
     referred: Option<String>,
-    ordered: bool,
     doubtful: bool,
 }
 
@@ -74,40 +73,43 @@ impl HeldRow {
             account: self.account,
             route: self.route,
             conversation: self.conversation_id,
+            ordered: self.ordered,
+            log: attempts(Some(&self.log)),
             customer: self.customer_id,
             opted_out: self.opted_out.unwrap_or(false),
             business: self.business,
             event_type: self.event_type.as_deref().and_then(EventType::parse).unwrap_or(EventType::Unknown),
             referred: self.referred.as_deref().and_then(Origin::parse),
-            ordered: self.ordered,
             doubtful: self.doubtful,
-            log: attempts(Some(&self.log)),
         }
     }
 }
 
-async fn held(connection: &mut SqliteConnection, ids: &[JobId]) -> Result<HashMap<JobId, HeldJob>> {
+/// What is known of jobs. Of one that concerns nobody nothing else is looked up.
+async fn held(
+    connection: &mut SqliteConnection,
+    settlements: &[Settlement],
+) -> Result<HashMap<JobId, HeldJob>> {
+    let jobs: Vec<_> = settlements.iter().map(|item| (item.lease.job, item.concerns_customer())).collect();
     // store::settle (jobs)
     let rows: Vec<HeldRow> = sqlx::query_as(
-        "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.log, c.customer_id, c.business,
-             (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
-             e.type AS event_type,
+        "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.lane IS NOT NULL AS ordered, j.log,
+             c.customer_id, (SELECT p.opted_out_at IS NOT NULL FROM customers p WHERE p.id = c.customer_id) AS opted_out,
+             c.business, e.type AS event_type,
              -- Messages by their ids only: in a join with no statistics they may be led by all that have an origin.
              (SELECT (SELECT m.origin FROM messages m WHERE m.id = s.message_id) FROM sends s
               WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id) AS referred,
-             j.lane IS NOT NULL AS ordered,
              -- No EXISTS: that may be answered by a table of every such send.
              (SELECT 1 FROM sends s
-              WHERE s.conversation_id = j.conversation_id AND s.dispatched_at IS NOT NULL
-                AND s.provider_message_id IS NULL
+              WHERE s.conversation_id = c.id AND s.dispatched_at IS NOT NULL AND s.provider_message_id IS NULL
                 AND (SELECT m.origin FROM messages m WHERE m.id = s.message_id) = 'reply'
               LIMIT 1) IS NOT NULL AS doubtful
-         FROM jobs j
-         LEFT JOIN conversations c ON c.id = j.conversation_id
-         LEFT JOIN events e ON e.id = j.event_id
-         WHERE j.id IN (SELECT value FROM jsonb_each($1))",
+         FROM jsonb_each($1) AS n
+         CROSS JOIN jobs j ON j.id = n.value ->> 0
+         LEFT JOIN conversations c ON c.id = iif(n.value ->> 1, j.conversation_id, NULL)
+         LEFT JOIN events e ON e.id = iif(n.value ->> 1, j.event_id, NULL)",
     )
-    .bind(json(ids)?)
+    .bind(json(&jobs)?)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into_job())).collect())

@@ -14,7 +14,7 @@ use crate::model::event::EventType;
 use crate::model::job::{Attempt, JobState};
 use crate::model::outcome::{Effect, Outcome, Reply, StateChange};
 use crate::store::arrival::RouteMatch;
-use crate::store::work::{Answer, Departure, SendingAccount, Settled};
+use crate::store::work::{Answer, Departure, Look, SendingAccount, Settled};
 
 const LEASE: Duration = Duration::from_secs(30);
 const PROVIDER_ID: &str = "01K00000000000000000000001";
@@ -62,14 +62,19 @@ impl Desk {
         ))
     }
 
+    async fn claim_as(&self, claim: &ClaimDeliveries) -> Vec<Delivery> {
+        let leased = self.store.claim_deliveries(claim).await.unwrap();
+        self.store.deliveries(&leased).await.unwrap()
+    }
+
     async fn claim(&self) -> Vec<Delivery> {
         let claim = ClaimDeliveries {
             routes: vec![("other".into(), 3), ("desk".into(), 10)],
             limit: 10,
             lease: LEASE,
-            reclaim: false,
+            look: Look::Whole,
         };
-        self.store.claim_deliveries(&claim).await.unwrap()
+        self.claim_as(&claim).await
     }
 
     /// Commits an inbound, answers it, and claims the send.
@@ -340,8 +345,9 @@ async fn an_ended_lease_is_reclaimed_and_an_unknown_route_parks() {
     assert_eq!(again.context.attempt, 1);
     desk.clock.advance(LEASE * 2);
     assert!(desk.claim().await.is_empty());
-    let reclaim = ClaimDeliveries { routes: vec![("desk".into(), 1)], limit: 1, lease: LEASE, reclaim: true };
-    let taken = desk.store.claim_deliveries(&reclaim).await.unwrap().remove(0);
+    let reclaim =
+        ClaimDeliveries { routes: vec![("desk".into(), 1)], limit: 1, lease: LEASE, look: Look::Ended };
+    let taken = desk.claim_as(&reclaim).await.remove(0);
     assert_eq!(taken.context.attempt, 2);
     let retry = Settled::Retry(Duration::from_secs(5));
     let settled = [settlement(&again, Settled::Park), settlement(&taken, retry)];

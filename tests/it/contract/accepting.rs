@@ -317,8 +317,7 @@ async fn time_may_pass_the_last_month_that_was_made_ready(
         assert!(depot.accept(post.again(&depot.clock)).await.duplicate);
         // What becomes of the job is partitioned as well, and may come later.
         depot.pass(5 * month);
-        let delivery =
-            depot.store.claim_deliveries(&crate::support::depot::of_route(ROUTE, 1)).await.unwrap();
+        let delivery = depot.claim_as(&crate::support::depot::of_route(ROUTE, 1)).await;
         assert!(depot.settle(&delivery[0], crate::support::depot::say("late")).await);
     }
     assert_eq!(depot.events().await.len(), 3);

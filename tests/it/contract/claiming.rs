@@ -9,11 +9,11 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use switchboard::model::id::EventId;
 use switchboard::model::job::JobState;
 use switchboard::model::outcome::StateChange;
-use switchboard::store::work::{ClaimDeliveries, Delivery, Settled};
+use switchboard::store::work::{ClaimDeliveries, Delivery, Settled, Settlement};
 
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, Post, inbound, raw, status};
-use crate::support::depot::{Depot, LEASE, ROUTE, done_with_state, of_route, say};
+use crate::support::depot::{Depot, LEASE, ROUTE, attempt, claim_from, done_with_state, of_route, say};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -207,8 +207,8 @@ async fn two_instances_never_share_a_job_or_a_lane(
     let mut seen = HashSet::new();
     loop {
         let claim = of_route(ROUTE, 7);
-        let (one, two) = tokio::join!(depot.store.claim_deliveries(&claim), other.claim_deliveries(&claim));
-        let deliveries: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).collect();
+        let (one, two) = tokio::join!(depot.claim_as(&claim), claim_from(other.as_ref(), &claim));
+        let deliveries: Vec<_> = one.into_iter().chain(two).collect();
         if deliveries.is_empty() {
             break;
         }
@@ -236,7 +236,7 @@ async fn a_claim_takes_no_more_than_its_slots_and_its_limit(
         ..of_route(ROUTE, 0)
     };
     let claimed = depot.store.claim_deliveries(&claim).await.unwrap();
-    let of = |route: &str| claimed.iter().filter(|delivery| delivery.context.route == route).count();
+    let of = |route: &str| claimed.iter().filter(|job| job.route == route).count();
     assert_eq!((of(ROUTE), of("audit")), (3, 4));
     let claim = ClaimDeliveries { limit: 5, ..claim };
     assert_eq!(depot.store.claim_deliveries(&claim).await.unwrap().len(), 5);
@@ -252,7 +252,7 @@ async fn the_longest_due_is_claimed_first(#[values(Backend::Sqlite, Backend::Pos
         ids.push(depot.accept(post).await.id);
         depot.pass(SECOND);
     }
-    let claimed = depot.store.claim_deliveries(&of_route(ROUTE, 3)).await.unwrap();
+    let claimed = depot.claim_as(&of_route(ROUTE, 3)).await;
     let claimed: HashSet<_> = events(&claimed).into_iter().collect();
     assert_eq!(claimed, ids[..3].iter().copied().collect());
 }
@@ -264,6 +264,56 @@ async fn an_unknown_route_is_not_claimed(#[values(Backend::Sqlite, Backend::Post
     depot.accept(inbound(&depot.clock).on("elsewhere")).await;
     assert!(depot.claim().await.is_empty());
     assert_eq!(depot.claim_on("elsewhere").await.len(), 1);
+}
+
+/// Longer than a claim looks back.
+const LONG: Duration = Duration::from_mins(1);
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_that_goes_on_finds_what_its_process_let_go(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let lane = [depot.ana_writes().await, depot.ana_writes().await, depot.ana_writes().await];
+    depot.pass(LONG);
+    let others = crowd(&depot, 2);
+    depot.accept_all(others).await;
+    let claimed = depot.claim_onwards().await;
+    assert_eq!((claimed.len(), claimed[0].event.id), (3, lane[0]));
+    assert!(depot.settle(&claimed[0], say("noted")).await);
+    let next = depot.claim_onwards().await;
+    assert_eq!(events(&next), [lane[1]], "its lane let it go");
+    depot.pass(LONG);
+    assert!(depot.claim_onwards().await.is_empty());
+    depot.store.release(&[next[0].lease]).await.unwrap();
+    let again = depot.claim_onwards().await;
+    assert_eq!(events(&again), [lane[1]], "it was given back");
+    depot.pass(LONG);
+    assert!(depot.claim_onwards().await.is_empty());
+    assert!(depot.settle(&again[0], Settled::Park).await);
+    let last = depot.claim_onwards().await;
+    assert_eq!(events(&last), [lane[2]], "what is parked holds up nobody");
+    assert!(depot.settle(&last[0], Settled::Retry(LONG)).await);
+    depot.pass(LONG);
+    assert_eq!(events(&depot.claim_onwards().await), [lane[2]], "it is tried again");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_another_process_let_go_is_found_in_the_whole_queue(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    let other = depot.store.second_instance().await;
+    let (_, second) = (depot.ana_writes().await, depot.ana_writes().await);
+    let first = depot.claim_one().await;
+    depot.pass(LONG);
+    assert!(depot.claim_onwards().await.is_empty());
+    let attempt = attempt(1, depot.clock.now(), "done", None);
+    let settlement = Settlement { lease: first.lease, attempt, resolution: say("noted") };
+    assert_eq!(other.settle(&[settlement]).await.unwrap(), [true]);
+    assert_eq!(events(&depot.claim().await), [second]);
 }
 
 #[rstest]

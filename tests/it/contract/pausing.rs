@@ -10,7 +10,7 @@ use switchboard::store::{OpenOptions, open};
 
 use crate::support::Backend;
 use crate::support::arrivals::inbound;
-use crate::support::depot::{Depot, ROUTE, of_route, sends};
+use crate::support::depot::{Depot, ROUTE, claim_from, of_route, sends};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -45,7 +45,7 @@ async fn deliveries_to_a_paused_route_wait_on_every_instance(
         routes: vec![(ROUTE.to_owned(), 10), ("other".to_owned(), 10)],
         ..of_route(ROUTE, 10)
     };
-    let claimed = other.claim_deliveries(&both).await.unwrap();
+    let claimed = claim_from(other.as_ref(), &both).await;
     assert_eq!(claimed.iter().map(|delivery| &delivery.context.route).collect::<Vec<_>>(), ["other"]);
     assert!(depot.claim().await.is_empty() && depot.reclaim().await.is_empty());
     let waiting = depot.jobs(Some(JobState::Ready)).await;

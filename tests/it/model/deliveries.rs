@@ -9,7 +9,7 @@ use serde_json::json;
 use switchboard::model::id::JobId;
 use switchboard::model::job::JobState;
 use switchboard::model::outcome::{Effect, Reply};
-use switchboard::store::work::{ClaimDeliveries, Delivery, Settled};
+use switchboard::store::work::{ClaimDeliveries, Delivery, Look, Settled};
 
 use super::sends;
 use super::world::World;
@@ -113,15 +113,15 @@ impl World {
         let eligible = self.deliveries.heads(|place| matches!(place, Place::Idle(due) if *due <= now));
         let limit = self.random.random_range(1..4);
         let claim = ClaimDeliveries { limit, ..of_route(ROUTE, 100) };
-        let claimed = self.depot.store.claim_deliveries(&claim).await.unwrap();
+        let claimed = self.depot.claim_as(&claim).await;
         assert_eq!(claimed.len(), eligible.len().min(limit as usize), "claimed: {}", self.told());
         assert!(self.deliveries.claimed(claimed, &eligible), "no head: {}", self.told());
     }
 
     pub async fn reclaim(&mut self) {
         let eligible = self.deliveries.heads(|place| matches!(place, Place::Lapsed(_)));
-        let claim = ClaimDeliveries { limit: 1, reclaim: true, ..of_route(ROUTE, 100) };
-        let claimed = self.depot.store.claim_deliveries(&claim).await.unwrap();
+        let claim = ClaimDeliveries { limit: 1, look: Look::Ended, ..of_route(ROUTE, 100) };
+        let claimed = self.depot.claim_as(&claim).await;
         assert_eq!(claimed.len(), eligible.len().min(1), "reclaimed: {}", self.told());
         assert!(self.deliveries.claimed(claimed, &eligible), "no head: {}", self.told());
     }

@@ -17,7 +17,7 @@ use switchboard::store::Store;
 use switchboard::store::arrival::{Arrival, Receipt};
 use switchboard::store::query::{EventFilter, JobFilter, MessageFilter, PageRequest};
 use switchboard::store::work::{
-    Answer, ClaimDeliveries, ClaimSends, Delivery, Departure, Dispatch, RouteKnowledge, SendAnswered,
+    Answer, ClaimDeliveries, ClaimSends, Delivery, Departure, Dispatch, Look, RouteKnowledge, SendAnswered,
     SendResult, Sending, SendingAccount, Settled, Settlement, Swept,
 };
 
@@ -58,7 +58,13 @@ pub fn refusal(code: &str) -> ErrorDetail {
 
 /// Which deliveries to claim: those of one route.
 pub fn of_route(route: &str, slots: u32) -> ClaimDeliveries {
-    ClaimDeliveries { routes: vec![(route.to_owned(), slots)], limit: 100, lease: LEASE, reclaim: false }
+    ClaimDeliveries { routes: vec![(route.to_owned(), slots)], limit: 100, lease: LEASE, look: Look::Whole }
+}
+
+/// Claims deliveries of a store and reads them.
+pub async fn claim_from(store: &dyn Store, claim: &ClaimDeliveries) -> Vec<Delivery> {
+    let leased = store.claim_deliveries(claim).await.unwrap();
+    store.deliveries(&leased).await.unwrap()
 }
 
 /// Which sends to claim: all of the usual account.
@@ -153,7 +159,18 @@ impl Depot {
 
     /// Claims what is due on a route.
     pub async fn claim_on(&self, route: &str) -> Vec<Delivery> {
-        self.store.claim_deliveries(&of_route(route, 100)).await.unwrap()
+        self.claim_as(&of_route(route, 100)).await
+    }
+
+    /// Claims what is due on the usual route, from where the last claim came to.
+    pub async fn claim_onwards(&self) -> Vec<Delivery> {
+        let claim = ClaimDeliveries { look: Look::Onwards, ..of_route(ROUTE, 100) };
+        self.claim_as(&claim).await
+    }
+
+    /// Claims deliveries and reads them.
+    pub async fn claim_as(&self, claim: &ClaimDeliveries) -> Vec<Delivery> {
+        claim_from(self.store.as_ref(), claim).await
     }
 
     /// Claims the one delivery that is due on the usual route.
@@ -164,8 +181,8 @@ impl Depot {
 
     /// Claims what was left behind on the usual route.
     pub async fn reclaim(&self) -> Vec<Delivery> {
-        let claim = ClaimDeliveries { reclaim: true, ..of_route(ROUTE, 100) };
-        self.store.claim_deliveries(&claim).await.unwrap()
+        let claim = ClaimDeliveries { look: Look::Ended, ..of_route(ROUTE, 100) };
+        self.claim_as(&claim).await
     }
 
     /// Settles a delivery; whether that was applied.

@@ -22,7 +22,8 @@ use super::precedence::submission;
 use crate::support::Backend;
 use crate::support::arrivals::{Person, Post, both, inbound, phone, status, user};
 use crate::support::depot::{
-    Depot, POLICY, REFUSED, ROUTE, WINDOW_CLOSED, answer_on, attempt, done, of_route, rate, refusal, sends,
+    Depot, POLICY, REFUSED, ROUTE, WINDOW_CLOSED, answer_on, attempt, claim_from, done, of_route, rate,
+    refusal, sends,
 };
 
 const OPTED_OUT: &str = "ERROR_CODE_MESSAGE_CUSTOMER_OPTED_OUT";
@@ -78,7 +79,7 @@ impl Worker {
     }
 
     async fn handle(&mut self) {
-        let claimed = self.store.claim_deliveries(&of_route(ROUTE, 3)).await.unwrap();
+        let claimed = claim_from(self.store.as_ref(), &of_route(ROUTE, 3)).await;
         let template = json!({ "template": "reopen", "language": "en" });
         let settlements: Vec<Settlement> = claimed
             .iter()
