@@ -53,14 +53,19 @@ pub(super) async fn jobs(
                  FROM outcomes o) j WHERE true",
         ),
         Some(JobState::Ready | JobState::Running | JobState::Parked) | None => {
-            let mut query = QueryBuilder::new(
-                "/* store::jobs */ SELECT * FROM (
+            let mut query =
+                QueryBuilder::new("/* store::jobs */ WITH clock AS MATERIALIZED (SELECT switchboard_now(");
+            query.push_bind(store.clock.offset_ms());
+            // The time from beside it: around a function that is volatile every job would be read and sorted.
+            query.push(
+                ") AS now)
+                 SELECT * FROM (
                      SELECT id, kind, route, event_id, message_id, attempts, due_at, last_error, log,
                          CASE WHEN parked_at IS NOT NULL THEN 'parked'
-                 WHEN dispatched_at IS NOT NULL OR lease_until > switchboard_now(",
+                             WHEN dispatched_at IS NOT NULL OR lease_until > (SELECT now FROM clock) THEN 'running'
+                             ELSE 'ready' END AS state
+                     FROM jobs) j WHERE true",
             );
-            query.push_bind(store.clock.offset_ms());
-            query.push(") THEN 'running' ELSE 'ready' END AS state FROM jobs) j WHERE true");
             query
         }
     };
@@ -145,7 +150,8 @@ pub(super) async fn counts(store: &PostgresStore) -> Result<Vec<JobCount>> {
     let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
         "SELECT kind, route, state, count(*) FROM (
              SELECT kind, route, CASE WHEN parked_at IS NOT NULL THEN 'parked'
-                 WHEN dispatched_at IS NOT NULL OR lease_until > switchboard_now($1) THEN 'running' ELSE 'ready' END AS state
+                 WHEN dispatched_at IS NOT NULL OR lease_until > (SELECT switchboard_now($1)) THEN 'running'
+                 ELSE 'ready' END AS state
              FROM jobs) j
          GROUP BY kind, route, state ORDER BY kind, route, state",
     )

@@ -35,8 +35,8 @@ async fn oldest(store: &PostgresStore) -> Result<Option<i64>> {
     // store::stats (oldest job)
     let oldest = sqlx::query_scalar(
         "SELECT min(due_at) FROM jobs
-         WHERE parked_at IS NULL AND NOT blocked AND dispatched_at IS NULL AND due_at <= switchboard_now($1)
-           AND (lease_until IS NULL OR lease_until <= switchboard_now($1))",
+         WHERE parked_at IS NULL AND NOT blocked AND dispatched_at IS NULL AND due_at <= (SELECT switchboard_now($1))
+           AND (lease_until IS NULL OR lease_until <= (SELECT switchboard_now($1)))",
     )
     .bind(store.clock.offset_ms())
     .fetch_one(&store.readers)

@@ -5,6 +5,7 @@
 use rstest::rstest;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use switchboard::store::query::{JobFilter, PageRequest};
 use switchboard::store::work::Answer;
 
 use crate::support::Backend;
@@ -52,19 +53,24 @@ async fn leave_alone(connection: &mut PgConnection) {
 /// The rows that were read of each table for each customer, by all who have closed their connections.
 async fn rows_read(depot: Depot, customers: usize) -> Vec<(String, f64)> {
     depot.store.close().await;
-    let mut connection = PgConnection::connect(&depot.store.url).await.unwrap();
+    let rows = all_rows_read(&depot.store.url).await;
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let of_each = |rows: i64| rows as f64 / customers as f64;
+    rows.into_iter().map(|(table, rows)| (table, of_each(rows))).collect()
+}
+
+/// The rows that were ever read of each table, once everybody has closed their connections.
+async fn all_rows_read(url: &str) -> Vec<(String, i64)> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
     // Partitions are told under their table's name; what a connection counted is there once it has ended.
     let read = sqlx::query_as(
-        "SELECT regexp_replace(relname, '_(\\d{4}_\\d{2}|before|after)$', ''), sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::float8
+        "SELECT regexp_replace(relname, '_(\\d{4}_\\d{2}|before|after)$', ''), sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
          FROM pg_stat_user_tables GROUP BY 1 ORDER BY 1",
     );
     while connected(&mut connection).await > 1 {
         tokio::task::yield_now().await;
     }
-    let rows: Vec<(String, f64)> = read.fetch_all(&mut connection).await.unwrap();
-    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
-    let of_each = |rows: f64| rows / customers as f64;
-    rows.into_iter().map(|(table, rows)| (table, of_each(rows))).collect()
+    read.fetch_all(&mut connection).await.unwrap()
 }
 
 async fn connected(connection: &mut PgConnection) -> i64 {
@@ -90,4 +96,24 @@ async fn what_is_read_for_an_event_does_not_grow_with_what_is_stored(
             "{table}: {of_few} rows an event among few, {of_many} among many"
         );
     }
+}
+
+#[tokio::test]
+async fn a_page_of_a_long_queue_reads_no_more_than_the_page() {
+    let depot = Depot::open(Backend::Postgres).await;
+    for _ in 0..3 {
+        depot.accept_all((0..200).map(|_| inbound(&depot.clock).on(ROUTE))).await;
+    }
+    let jobs_read = async || {
+        let read = all_rows_read(&depot.store.url).await;
+        read.into_iter().find_map(|(table, rows)| (table == "jobs").then_some(rows)).unwrap()
+    };
+    depot.store.close().await;
+    let before = jobs_read().await;
+    let asking = depot.store.second_instance().await;
+    let page = asking.jobs(&JobFilter::default(), PageRequest { before: None, limit: 5 }).await.unwrap();
+    assert_eq!((page.data.len(), page.more), (5, true));
+    asking.close().await;
+    let of_a_page = jobs_read().await - before;
+    assert!((1..=50).contains(&of_a_page), "{of_a_page} of 600 jobs were read for a page of 5");
 }
