@@ -12,25 +12,34 @@ const SHARE: u32 = 50;
 pub(super) struct Rounds {
     often: Duration,
     rarely: Duration,
+    /// The beginning of the last look, and how long after it the next is due.
     last: Option<(Stopwatch, Duration)>,
 }
 
 impl Rounds {
-    /// Rounds that begin at least as far apart as `often`, and no further than `rarely`.
+    /// Rounds that begin at least as far apart as `often`, and no further than `rarely`, however long a look takes.
     pub(super) fn new(often: Duration, rarely: Duration) -> Self {
         Self { often, rarely: rarely.max(often), last: None }
     }
 
     pub(super) fn are_due(&self) -> bool {
-        self.last.is_none_or(|(since, pause)| since.elapsed() >= pause)
+        self.left().is_none()
     }
 
-    /// Looks, and notes how long it took.
-    pub(super) async fn go<T>(&mut self, clock: &Clock, look: impl Future<Output = T>) -> T {
+    /// The time until the next one is due; none when it is.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let (since, pause) = self.last?;
+        pause.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// Looks, and notes how long it took. One that could not look is still due.
+    pub(super) async fn go(&mut self, clock: &Clock, look: impl Future<Output = Option<usize>>) -> usize {
         let began = clock.stopwatch();
         let found = look.await;
-        self.last = Some((began, self.pause_after(began.elapsed())));
-        found
+        if found.is_some() {
+            self.last = Some((began, self.pause_after(began.elapsed())));
+        }
+        found.unwrap_or(0)
     }
 
     /// The next one is due at once.
@@ -62,8 +71,10 @@ mod tests {
         let clock = Clock::system();
         let mut rounds = Rounds::new(Duration::from_hours(1), Duration::from_hours(1));
         assert!(rounds.are_due(), "what a process left behind is looked for when another starts");
-        assert_eq!(rounds.go(&clock, async { 7 }).await, 7);
-        assert!(!rounds.are_due());
+        assert_eq!(rounds.go(&clock, async { None }).await, 0);
+        assert!(rounds.are_due(), "nobody has looked");
+        assert_eq!(rounds.go(&clock, async { Some(7) }).await, 7);
+        assert!(rounds.left().is_some_and(|left| left <= Duration::from_hours(1)) && !rounds.are_due());
         rounds.hurry();
         assert!(rounds.are_due());
     }

@@ -48,6 +48,14 @@ pub const ERASED: [Holding; 14] = [
         of: Of::Event,
         count: |erased, rows| erased.bodies += rows,
     },
+    // Before what became of them: a job that is being settled meanwhile leaves it here.
+    Holding { table: "jobs", column: "event_id", of: Of::Event, count: |erased, rows| erased.jobs += rows },
+    Holding {
+        table: "jobs",
+        column: "message_id",
+        of: Of::Message,
+        count: |erased, rows| erased.jobs += rows,
+    },
     Holding {
         table: "outcomes",
         column: "event_id",
@@ -56,13 +64,6 @@ pub const ERASED: [Holding; 14] = [
     },
     Holding {
         table: "outcomes",
-        column: "message_id",
-        of: Of::Message,
-        count: |erased, rows| erased.jobs += rows,
-    },
-    Holding { table: "jobs", column: "event_id", of: Of::Event, count: |erased, rows| erased.jobs += rows },
-    Holding {
-        table: "jobs",
         column: "message_id",
         of: Of::Message,
         count: |erased, rows| erased.jobs += rows,

@@ -317,6 +317,16 @@ fn use_of(job: &HeldJob, once: &Once) -> Option<Use> {
     Some(Use { route: job.route.clone(), name: once.name.clone(), conversation: job.conversation? })
 }
 
+/// The jobs of a group, and whether they concern their customer by any of its settlements: one that was leased twice may be settled
+/// twice.
+pub fn concerns(settlements: &[Settlement]) -> BTreeMap<JobId, bool> {
+    let mut jobs = BTreeMap::new();
+    for settlement in settlements {
+        *jobs.entry(settlement.lease.job).or_default() |= settlement.concerns_customer();
+    }
+    jobs
+}
+
 /// The answers of a group that are given at most once in a time.
 pub fn asked_uses(settlements: &[Settlement], jobs: &HashMap<JobId, HeldJob>) -> Vec<Use> {
     let asked = settlements.iter().filter_map(|settlement| match &settlement.resolution {

@@ -56,7 +56,8 @@ pub(super) async fn jobs(
             let mut query =
                 QueryBuilder::new("/* store::jobs */ WITH clock AS MATERIALIZED (SELECT switchboard_now(");
             query.push_bind(store.clock.offset_ms());
-            // The time from beside it: around a function that is volatile every job would be read and sorted.
+            // The time from beside it: a subquery that calls a volatile function is not merged with what is around it, and every
+            // job would be read and sorted before the page is cut off.
             query.push(
                 ") AS now)
                  SELECT * FROM (

@@ -14,7 +14,7 @@ use crate::store::rows::duration_ms;
 use crate::store::work::{ClaimDeliveries, LeasedJob, Look};
 use crate::store::{Result, StoreError};
 
-/// So many routes are looked at one by one.
+/// Up to so many routes are looked at one by one.
 const FEW_ROUTES: usize = 16;
 
 /// Leases what fits into the free slots.
@@ -23,7 +23,11 @@ pub(super) async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Res
         claim.routes.iter().map(|(route, slots)| (route.as_str(), i64::from(*slots))).unzip();
     let heads = match claim.look {
         Look::Ended => vec![i64::MIN; routes.len()],
-        look => store.heads.look(&routes, look == Look::Whole),
+        Look::Onwards => store.heads.look(&routes),
+        Look::Whole => {
+            store.heads.begin_anew();
+            store.heads.look(&routes)
+        }
     };
     // store::claim_deliveries
     let rows: Vec<Looked> = sqlx::query_as(

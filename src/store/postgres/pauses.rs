@@ -62,5 +62,7 @@ pub(super) async fn pause(store: &PostgresStore, pauses: &Pauses) -> Result<()> 
         .await?;
     }
     tx.commit().await?;
+    // What waits for a route that was paused was passed.
+    store.heads.begin_anew();
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
 use crate::model::outcome::Effect;
 use crate::store::plan::settle::{
-    HandOver, HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses,
+    HandOver, HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses, concerns,
     foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis, timestamp};
@@ -150,7 +150,7 @@ async fn lock_conversations(
     settlements: &[Settlement],
     others: &OtherConversations,
 ) -> Result<()> {
-    let (jobs, concerning) = concerns(settlements);
+    let (jobs, concerning): (Vec<JobId>, Vec<bool>) = concerns(settlements).into_iter().unzip();
     // store::settle (conversations)
     let locked: Vec<queue::LockedRow> = sqlx::query_as(
         "SELECT id, merged_into FROM conversations
@@ -167,11 +167,6 @@ async fn lock_conversations(
     .fetch_all(connection)
     .await?;
     queue::standing(locked).map(drop)
-}
-
-/// The jobs, and which of them concern their customer.
-fn concerns(settlements: &[Settlement]) -> (Vec<JobId>, Vec<bool>) {
-    settlements.iter().map(|item| (item.lease.job, item.concerns_customer())).unzip()
 }
 
 /// What is known of jobs, and how they are locked meanwhile. Of one that concerns nobody nothing else is looked up.
@@ -191,7 +186,7 @@ macro_rules! jobs_held {
                   LIMIT 1) IS NOT NULL AS doubtful
              FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns)
              JOIN jobs j ON j.id = n.id
-             -- By no id at all, not by a condition beside it: that would be checked once the row is read.
+             -- By NULL, so that no row is read: a condition beside the id would be checked after that.
              LEFT JOIN conversations c ON c.id = CASE WHEN n.concerns THEN j.conversation_id END
              LEFT JOIN events e ON e.id = CASE WHEN n.concerns THEN j.event_id END",
             $lock
@@ -203,7 +198,8 @@ macro_rules! jobs_held {
 /// what is read beside a job does not change while its lock is waited for.
 async fn held(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
-    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), concerns(settlements)).await
+    let concerns = concerns(settlements).into_iter().unzip();
+    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), concerns).await
 }
 
 async fn read(
@@ -225,12 +221,12 @@ async fn other_conversations(
 ) -> Result<OtherConversations> {
     let mut others = OtherConversations::new();
     let naming = settlements.iter().filter(|item| names_a_number(item));
-    let naming: (Vec<JobId>, Vec<bool>) = naming.map(|item| (item.lease.job, true)).unzip();
-    if naming.0.is_empty() {
+    let naming: BTreeSet<JobId> = naming.map(|item| item.lease.job).collect();
+    if naming.is_empty() {
         return Ok(others);
     }
     // store::settle (jobs that name a number)
-    let jobs = read(connection, jobs_held!(""), naming).await?;
+    let jobs = read(connection, jobs_held!(""), naming.into_iter().map(|job| (job, true)).unzip()).await?;
     for (job, customer, from) in foreign_numbers(settlements, &jobs) {
         let id = people::conversation_with(store, connection, &job.account, &from, customer, now).await?;
         others.insert((job.id, from), id);

@@ -13,7 +13,7 @@ use crate::model::id::{ConversationId, CustomerId, JobId};
 use crate::model::message::Origin;
 use crate::store::Result;
 use crate::store::plan::settle::{
-    HandOver, HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses,
+    HandOver, HeldJob, Known, NewState, OtherConversations, Postponed, SettlePlan, Use, asked_uses, concerns,
     foreign_numbers, plan,
 };
 use crate::store::rows::{attempts, duration_ms, millis, timestamp};
@@ -90,7 +90,7 @@ async fn held(
     connection: &mut SqliteConnection,
     settlements: &[Settlement],
 ) -> Result<HashMap<JobId, HeldJob>> {
-    let jobs: Vec<_> = settlements.iter().map(|item| (item.lease.job, item.concerns_customer())).collect();
+    let jobs: Vec<_> = concerns(settlements).into_iter().collect();
     // store::settle (jobs)
     let rows: Vec<HeldRow> = sqlx::query_as(
         "SELECT j.id, j.lease_token, j.account, j.route, j.conversation_id, j.lane IS NOT NULL AS ordered, j.log,

@@ -18,15 +18,18 @@ impl Deliverer {
         let Settings { poll, lease, .. } = self.shared.settings;
         let (mut whole, mut ended) = (Rounds::new(poll, lease), Rounds::new(poll, lease));
         while !self.shared.shutdown.is_cancelled() {
-            let all = self.shared.look_for_all.swap(false, Ordering::AcqRel);
+            if self.shared.look_for_all.swap(false, Ordering::AcqRel) {
+                whole.hurry();
+                ended.hurry();
+            }
             // Nobody tells of what other processes let go, nor of leases that end.
-            let begun = if all || whole.are_due() {
+            let begun = if whole.are_due() {
                 whole.go(&self.shared.clock, self.claim(Look::Whole)).await
             } else {
-                self.claim(Look::Onwards).await
+                self.claim(Look::Onwards).await.unwrap_or(0)
             };
             let mut left_behind = 0;
-            if all || ended.are_due() {
+            if ended.are_due() {
                 left_behind = ended.go(&self.shared.clock, self.claim(Look::Ended)).await;
                 if left_behind > 0 {
                     ended.hurry();
@@ -39,23 +42,22 @@ impl Deliverer {
             }
             tokio::select! {
                 () = self.shared.deliveries.notified() => {}
-                () = tokio::time::sleep(poll) => {}
+                () = tokio::time::sleep(whole.left().map_or(poll, |left| left.min(poll))) => {}
                 () = self.shared.shutdown.cancelled() => {}
             }
         }
     }
 
-    /// Claims what fits into free slots, and what will soon, and begins it; answers how many.
-    async fn claim(&self, look: Look) -> usize {
-        let Some(claim) = self.fitting(look) else {
-            return 0;
-        };
+    /// Claims what fits into free slots, and what will soon, and begins it; answers how many. None when nothing fits, or the store
+    /// did not answer.
+    async fn claim(&self, look: Look) -> Option<usize> {
+        let claim = self.fitting(look)?;
         let since = self.shared.clock.stopwatch();
         let claimed = match self.shared.store.claim_deliveries(&claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(error = %error, "no deliveries were claimed");
-                return 0;
+                return None;
             }
         };
         self.note_behind(&claim, &claimed);
@@ -69,12 +71,24 @@ impl Deliverer {
             }
         }
         if !group.is_empty() {
-            // Read while the next ones are claimed.
-            let deliverer = self.clone();
-            self.tasks.spawn(async move { deliverer.begin_group(group).await });
+            self.tasks.spawn(self.clone().begin_claimed(group));
         }
         give_back(self.shared.store.as_ref(), &surplus).await;
-        found
+        Some(found)
+    }
+
+    /// Begins what was claimed, while more is claimed: one group at a time, so that reading leaves connections to others.
+    async fn begin_claimed(self, group: Vec<Leased>) {
+        let Ok(reading) = self.reading.acquire().await else { return };
+        let begun = self.begin_group(group).await;
+        drop(reading);
+        if let Err(unread) = begun {
+            // It was given back. Its places are kept, so that it is not claimed again at once only to fail once more.
+            let pause = tokio::time::sleep(self.shared.settings.poll);
+            self.shared.shutdown.run_until_cancelled(pause).await;
+            drop(unread);
+            self.shared.deliveries.notify_one();
+        }
     }
 
     fn fitting(&self, look: Look) -> Option<ClaimDeliveries> {

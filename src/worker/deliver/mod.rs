@@ -33,6 +33,7 @@ pub(super) struct Deliverer {
     shared: Arc<Shared>,
     routes: Arc<HashMap<String, Served>>,
     reclaiming: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
     settler: Settler,
     tasks: TaskTracker,
 }
@@ -90,7 +91,8 @@ impl Deliverer {
         let routes = routes.into_iter().map(served).collect();
         // One at a time: if a job kills the process, only that one uses up its attempts.
         let reclaiming = Arc::new(Semaphore::new(1));
-        Self { shared, routes: Arc::new(routes), reclaiming, settler, tasks }
+        let reading = Arc::new(Semaphore::new(1));
+        Self { shared, routes: Arc::new(routes), reclaiming, reading, settler, tasks }
     }
 
     /// Begins what was committed for this process, until stopped; what comes then is given back.
@@ -103,7 +105,10 @@ impl Deliverer {
             .await
             .is_some()
         {
-            self.begin_group(group.drain(..).map(Leased::from).collect()).await;
+            let begun = self.begin_group(group.drain(..).map(Leased::from).collect()).await;
+            if begun.is_err() {
+                self.shared.deliveries.notify_one();
+            }
         }
         born.close();
         while let Some(late) = born.recv().await {
@@ -113,28 +118,29 @@ impl Deliverer {
         give_back(self.shared.store.as_ref(), &leases).await;
     }
 
-    /// Reads what leased jobs need, and begins them.
-    async fn begin_group(&self, group: Vec<Leased>) {
+    /// Reads what leased jobs need, and begins them; answers those that could not be read.
+    async fn begin_group(&self, group: Vec<Leased>) -> Result<(), Vec<Leased>> {
         let jobs: Vec<LeasedJob> = group.iter().map(|leased| leased.job.clone()).collect();
         let deliveries = match self.shared.store.deliveries(&jobs).await {
             Ok(deliveries) => deliveries,
             Err(error) => {
                 tracing::warn!(error = %error, "what was leased could not be read; it is claimed again");
-                self.shared.deliveries.notify_one();
-                return;
+                return Err(group);
             }
         };
         let mut places: HashMap<Lease, (Place, Stopwatch)> =
             group.into_iter().map(|leased| (leased.job.lease, (leased.place, leased.since))).collect();
-        let mut late = Vec::new();
+        let (mut late, mut stopped) = (Vec::new(), Vec::new());
         for delivery in deliveries {
             let Some((place, since)) = places.remove(&delivery.lease) else { continue };
             match place {
+                _ if self.shared.shutdown.is_cancelled() => stopped.push(delivery.lease),
                 _ if self.is_late(since) => late.push(delivery.lease),
                 Place::Slot(running) => self.begin(delivery, since, running),
                 Place::Ahead(ahead) => self.begin_in_turn(delivery, since, ahead),
             }
         }
+        give_back(self.shared.store.as_ref(), &stopped).await;
         if !late.is_empty() {
             tracing::warn!(
                 jobs = late.len(),
@@ -143,6 +149,7 @@ impl Deliverer {
             give_back(self.shared.store.as_ref(), &late).await;
             self.shared.deliveries.notify_one();
         }
+        Ok(())
     }
 
     /// Whether a lease that was asked for at `since` is over or nearly so: this process stood still, or the store did, and
@@ -159,9 +166,10 @@ impl Deliverer {
         }
         let deliverer = self.clone();
         self.tasks.spawn(async move {
-            let Shared { slots, store, settings, deliveries, .. } = &*deliverer.shared;
+            let Shared { slots, store, settings, deliveries, shutdown, .. } = &*deliverer.shared;
             let route = &delivery.context.route;
-            if let Some(slot) = slots.wait(route, SLOT_PATIENCE.min(settings.lease / 4)).await {
+            let slot = slots.wait(route, SLOT_PATIENCE.min(settings.lease / 4)).await;
+            if let Some(slot) = slot.filter(|_| !shutdown.is_cancelled()) {
                 deliverer.begin(delivery, leased, Running { slot, reclaim: None });
                 return drop(ahead);
             }

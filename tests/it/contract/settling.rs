@@ -145,6 +145,29 @@ async fn a_group_settles_each_by_its_own_lease(
 
 #[rstest]
 #[tokio::test]
+async fn a_job_that_was_leased_twice_counts_by_its_last_lease(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(false, true)] in_reverse: bool,
+) {
+    let depot = Depot::open(backend).await;
+    depot.ana_writes().await;
+    let lost = depot.claim_one().await;
+    depot.leases_end();
+    let held = depot.reclaim().await.remove(0);
+    let mut group = [
+        settlement(&depot, &lost, Settled::Retry(SECOND)),
+        settlement(&depot, &held, done(vec![Reply::text("bye")], vec![Effect::OptOut])),
+    ];
+    if in_reverse {
+        group.reverse();
+    }
+    assert_eq!(depot.store.settle(&group).await.unwrap(), [in_reverse, !in_reverse]);
+    assert_eq!(depot.messages().await.len(), 1);
+    assert!(opted_out(&depot).await);
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_retry_waits_for_its_time(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let depot = Depot::open(backend).await;
     depot.ana_writes().await;
