@@ -32,7 +32,8 @@
 //!    new, decided by [`store::plan::dedupe`]; whose conversation it is, by [`store::plan::people`]; its events, bodies and
 //!    jobs; what its statuses tell of messages, by [`store::plan::journal`].
 //! 4. Only then [`http::public`] answers 200 with the event's id.
-//! 5. [`worker`] claims the job under a lease ([`store::Store::claim_deliveries`]), the head of its lane only.
+//! 5. [`worker`] claims the job under a lease ([`store::Store::claim_deliveries`]), the head of its lane only. What its handler
+//!    may ask for is read while more is claimed ([`store::Store::deliveries`]).
 //! 6. The [`handler`] is called with the event and its context, in a task of its own.
 //! 7. [`worker`] settles what it handed back ([`store::Store::settle`]): done, again later, or parked.
 //!
