@@ -91,8 +91,7 @@ pub trait Store: Send + Sync + 'static {
     /// when [`Look::Ended`](work::Look::Ended) asks for them.
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>>;
 
-    /// Reads what leased jobs need to begin. If it fails, none of them may begin: they have been given back, or their leases
-    /// end.
+    /// Reads what leased jobs need to begin. If it fails, none of them may begin, and whoever asked gives their leases back.
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>>;
 
     /// Settles deliveries in one transaction: a job that is done commits its replies, state and effects with its

@@ -110,6 +110,10 @@ pub(crate) struct FakeStore {
     pub(crate) commits: Option<Commits>,
     /// What it can say of jobs that were born leased.
     pub(crate) born: Vec<Delivery>,
+    /// Reading what was leased fails.
+    pub(crate) unreadable: bool,
+    /// Reading what was leased waits for a permit each time, when there is a gate.
+    pub(crate) read_gate: Option<Semaphore>,
     /// What it can say of jobs that were claimed.
     pub(crate) claimed: Mutex<Vec<Delivery>>,
     /// Commits wait for a permit each, when there is a gate.
@@ -191,6 +195,12 @@ impl Store for FakeStore {
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
+        if let Some(gate) = &self.read_gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if self.unreadable {
+            return unused();
+        }
         let is_asked = |delivery: &&Delivery| leased.iter().any(|job| job.lease == delivery.lease);
         let claimed = self.claimed.lock().unwrap();
         Ok(self.born.iter().chain(claimed.iter()).filter(is_asked).cloned().collect())

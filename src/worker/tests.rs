@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::connectly::client::ClientSettings;
@@ -56,6 +57,10 @@ fn delivery(clock: &Clock) -> Delivery {
 
 /// A worker of one route.
 fn deliverer(store: &Arc<FakeStore>, clock: Clock, handler: impl Handler) -> Worker {
+    deliverer_with(SETTINGS, store, clock, handler)
+}
+
+fn deliverer_with(settings: Settings, store: &Arc<FakeStore>, clock: Clock, handler: impl Handler) -> Worker {
     let route = WorkRoute {
         name: "route".to_owned(),
         handler: AnyHandler::new(handler),
@@ -67,7 +72,7 @@ fn deliverer(store: &Arc<FakeStore>, clock: Clock, handler: impl Handler) -> Wor
         Arc::clone(store) as Arc<dyn Store>,
         clock,
         Arc::new(Metrics::new()),
-        SETTINGS,
+        settings,
         vec![route],
         HashMap::new(),
         Wakes::default(),
@@ -120,6 +125,46 @@ async fn largest_claim(handler: impl Handler, deliveries: usize) -> usize {
 async fn quick_handlers_are_claimed_ahead_for_and_slow_ones_are_not() {
     assert_eq!(largest_claim(Quiet, 200).await, 5, "one for the slot, and four that find it free soon");
     assert_eq!(largest_claim(Slow, 5).await, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_given_back_and_not_claimed_again_at_once() {
+    let clock = Clock::system();
+    let waiting = Mutex::new((0..100).map(|_| delivery(&clock)).collect());
+    let store = Arc::new(FakeStore { waiting, unreadable: true, ..FakeStore::default() });
+    let settings = Settings { poll: Duration::from_hours(1), lease: Duration::from_hours(1), ..SETTINGS };
+    let worker = deliverer_with(settings, &store, clock, Quiet);
+    while store.released.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // As often as its task may come round: its slot is kept for a poll.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.waiting.lock().unwrap().len(), 99);
+    worker.stop().await;
+    assert_eq!(store.released.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_read_when_the_process_stops_is_given_back() {
+    let clock = Clock::system();
+    let waiting = delivery(&clock);
+    let lease = waiting.lease;
+    let store = Arc::new(FakeStore {
+        waiting: Mutex::new(vec![waiting]),
+        read_gate: Some(Semaphore::new(0)),
+        ..FakeStore::default()
+    });
+    let settings = Settings { lease: Duration::from_hours(1), ..SETTINGS };
+    let worker = deliverer_with(settings, &store, clock, Quiet);
+    while store.claimed.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let read = async { store.read_gate.as_ref().unwrap().add_permits(1) };
+    tokio::join!(biased; worker.stop(), read);
+    assert_eq!(*store.released.lock().unwrap(), [lease]);
+    assert!(store.settled.lock().unwrap().is_empty(), "it was begun");
 }
 
 #[tokio::test]

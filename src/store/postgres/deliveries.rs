@@ -6,9 +6,8 @@ use sqlx::PgConnection;
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::{PostgresStore, events, lease, settle};
+use super::{PostgresStore, events, settle};
 use crate::model::id::{ConversationId, MessageId};
-use crate::model::job::Lease;
 use crate::model::message::Message;
 use crate::store::Result;
 use crate::store::plan::arrived::{Sent, named};
@@ -18,23 +17,13 @@ use crate::store::plan::delivery::{
 use crate::store::rows::{MessageRow, duration_ms};
 use crate::store::work::{Delivery, LeasedJob};
 
-pub(super) async fn deliveries(store: &PostgresStore, leased: Vec<LeasedJob>) -> Result<Vec<Delivery>> {
+/// What cannot be delivered is parked.
+pub(super) async fn deliveries(store: &PostgresStore, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
     if leased.is_empty() {
         return Ok(Vec::new());
     }
-    let leases: Vec<Lease> = leased.iter().map(|job| job.lease).collect();
-    let begun = begin(store, leased).await;
-    if begun.is_err() {
-        // Nobody will work on them: without this they would wait for their leases to end.
-        lease::release(store, &leases).await?;
-    }
-    begun
-}
-
-/// Reads what leased jobs need; what cannot be delivered is parked.
-async fn begin(store: &PostgresStore, leased: Vec<LeasedJob>) -> Result<Vec<Delivery>> {
-    let surroundings = read(store, &leased).await?;
-    let (deliveries, orphans) = assemble(leased, surroundings, store.clock.now());
+    let surroundings = read(store, leased).await?;
+    let (deliveries, orphans) = assemble(leased.to_vec(), surroundings, store.clock.now());
     if !orphans.is_empty() {
         settle::settle(store, &orphans).await?;
     }

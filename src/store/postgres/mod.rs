@@ -219,8 +219,8 @@ impl Store for PostgresStore {
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
-        // Not repeated: after a failure the leases are given back.
-        in_time(deliveries::deliveries(self, leased.to_vec())).await
+        // Not repeated: after a failure the caller gives the leases back.
+        in_time(deliveries::deliveries(self, leased)).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

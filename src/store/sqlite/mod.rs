@@ -220,7 +220,7 @@ impl Store for SqliteStore {
     }
 
     async fn deliveries(&self, leased: &[LeasedJob]) -> Result<Vec<Delivery>> {
-        deliveries::deliveries(self, leased.to_vec()).await
+        deliveries::deliveries(self, leased).await
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>> {

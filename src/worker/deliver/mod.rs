@@ -118,13 +118,15 @@ impl Deliverer {
         give_back(self.shared.store.as_ref(), &leases).await;
     }
 
-    /// Reads what leased jobs need, and begins them; answers those that could not be read.
+    /// Reads what leased jobs need, and begins them. What could not be read is given back, and answered with its places.
     async fn begin_group(&self, group: Vec<Leased>) -> Result<(), Vec<Leased>> {
         let jobs: Vec<LeasedJob> = group.iter().map(|leased| leased.job.clone()).collect();
         let deliveries = match self.shared.store.deliveries(&jobs).await {
             Ok(deliveries) => deliveries,
             Err(error) => {
                 tracing::warn!(error = %error, "what was leased could not be read; it is claimed again");
+                let leases: Vec<Lease> = jobs.iter().map(|job| job.lease).collect();
+                give_back(self.shared.store.as_ref(), &leases).await;
                 return Err(group);
             }
         };
