@@ -33,6 +33,20 @@ async fn resume(depot: &Depot) {
 
 #[rstest]
 #[tokio::test]
+async fn what_waited_for_a_paused_route_is_claimed_at_once_when_it_is_resumed(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let depot = Depot::open(backend).await;
+    pause(&depot, routes(&[ROUTE])).await;
+    depot.ana_writes().await;
+    depot.pass(HOUR);
+    assert!(depot.claim_onwards().await.is_empty());
+    resume(&depot).await;
+    assert_eq!(depot.claim_onwards().await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
 async fn deliveries_to_a_paused_route_wait_on_every_instance(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::{Connection as _, PgConnection};
 use switchboard::clock::Clock;
 use switchboard::connectly::error::ErrorDetail;
 use switchboard::connectly::throttle::Rate;
@@ -150,6 +151,17 @@ impl Depot {
     pub async fn events(&self) -> Vec<Event> {
         let page = self.store.events(&EventFilter::default(), first(200)).await.unwrap();
         page.data.into_iter().rev().collect()
+    }
+
+    /// Whether a statement waits for somebody's lock (PostgreSQL).
+    pub async fn somebody_waits(&self) -> bool {
+        let mut looking = PgConnection::connect(&self.store.url).await.unwrap();
+        let waiting = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+        );
+        let waits = waiting.fetch_one(&mut looking).await.unwrap();
+        looking.close().await.unwrap();
+        waits
     }
 
     /// Claims what is due on the usual route.

@@ -1,7 +1,10 @@
 //! Erasing a customer.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use switchboard::connectly::event::party::Party;
 use switchboard::connectly::order::Order;
 use switchboard::model::id::{CustomerId, EventId};
@@ -190,4 +193,31 @@ async fn erasing_while_events_come_in_loses_none_of_those_that_come_after(
             depot.store.erase(left.id).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_that_is_finished_meanwhile_leaves_no_outcome_behind() {
+    let depot = Depot::open(Backend::Postgres).await;
+    let event = depot.accept(inbound(&depot.clock).customer(BY_PHONE).on_unordered(ROUTE)).await.id;
+    let customer = customer_of(&depot, event).await;
+    let mut other = PgConnection::connect(&depot.store.url).await.unwrap();
+    let mut tx = other.begin().await.unwrap();
+    // As settling does: a job without a lane, with nothing to say, takes no lock but its own.
+    sqlx::raw_sql(
+        "WITH gone AS (DELETE FROM jobs RETURNING *)
+         INSERT INTO outcomes (id, job_id, kind, route, event_id, run, outcome, at, attempts, log)
+         SELECT id, id, kind, route, event_id, run, 'done', created_at, 1, '[]' FROM gone",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let finished = async {
+        while !depot.somebody_waits().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tx.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(depot.store.erase(customer), finished);
+    assert_eq!(erased.unwrap().unwrap().events, 1);
+    assert!(depot.jobs(Some(JobState::Done)).await.is_empty());
 }

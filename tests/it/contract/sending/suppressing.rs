@@ -113,7 +113,7 @@ async fn a_failed_status_that_opts_out_waits_for_the_customer_before_it_holds_th
     let mut tx = other.begin().await.unwrap();
     sqlx::raw_sql("SELECT id FROM customers FOR UPDATE").execute(&mut *tx).await.unwrap();
     let looks_for_the_conversation = async {
-        while !somebody_waits(&depot).await {
+        while !depot.somebody_waits().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let free = sqlx::raw_sql("SELECT id FROM conversations FOR UPDATE NOWAIT").execute(&mut *tx).await;
@@ -124,14 +124,4 @@ async fn a_failed_status_that_opts_out_waits_for_the_customer_before_it_holds_th
     let (_, free) = tokio::join!(depot.accept(opted_out), looks_for_the_conversation);
     free.unwrap();
     assert_eq!(opted_out_by(&depot).await.as_deref(), Some("connectly"));
-}
-
-async fn somebody_waits(depot: &Depot) -> bool {
-    let mut looking = PgConnection::connect(&depot.store.url).await.unwrap();
-    let waiting = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
-    );
-    let waits = waiting.fetch_one(&mut looking).await.unwrap();
-    looking.close().await.unwrap();
-    waits
 }
