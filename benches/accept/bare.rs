@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchboard::clock::Clock;
-use switchboard::model::id::EventId;
 use switchboard::store::arrival::Arrival;
 use switchboard::store::{OpenOptions, Store, open};
 
+use crate::beforehand;
 use crate::load::{self, Run};
 use crate::pace::Pace;
 
@@ -47,7 +47,7 @@ async fn commit(store: Arc<dyn Store>, clock: Clock, group: usize, pace: Pace) -
 async fn commit_for(store: &dyn Store, clock: &Clock, group: usize, length: Duration) -> Vec<Duration> {
     let (mut commits, mut took) = (Vec::new(), Duration::ZERO);
     while took < length {
-        let ahead: Vec<Arrival> = (0..READ_AHEAD).map(|_| arrival(clock)).collect();
+        let ahead: Vec<Arrival> = (0..READ_AHEAD).map(|_| beforehand::arrival(clock)).collect();
         for group in ahead.chunks_exact(group) {
             let began = Instant::now();
             store.commit(group).await.unwrap();
@@ -60,9 +60,4 @@ async fn commit_for(store: &dyn Store, clock: &Clock, group: usize, length: Dura
         }
     }
     commits
-}
-
-fn arrival(clock: &Clock) -> Arrival {
-    let body = load::next_body();
-    Arrival::read(EventId::new(clock.ulid()), "default".to_owned(), clock.now(), body.into())
 }

@@ -4,19 +4,14 @@
 use std::time::{Duration, Instant};
 
 use switchboard::clock::Clock;
-use switchboard::model::id::EventId;
 use switchboard::store::arrival::{Arrival, RouteMatch};
-use switchboard::store::{OpenOptions, open};
 
-use crate::load::{self, per_second_of};
-use crate::own;
+use crate::load::per_second_of;
 use crate::stores::Kind;
-use crate::{Bench, admin};
+use crate::{Bench, admin, beforehand, own};
 
 /// The route that they wait for.
 const ROUTE: &str = "idle";
-/// Arrivals that are stored together.
-const GROUP: usize = 500;
 /// Handlers at a time.
 const CONCURRENCY: usize = 256;
 
@@ -37,16 +32,10 @@ pub(crate) async fn print(bench: &Bench) {
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
 async fn drain(bench: &Bench, kind: Kind, ordering: &str, ordered: bool) {
     let database = bench.stores.fresh(kind).await;
-    let options = OpenOptions { migrate: true, connections: 2 };
-    let store = open(&database.url, &options, Clock::system()).await.unwrap();
     let jobs = bench.pace.waiting_jobs;
     let began = Instant::now();
-    for begun in (0..jobs).step_by(GROUP) {
-        let group: Vec<Arrival> = (begun..jobs.min(begun + GROUP)).map(|_| waiting(ordered)).collect();
-        store.commit(&group).await.unwrap();
-    }
+    beforehand::store(&database.url, jobs, |clock| waiting(clock, ordered)).await;
     let stored = per_second_of(jobs, began.elapsed());
-    store.close().await;
     let config = format!(
         "[worker]\nconcurrency = {CONCURRENCY}\n[[routes]]\nname = \"{ROUTE}\"\non = [\"*\"]\n\
          handler = \"{}\"\nordering = \"{ordering}\"\nconcurrency = {CONCURRENCY}\n",
@@ -63,10 +52,8 @@ async fn drain(bench: &Bench, kind: Kind, ordering: &str, ordered: bool) {
     database.remove().await;
 }
 
-fn waiting(ordered: bool) -> Arrival {
-    let clock = Clock::system();
-    let id = EventId::new(clock.ulid());
-    let mut arrival = Arrival::read(id, "default".to_owned(), clock.now(), load::next_body().into());
+fn waiting(clock: &Clock, ordered: bool) -> Arrival {
+    let mut arrival = beforehand::arrival(clock);
     arrival.routes.push(RouteMatch { route: ROUTE.to_owned(), ordered, failed: None });
     arrival
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
-use crate::Bench;
 use crate::fill::{self, History};
-use crate::load;
 use crate::side::start;
 use crate::spread::Spread;
 use crate::stores::Kind;
+use crate::{Bench, beforehand, load};
 
 /// Over so many connections.
 const BUSY: usize = 64;
@@ -25,9 +24,10 @@ pub(crate) async fn print(bench: &Bench) {
         };
         let stored = bench.stores.fresh(kind).await;
         fill::fill(&stored.url, &History::until_now(events)).await;
+        beforehand::acquaint(&stored.url).await;
         let (mut empty, mut warm, mut checked) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..bench.pace.runs {
-            let fresh = bench.stores.fresh(kind).await;
+            let fresh = bench.stores.acquainted(kind).await;
             empty.push(rate(bench, &fresh.url, false).await);
             fresh.remove().await;
             warm.push(rate(bench, &stored.url, false).await);

@@ -65,7 +65,7 @@ impl Runs {
 async fn half_of_the_peak(bench: &Bench, kind: Kind) {
     let (mut runs, mut peaks) = (Runs::default(), Vec::new());
     for _ in 0..bench.pace.runs {
-        let database = bench.stores.fresh(kind).await;
+        let database = bench.stores.acquainted(kind).await;
         let server = start(&database.url, "");
         let peak = peak(bench, &server).await;
         runs.add(load::paced(server.public, peak / 2, bench.pace.length).await);
@@ -80,7 +80,7 @@ async fn to_handlers(bench: &Bench, kind: Kind) {
     for pace in PACES {
         let (mut runs, mut peaks) = (Runs::default(), Vec::new());
         for _ in 0..bench.pace.runs {
-            let database = bench.stores.fresh(kind).await;
+            let database = bench.stores.acquainted(kind).await;
             let server = start(&database.url, ROUTE);
             let peak = peak(bench, &server).await;
             peaks.push(f64::from(u32::try_from(peak).unwrap()));
@@ -109,7 +109,7 @@ async fn to_handlers(bench: &Bench, kind: Kind) {
 async fn to_replies(bench: &Bench, kind: Kind) {
     let mut runs = Runs::default();
     for _ in 0..bench.pace.runs {
-        let database = bench.stores.fresh(kind).await;
+        let database = bench.stores.acquainted(kind).await;
         let emulator = Arc::new(emulated::start().await);
         let server = emulated::serve(&emulator, &database.url, ANSWERING);
         answer(&emulator, 0, bench.pace.warm_up).await;

@@ -47,10 +47,16 @@ pub(crate) async fn spread(addresses: &[SocketAddr], connections: usize, length:
 /// that time.
 #[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
 pub(crate) async fn paced(address: SocketAddr, per_second: usize, length: Duration) -> Run {
-    let connections = (per_second / POSTS_OF_A_PACED_CONNECTION).max(FEWEST_PACED_CONNECTIONS);
-    let offered = offered(address, per_second, connections, length).await;
+    let offered = paced_or_refused(address, per_second, length).await;
     assert!(offered.refused == 0, "{} were refused", offered.refused);
     offered.taken
+}
+
+/// The same to a service that may refuse some.
+#[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
+pub(crate) async fn paced_or_refused(address: SocketAddr, per_second: usize, length: Duration) -> Offered {
+    let connections = (per_second / POSTS_OF_A_PACED_CONNECTION).max(FEWEST_PACED_CONNECTIONS);
+    offered(address, per_second, connections, length).await
 }
 
 /// What a load came to of which some may be refused.
@@ -65,7 +71,7 @@ pub(crate) struct Offered {
     pub(crate) took: Duration,
 }
 
-/// The same over so many connections, to a service that may refuse some.
+/// The same over so many connections.
 #[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
 pub(crate) async fn offered(
     address: SocketAddr,

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `load` | the connections that post |
 //! | `pace`, `stores`, `spread` | how long, where, and the median of it |
+//! | `beforehand` | what is stored before anything is measured |
 //! | `side` | what can be measured: the product, and everything beside it |
 //! | `service` | a process beside the product that serves the same webhook |
 //! | `naive`, `bare`, `peers` | those beside it |
@@ -24,6 +25,7 @@
 
 mod admin;
 mod bare;
+mod beforehand;
 mod comparison;
 mod drain;
 mod emulated;
@@ -73,6 +75,7 @@ enum Section {
     Bare,
     Quiet,
     Handle,
+    Newcomers,
     Processes,
     Peers,
     Rest,
@@ -84,12 +87,13 @@ enum Section {
 }
 
 /// The sections by the words that choose them, in the order they run in.
-const SECTIONS: [(&str, Section); 13] = [
+const SECTIONS: [(&str, Section); 14] = [
     ("tables", Section::Tables),
     ("naive", Section::Naive),
     ("bare", Section::Bare),
     ("quiet", Section::Quiet),
     ("handle", Section::Handle),
+    ("newcomers", Section::Newcomers),
     ("processes", Section::Processes),
     ("peers", Section::Peers),
     ("rest", Section::Rest),
@@ -137,6 +141,7 @@ async fn measure(bench: &Bench, section: Section) {
         Section::Bare => ratios::bare(bench).await,
         Section::Quiet => ratios::quiet(bench).await,
         Section::Handle => ratios::handle(bench).await,
+        Section::Newcomers => ratios::newcomers(bench).await,
         Section::Processes => ratios::processes(bench).await,
         Section::Peers => ratios::peers(bench).await,
         Section::Rest => rest::print(bench).await,

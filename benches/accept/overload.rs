@@ -20,7 +20,7 @@ pub(crate) async fn print(bench: &Bench) {
     );
     println!("|---|---|---|---|---|---|");
     for kind in bench.stores.kinds() {
-        let database = bench.stores.fresh(kind).await;
+        let database = bench.stores.acquainted(kind).await;
         let server = start(&database.url, CONFIG);
         load::run(server.public, FITTING, bench.pace.warm_up).await;
         let before = load::run(server.public, FITTING, bench.pace.length).await;

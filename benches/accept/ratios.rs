@@ -44,6 +44,13 @@ pub(crate) async fn handle(bench: &Bench) {
     Comparison { what, connections: BUSY, ratio: Ratio::Share, sides: &sides }.print(bench).await;
 }
 
+/// What it takes to get to know who writes.
+pub(crate) async fn newcomers(bench: &Bench) {
+    let sides = [("known customers", PRODUCT), ("customers who write for the first time", Side::Newcomers)];
+    let what = "who writes for the first time";
+    Comparison { what, connections: BUSY, ratio: Ratio::Share, sides: &sides }.print(bench).await;
+}
+
 /// Several processes on one PostgreSQL against one. The connections are shared out among them.
 pub(crate) async fn processes(bench: &Bench) {
     if !bench.stores.has(Kind::Postgres) {

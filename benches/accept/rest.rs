@@ -15,7 +15,7 @@ pub(crate) async fn print(bench: &Bench) {
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_switchboard")).unwrap().len();
     println!("The binary: {} KiB\n", size / 1024);
     for kind in bench.stores.kinds() {
-        let database = bench.stores.fresh(kind).await;
+        let database = bench.stores.acquainted(kind).await;
         drop(start(&database.url, ""));
         let (mut ready, mut idle) = (Vec::new(), Vec::new());
         let mut busy = [Vec::new(), Vec::new()];

@@ -29,6 +29,8 @@ handler = "rules"
 pub(crate) enum Side<'a> {
     /// So many processes of the product on one database, with this configuration.
     Product { processes: usize, config: &'a str },
+    /// One process, to which customers write who are not known yet, the first ten thousand times.
+    Newcomers,
     /// The same service, each request committed by itself.
     Naive,
     /// The store's verb alone, on groups of so many.
@@ -54,7 +56,11 @@ pub(crate) fn start(database: &str, config: &str) -> Server {
 impl Side<'_> {
     /// Measures it once, on a database of its own.
     pub(crate) async fn measure(self, bench: &Bench, kind: Kind, connections: usize) -> Measured {
-        let database = bench.stores.fresh(kind).await;
+        let database = if self.knows_customers() {
+            bench.stores.acquainted(kind).await
+        } else {
+            bench.stores.fresh(kind).await
+        };
         let measured = match self {
             Self::Product { processes, config } => {
                 let servers = (0..processes).map(|_| boxed(start(&database.url, config))).collect();
@@ -62,6 +68,7 @@ impl Side<'_> {
                 let jobs_left = if config.is_empty() { None } else { Some(unfinished(&database.url).await) };
                 Measured { jobs_left, ..measured }
             }
+            Self::Newcomers => posted(bench, vec![boxed(start(&database.url, ""))], connections).await,
             Self::Naive => posted(bench, vec![boxed(naive::start(&database.url))], connections).await,
             Self::Peer(peer) => posted(bench, vec![boxed(peer.start(&database.url))], connections).await,
             Self::Bare { group } => {
@@ -71,6 +78,15 @@ impl Side<'_> {
         };
         database.remove().await;
         measured
+    }
+
+    /// Whether everybody has written before.
+    const fn knows_customers(self) -> bool {
+        match self {
+            Self::Product { .. } | Self::Naive | Self::Bare { .. } => true,
+            // A peer knows no customers, and has tables of its own.
+            Self::Newcomers | Self::Peer(_) => false,
+        }
     }
 }
 

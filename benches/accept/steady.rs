@@ -29,10 +29,10 @@ handler = "rules"
 pub(crate) async fn print(bench: &Bench) {
     for kind in bench.stores.kinds() {
         println!(
-            "| {} | p50 ms | p99 ms | resident MiB | jobs left | replies, of which 50000 are kept |",
+            "| {} | p50 ms | p99 ms | refused (503) | resident MiB | jobs left | replies, of which 50000 are kept |",
             kind.name()
         );
-        println!("|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|");
         run(bench, kind).await;
         println!();
     }
@@ -48,19 +48,19 @@ async fn run(bench: &Bench, kind: Kind) {
     let part = bench.pace.steady / PARTS;
     let paces = (0..PARTS).map(|_| (PACE, part)).chain([(MORE, bench.pace.steady / 10)]);
     for (pace, length) in paces {
-        let run = load::paced(server.public, pace, length).await;
+        let load::Offered { taken, refused, .. } = load::paced_or_refused(server.public, pace, length).await;
         let jobs = admin::deliveries_left(&server).await;
         println!(
-            "| {pace}/s for {length:?} | {:.2} | {:.2} | {} | {jobs} | {} |",
-            run.p50,
-            run.p99,
+            "| {pace}/s for {length:?} | {:.2} | {:.2} | {refused} | {} | {jobs} | {} |",
+            taken.p50,
+            taken.p99,
             resident_mib(&server),
             emulator.messages().len()
         );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     println!(
-        "| a second later | | | {} | {} | {} |",
+        "| a second later | | | | {} | {} | {} |",
         resident_mib(&server),
         admin::deliveries_left(&server).await,
         emulator.messages().len()

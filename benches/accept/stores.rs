@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
+use crate::beforehand;
+
 /// Which store is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -65,6 +67,13 @@ impl Stores {
             Kind::Sqlite => self.sqlite,
             Kind::Postgres => self.postgres.is_some(),
         }
+    }
+
+    /// A new database that knows all customers.
+    pub(crate) async fn acquainted(&self, kind: Kind) -> Database {
+        let database = self.fresh(kind).await;
+        beforehand::acquaint(&database.url).await;
+        database
     }
 
     /// A new database, empty.

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Bench;
 use crate::load::{self, Run};
 use crate::side::{ROUTE, start};
 use crate::spread::Spread;
+use crate::{Bench, beforehand};
 
 /// Connections, each with one request under way.
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
@@ -14,6 +14,7 @@ pub(crate) async fn print(bench: &Bench) {
     for kind in bench.stores.kinds() {
         let database = bench.stores.fresh(kind).await;
         start_and_rest(kind.name(), &database.url);
+        beforehand::acquaint(&database.url).await;
         for (what, config) in [("accept only", ""), ("accept, handle and settle", ROUTE)] {
             table(bench, &format!("{}, {what}", kind.name()), &database.url, config).await;
         }
