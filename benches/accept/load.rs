@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use ulid::Ulid;
 
 use crate::webhooks::sign;
 
@@ -169,13 +170,15 @@ fn request(body: &str) -> Vec<u8> {
 }
 
 /// A body that nobody posted before: about 650 bytes, as an inbound text with callback data is, written just now by one of
-/// 10,000 customers. Its text begins with its number.
+/// 10,000 customers. Its text begins with its number. Its message's id is a ULID of that moment, as Connectly's are.
 pub(crate) fn next_body() -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (phone, salt, at) = (phone(number % CUSTOMERS), std::process::id(), seconds());
+    let (phone, since_epoch) = (phone(number % CUSTOMERS), since_epoch());
+    let at = since_epoch.as_secs();
+    let id = Ulid::from_parts(u64::try_from(since_epoch.as_millis()).unwrap(), scattered(number));
     let text = "Hello, I would like to know where my order is. ".repeat(6);
     format!(
-        r#"{{"timestamp":"{at}","sender":{{"id":"{phone}","channelType":"whatsapp","name":"Ana"}},"recipient":{{"id":"{SHOP}","channelType":"whatsapp","name":"Shop"}},"callbackData":{{"order_id":"{number}"}},"message":{{"id":"{salt}-{number}","text":"{number}: {text}","attachments":[],"location":null}}}}"#
+        r#"{{"timestamp":"{at}","sender":{{"id":"{phone}","channelType":"whatsapp","name":"Ana"}},"recipient":{{"id":"{SHOP}","channelType":"whatsapp","name":"Shop"}},"callbackData":{{"order_id":"{number}"}},"message":{{"id":"{id}","text":"{number}: {text}","attachments":[],"location":null}}}}"#
     )
 }
 
@@ -190,8 +193,15 @@ pub(crate) fn phone(customer: u64) -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the time")]
-fn seconds() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
+fn since_epoch() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap()
+}
+
+/// What follows the time in a ULID: other bits for every number and process, in no order.
+fn scattered(number: u64) -> u128 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let bits = (u64::from(std::process::id()) << 32 | number).wrapping_mul(GOLDEN);
+    u128::from(bits)
 }
 
 /// Reads one answer to its end, and answers its status.

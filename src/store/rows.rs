@@ -60,7 +60,7 @@ pub struct EventRow {
     pub occurred_at: Option<i64>,
     pub received_at: i64,
     pub body: Option<Vec<u8>>,
-    pub duplicates: Option<i64>,
+    pub duplicates: i64,
     pub message_id: Option<MessageId>,
     pub replied_message_id: Option<MessageId>,
     pub business: Option<String>,
@@ -115,7 +115,7 @@ impl EventRow {
             message_id,
             callback_data: self.callback_data.and_then(JsonText::parse),
             campaign: self.campaign,
-            duplicates: self.duplicates.unwrap_or(0),
+            duplicates: self.duplicates,
             body_purged: self.body.is_none(),
         }
     }

@@ -66,7 +66,7 @@ impl Records {
         let rows = self
             .rows(&format!(
                 "SELECT CAST(e.id AS text), e.type, e.provider_message_id,
-                     CAST((SELECT max(d.duplicates) FROM dedupe d WHERE d.event_id = e.id) AS text), {body}
+                     CAST((SELECT r.times FROM repeats r WHERE r.event_id = e.id) AS text), {body}
                  FROM events e LEFT JOIN bodies b ON b.event_id = e.id"
             ))
             .await;

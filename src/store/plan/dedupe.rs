@@ -56,8 +56,8 @@ pub struct Round {
 pub struct Judged {
     /// What is settled, by position in the group.
     pub verdicts: Vec<(usize, Verdict)>,
-    /// Repeats to count, by account and key.
-    pub counts: Vec<(String, DedupeKey, i64)>,
+    /// Repeats to count, by the event that they repeat.
+    pub repeats: BTreeMap<EventId, i64>,
     /// What has to be asked again, if anything.
     pub again: Option<Round>,
 }
@@ -91,7 +91,6 @@ impl Round {
     pub fn judge(&self, group: &[Arrival], ledger: &[LedgerRow]) -> Judged {
         let known: HashMap<_, _> = ledger.iter().map(|row| ((&row.account, &row.key), row)).collect();
         let mut judged = Judged::default();
-        let mut counts: BTreeMap<(&DedupeKey, &String), i64> = BTreeMap::new();
         let mut again = Vec::new();
         for (position, key) in &self.asked {
             let arrival = &group[*position];
@@ -106,15 +105,11 @@ impl Round {
             } else {
                 judged.verdicts.push((*position, Verdict::Repeat(row.event)));
                 // The very same request, kept by an earlier try whose answer was lost, is nobody's repeat.
-                let repeats = i64::from(row.event != arrival.id);
-                *counts.entry((&row.key, &row.account)).or_default() += repeats;
+                if row.event != arrival.id {
+                    *judged.repeats.entry(row.event).or_default() += 1;
+                }
             }
         }
-        judged.counts = counts
-            .into_iter()
-            .filter(|(_, n)| *n > 0)
-            .map(|((key, account), n)| (account.clone(), key.clone(), n))
-            .collect();
         judged.again = (!again.is_empty()).then_some(Self { asked: again, of_variants: true });
         judged
     }
@@ -146,7 +141,7 @@ mod tests {
         let first = group[0].id;
         let expected = [(0, Verdict::Fresh), (1, Verdict::Repeat(first)), (2, Verdict::Repeat(first))];
         assert_eq!(judged.verdicts, expected);
-        assert_eq!(judged.counts[0].2, 2);
+        assert_eq!(judged.repeats, [(first, 2)].into());
         assert!(judged.again.is_none());
     }
 
@@ -169,7 +164,7 @@ mod tests {
             round.rows(&group).into_iter().map(|row| LedgerRow { inserted: false, ..row }).collect();
         let judged = round.judge(&group, &known);
         assert_eq!(judged.verdicts, [(0, Verdict::Repeat(group[0].id))]);
-        assert!(judged.counts.is_empty());
+        assert!(judged.repeats.is_empty());
     }
 
     #[test]

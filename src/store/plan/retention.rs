@@ -40,7 +40,7 @@ pub struct Holding {
 /// `customers` themselves go apart.
 ///
 /// `dedupe` stays: it holds nothing but ids and digests, and a delivery that is repeated must not bring back what was
-/// erased.
+/// erased. So does `repeats`, which counts those.
 pub const ERASED: [Holding; 14] = [
     Holding {
         table: "bodies",
@@ -138,12 +138,18 @@ pub struct Step {
 }
 
 /// What goes row by row in the same way on both databases. A job that waits or runs stays, however old it is.
-pub const BY_ROW: [Step; 3] = [
+pub const BY_ROW: [Step; 4] = [
     Step {
         statement: "DELETE FROM jobs WHERE id IN (
              SELECT id FROM jobs WHERE parked_at IS NOT NULL AND id < $1 ORDER BY id LIMIT $2)",
         before: |keep| Before::Id(JobId::first_at(keep.events_since)),
         count: |purged, rows| purged.jobs += rows,
+    },
+    Step {
+        statement: "DELETE FROM repeats WHERE event_id IN (
+             SELECT event_id FROM repeats WHERE event_id < $1 ORDER BY event_id LIMIT $2)",
+        before: |keep| Before::Id(JobId::first_at(keep.events_since)),
+        count: |_, _| {},
     },
     Step {
         statement: "DELETE FROM idempotency WHERE (account, key) IN (

@@ -1,7 +1,7 @@
 //! A group of deliveries in one transaction of two steps: first what locks (the ledger, customers, conversations), then
 //! what the locks allow (events, bodies, jobs, messages).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::people::{Known, who_shows};
 use super::{PostgresStore, journal, people, queue, refusals};
 use crate::model::id::{ConversationId, EventId};
 use crate::store::arrival::Arrival;
-use crate::store::plan::dedupe::{LedgerRow, Round, Verdict};
+use crate::store::plan::dedupe::{Judged, LedgerRow, Round, Verdict};
 use crate::store::plan::group::{self, Kept};
 use crate::store::plan::people::Identity;
 use crate::store::rows::millis;
@@ -19,7 +19,7 @@ use crate::store::{Result, StoreError};
 
 pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Offer) -> Result<Committed> {
     let mut tx = store.pool.begin().await?;
-    let (verdicts, known) = dedupe(&mut tx, group).await?;
+    let Asked { verdicts, known, repeats } = dedupe(&mut tx, group).await?;
     let mut kept = group::kept(group, &verdicts);
     let mut leased = Vec::new();
     if !kept.is_empty() {
@@ -31,27 +31,37 @@ pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Off
         leased = group::leased(&kept, jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
     }
+    count_repeats(&mut tx, &repeats).await?;
     tx.commit().await?;
     Ok(Committed { receipts: group::receipts(group, &verdicts), leased })
 }
 
-/// Asks the ledger, at most twice, which deliveries are new, and counts the repeats. Who shows them is looked up with the first
-/// question.
-async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<(Vec<Verdict>, Known)> {
+/// What the ledger says of a group.
+struct Asked {
+    verdicts: Vec<Verdict>,
+    /// Who shows the deliveries, as far as they are known.
+    known: Known,
+    /// How often each event came again.
+    repeats: BTreeMap<EventId, i64>,
+}
+
+/// Asks the ledger, at most twice, which deliveries are new. Who shows them is looked up with the first question.
+async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<Asked> {
     let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(group.len());
     let first = Round::first(group);
     let (ledger, known) = claim_keys(connection, first.rows(group), &group::shown(group)).await?;
-    let mut judged = first.judge(group, &ledger);
-    loop {
-        verdicts.extend(judged.verdicts);
-        count_repeats(connection, &judged.counts).await?;
-        let Some(asking) = judged.again else { break };
+    let Judged { verdicts: settled, mut repeats, again } = first.judge(group, &ledger);
+    verdicts.extend(settled);
+    if let Some(asking) = again {
         let (ledger, _) = claim_keys(connection, asking.rows(group), &[]).await?;
-        judged = asking.judge(group, &ledger);
+        let judged = asking.judge(group, &ledger);
+        verdicts.extend(judged.verdicts);
+        // A variant's event is another one.
+        repeats.extend(judged.repeats);
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
     let verdicts = (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing));
-    Ok((verdicts.collect::<Result<_>>()?, known))
+    Ok(Asked { verdicts: verdicts.collect::<Result<_>>()?, known, repeats })
 }
 
 /// Inserts the keys that are missing, and answers whose each key is. A key that another transaction is inserting is waited
@@ -141,27 +151,18 @@ async fn known_keys(
     Ok(ledger)
 }
 
-async fn count_repeats(
-    connection: &mut PgConnection,
-    counts: &[(String, crate::model::dedupe::DedupeKey, i64)],
-) -> Result<()> {
-    if counts.is_empty() {
+/// Counts what came again, after everything else that is locked: who waits for a count holds up nobody whom it waits for.
+async fn count_repeats(connection: &mut PgConnection, repeats: &BTreeMap<EventId, i64>) -> Result<()> {
+    if repeats.is_empty() {
         return Ok(());
     }
     // store::commit (repeats)
     sqlx::query(
-        "WITH repeats AS (
-             SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[]) AS r (key, account, n)
-         ), locked AS (
-             SELECT d.key, d.account FROM dedupe d JOIN repeats USING (key, account)
-             ORDER BY d.key, d.account FOR UPDATE OF d
-         )
-         UPDATE dedupe d SET duplicates = d.duplicates + r.n
-         FROM repeats r JOIN locked USING (key, account) WHERE d.key = r.key AND d.account = r.account",
+        "INSERT INTO repeats AS r (event_id, times) SELECT * FROM unnest($1::uuid[], $2::bigint[])
+         ON CONFLICT (event_id) DO UPDATE SET times = r.times + excluded.times",
     )
-    .bind(counts.iter().map(|(_, key, _)| key.as_bytes()).collect::<Vec<_>>())
-    .bind(counts.iter().map(|(account, _, _)| account.as_str()).collect::<Vec<_>>())
-    .bind(counts.iter().map(|(_, _, n)| *n).collect::<Vec<_>>())
+    .bind(repeats.keys().copied().collect::<Vec<_>>())
+    .bind(repeats.values().copied().collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

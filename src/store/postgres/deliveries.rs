@@ -84,16 +84,16 @@ async fn conversing(
         "SELECT v.*, n.route, s.state, (
              SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
          ) AS latest_message, (
-             SELECT max(m.created_at) FROM messages m
-             WHERE m.conversation_id = v.id AND m.id >= $3 AND m.origin = 'observed' AND m.content IS NOT NULL
-               AND m.campaign IS NULL
-               -- What was seen while one of ours had left, and its id was not known, may be that one.
-               AND NOT EXISTS (
-                   SELECT FROM sends s
-                   WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
-                     AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4)
-         ) AS person_answered_at,
-         (SELECT c.merged_into FROM conversations c WHERE c.id = v.id) AS merged_into
+             -- A condition on the origin would lead by way of all that were observed lately, in any conversation.
+             SELECT max(m.created_at) FILTER (
+                 WHERE m.origin = 'observed' AND m.content IS NOT NULL AND m.campaign IS NULL
+                   -- What was seen while one of ours had left, and its id was not known, may be that one.
+                   AND NOT EXISTS (
+                       SELECT FROM sends s
+                       WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
+                         AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4))
+             FROM messages m WHERE m.conversation_id = v.id AND m.id >= $3
+         ) AS person_answered_at
          FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route)
          JOIN conversation_view v ON v.id = n.conversation_id
          LEFT JOIN handler_state s ON s.route = n.route AND s.conversation_id = n.conversation_id",

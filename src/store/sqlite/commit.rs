@@ -1,13 +1,12 @@
 //! A group of deliveries in one transaction of two steps, as in the other backend: first the ledger, customers and
 //! conversations, then what they allow (events, bodies, jobs, messages).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{SqliteStore, callback, hex, journal, json, people, queue};
-use crate::model::dedupe::DedupeKey;
 use crate::model::id::{ConversationTag, EventId};
 use crate::store::arrival::Arrival;
 use crate::store::plan::conversations::LockedConversation;
@@ -19,7 +18,7 @@ use crate::store::{Result, StoreError};
 
 pub(super) async fn commit(store: &SqliteStore, group: &[Arrival], offer: &Offer) -> Result<Committed> {
     let mut tx = store.write().await?;
-    let verdicts = dedupe(&mut tx, group).await?;
+    let (verdicts, repeats) = dedupe(&mut tx, group).await?;
     let mut kept = group::kept(group, &verdicts);
     let mut leased = Vec::new();
     if !kept.is_empty() {
@@ -31,23 +30,30 @@ pub(super) async fn commit(store: &SqliteStore, group: &[Arrival], offer: &Offer
         leased = group::leased(&kept, jobs, &born);
         journal::learn(store, &mut tx, &kept).await?;
     }
+    count_repeats(&mut tx, &repeats).await?;
     tx.commit().await?;
     Ok(Committed { receipts: group::receipts(group, &verdicts), leased })
 }
 
-/// Asks the ledger, at most twice, which deliveries are new, and counts the repeats.
-async fn dedupe(connection: &mut SqliteConnection, group: &[Arrival]) -> Result<Vec<Verdict>> {
+/// Asks the ledger, at most twice, which deliveries are new, and how often each event came again.
+async fn dedupe(
+    connection: &mut SqliteConnection,
+    group: &[Arrival],
+) -> Result<(Vec<Verdict>, BTreeMap<EventId, i64>)> {
     let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(group.len());
+    let mut repeats = BTreeMap::new();
     let mut round = Some(Round::first(group));
     while let Some(asking) = round {
         let ledger = claim_keys(connection, asking.rows(group)).await?;
         let judged = asking.judge(group, &ledger);
         verdicts.extend(judged.verdicts);
-        count_repeats(connection, &judged.counts).await?;
+        // A variant's event is another one.
+        repeats.extend(judged.repeats);
         round = judged.again;
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
-    (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing)).collect()
+    let verdicts = (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing));
+    Ok((verdicts.collect::<Result<_>>()?, repeats))
 }
 
 #[derive(Serialize)]
@@ -109,27 +115,17 @@ async fn claim_keys(connection: &mut SqliteConnection, mut rows: Vec<LedgerRow>)
     Ok(rows)
 }
 
-#[derive(Serialize)]
-struct RepeatColumns<'a> {
-    key: String,
-    account: &'a str,
-    n: i64,
-}
-
-async fn count_repeats(connection: &mut SqliteConnection, counts: &[(String, DedupeKey, i64)]) -> Result<()> {
-    if counts.is_empty() {
+async fn count_repeats(connection: &mut SqliteConnection, repeats: &BTreeMap<EventId, i64>) -> Result<()> {
+    if repeats.is_empty() {
         return Ok(());
     }
-    let repeats: Vec<_> = counts
-        .iter()
-        .map(|(account, key, n)| RepeatColumns { key: hex(key.as_bytes()), account, n: *n })
-        .collect();
+    let repeats: Vec<_> = repeats.iter().collect();
     // store::commit (repeats)
     sqlx::query(
-        "UPDATE dedupe SET duplicates = duplicates + r.n
-         FROM (SELECT unhex(value ->> 'key') AS key, value ->> 'account' AS account, value ->> 'n' AS n
-               FROM jsonb_each($1)) AS r
-         WHERE dedupe.key = r.key AND dedupe.account = r.account",
+        "INSERT INTO repeats (event_id, times)
+         SELECT value ->> 0, value ->> 1 FROM jsonb_each($1)
+         WHERE true -- As above.
+         ON CONFLICT (event_id) DO UPDATE SET times = times + excluded.times",
     )
     .bind(json(&repeats)?)
     .execute(connection)

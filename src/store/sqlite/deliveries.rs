@@ -74,6 +74,24 @@ struct LaneColumns<'a> {
     route: &'a str,
 }
 
+/// Conversations by their ids, with what else a handler's decision rests on.
+pub(super) const CONVERSING: &str = "SELECT v.*, n.value ->> 'route' AS route, s.state, (
+         SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
+     ) AS latest_message, (
+         -- A condition on the origin would lead by way of all that were observed lately, in any conversation.
+         SELECT max(m.created_at) FILTER (
+             WHERE m.origin = 'observed' AND m.content IS NOT NULL AND m.campaign IS NULL
+               -- What was seen while one of ours had left, and its id was not known, may be that one.
+               AND NOT EXISTS (
+                   SELECT 1 FROM sends s
+                   WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
+                     AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3))
+         FROM messages m WHERE m.conversation_id = v.id AND m.id >= $2
+     ) AS person_answered_at
+     FROM jsonb_each($1) AS n
+     CROSS JOIN conversation_view v ON v.id = n.value ->> 'conversation'
+     LEFT JOIN handler_state s ON s.route = n.value ->> 'route' AND s.conversation_id = v.id";
+
 async fn conversing(
     connection: &mut SqliteConnection,
     leased: &[LeasedJob],
@@ -85,29 +103,12 @@ async fn conversing(
         return Ok(ConversingOf::default());
     }
     // store::deliveries (conversations)
-    let rows = sqlx::query_as(
-        "SELECT v.*, n.value ->> 'route' AS route, s.state, (
-             SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
-         ) AS latest_message, (
-             SELECT max(m.created_at) FROM messages m
-             WHERE m.conversation_id = v.id AND m.id >= $2 AND m.origin = 'observed' AND m.content IS NOT NULL
-               AND m.campaign IS NULL
-               -- What was seen while one of ours had left, and its id was not known, may be that one.
-               AND NOT EXISTS (
-                   SELECT 1 FROM sends s
-                   WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
-                     AND s.dispatched_at BETWEEN m.created_at - $3 AND m.created_at + $3)
-         ) AS person_answered_at,
-         (SELECT c.merged_into FROM conversations c WHERE c.id = v.id) AS merged_into
-         FROM jsonb_each($1) AS n
-         CROSS JOIN conversation_view v ON v.id = n.value ->> 'conversation'
-         LEFT JOIN handler_state s ON s.route = n.value ->> 'route' AND s.conversation_id = v.id",
-    )
-    .bind(json(&lanes)?)
-    .bind(since.to_string())
-    .bind(duration_ms(DOUBT))
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query_as(CONVERSING)
+        .bind(json(&lanes)?)
+        .bind(since.to_string())
+        .bind(duration_ms(DOUBT))
+        .fetch_all(connection)
+        .await?;
     Ok(ConversingOf::of(rows))
 }
 

@@ -489,3 +489,21 @@ async fn a_transaction_that_sqlite_ended_by_itself_is_not_the_last_one() {
     desk.store.ping().await.unwrap();
     desk.store.commit(&[desk.inbound("hi")]).await.unwrap();
 }
+
+/// Statistics are never taken here, and without them SQLite finds no index better than another.
+#[tokio::test]
+async fn what_a_handler_may_ask_for_is_read_by_way_of_its_conversation() {
+    let desk = Desk::new().await;
+    let explain = format!("EXPLAIN QUERY PLAN {}", deliveries::CONVERSING);
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
+        .bind("[]")
+        .bind("")
+        .bind(0)
+        .fetch_all(&desk.store.readers)
+        .await
+        .unwrap();
+    let of_messages: Vec<_> =
+        plan.iter().map(|(.., step)| step).filter(|step| step.contains(" m ")).collect();
+    assert_eq!(of_messages.len(), 2, "{plan:?}");
+    assert!(of_messages.iter().all(|step| step.contains("messages_of_conversation")), "{of_messages:?}");
+}

@@ -27,13 +27,13 @@ impl Stored {
         let mut round = Some(Round::first(group));
         for _ in 0..2 {
             let Some(asked) = round.take() else { break };
-            let Judged { verdicts: settled, counts, again } =
+            let Judged { verdicts: settled, repeats, again } =
                 asked.judge(group, &self.insert(asked.rows(group)));
             for (position, verdict) in settled {
                 assert!(verdicts.insert(position, verdict).is_none(), "judged twice");
             }
-            for (account, key, repeats) in counts {
-                *self.counts.entry(self.ledger[&(account, key)].event).or_default() += repeats;
+            for (event, repeats) in repeats {
+                *self.counts.entry(event).or_default() += repeats;
             }
             round = again;
         }

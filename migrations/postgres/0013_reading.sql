@@ -1,0 +1,37 @@
+-- How often an event came again: only of those that did. The ledger, which counted it, is ordered by the time that senders name, so
+-- every event that was read meant a look into each of its parts.
+CREATE TABLE repeats (
+    event_id uuid PRIMARY KEY,
+    times bigint NOT NULL
+);
+INSERT INTO repeats (event_id, times) SELECT event_id, max(duplicates) FROM dedupe WHERE duplicates > 0 GROUP BY event_id;
+
+CREATE OR REPLACE VIEW event_view AS
+SELECT
+    e.id, e.account, e.type, coalesce(c.merged_into, e.conversation_id) AS conversation_id,
+    -- The conversation it was stored in, merged or not: what an index finds.
+    e.conversation_id AS stored_in,
+    e.provider_message_id, e.in_reply_to, e.status, e.error_code, e.callback_data, e.campaign, e.occurred_at, e.received_at,
+    b.body,
+    coalesce((SELECT r.times FROM repeats r WHERE r.event_id = e.id), 0) AS duplicates,
+    (SELECT s.message_id FROM sends s WHERE s.account = e.account AND s.provider_message_id = e.provider_message_id)
+        AS message_id,
+    (SELECT s.message_id FROM sends s WHERE s.account = e.account AND s.provider_message_id = e.in_reply_to)
+        AS replied_message_id,
+    c.business, c.business_name, c.customer_id,
+    p.phone, p.user_id, p.name AS customer_name
+FROM events e
+LEFT JOIN bodies b ON b.event_id = e.id
+LEFT JOIN conversations c ON c.id = e.conversation_id
+LEFT JOIN customers p ON p.id = c.customer_id;
+
+ALTER TABLE dedupe DROP COLUMN duplicates;
+
+-- With a conversation, what it was merged into: it took a second look at the same row.
+CREATE OR REPLACE VIEW conversation_view AS
+SELECT
+    c.id, c.account, c.business, c.business_name, c.customer_id, c.last_inbound_at, c.window_closed_at,
+    c.first_inbound_event, p.phone, p.user_id, p.name AS customer_name, p.opted_out_at, p.opted_out_by, c.muted_until,
+    c.handed_back_at, c.merged_into
+FROM conversations c
+JOIN customers p ON p.id = c.customer_id;
