@@ -16,7 +16,7 @@ const READ_AHEAD: usize = 2048;
 /// As many as the product has; one of them is used.
 const CONNECTIONS: u32 = 8;
 
-/// Commits groups of so many into a fresh database. The latency is that of a commit.
+/// Commits groups of so many. The latency is that of a commit.
 ///
 /// On threads of its own, as many as the product has: there, too, a worker of the runtime commits.
 pub(crate) fn measure(database: &str, group: usize, pace: Pace) -> Run {

@@ -28,16 +28,21 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Posts over so many connections for so long.
 pub(crate) async fn run(address: SocketAddr, connections: usize, length: Duration) -> Run {
-    spread(&[address], connections, length).await
+    spread(&[address], connections, length, next_body).await
 }
 
-/// Posts over so many connections for so long, shared out evenly among the addresses.
-pub(crate) async fn spread(addresses: &[SocketAddr], connections: usize, length: Duration) -> Run {
+/// Posts such bodies over so many connections for so long, shared out evenly among the addresses.
+pub(crate) async fn spread(
+    addresses: &[SocketAddr],
+    connections: usize,
+    length: Duration,
+    body: fn() -> String,
+) -> Run {
     let started = now();
     let end = started + length;
     let mut posting = JoinSet::new();
     for address in addresses.iter().cycle().take(connections) {
-        posting.spawn(post_until(*address, end));
+        posting.spawn(post_until(*address, end, body));
     }
     let mut latencies: Vec<Duration> = posting.join_all().await.into_iter().flatten().collect();
     let answered = latencies.len();
@@ -144,13 +149,13 @@ pub(crate) fn per_second_of(events: usize, took: Duration) -> f64 {
     events / took.as_secs_f64()
 }
 
-async fn post_until(address: SocketAddr, end: Instant) -> Vec<Duration> {
+async fn post_until(address: SocketAddr, end: Instant, body: fn() -> String) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut latencies = Vec::new();
     let mut answer = [0_u8; 2048];
     while now() < end {
-        let request = request(&next_body());
+        let request = request(&body());
         let began = now();
         stream.write_all(&request).await.unwrap();
         assert_eq!(read_answer(&mut stream, &mut answer).await, 200);
@@ -172,8 +177,18 @@ fn request(body: &str) -> Vec<u8> {
 /// A body that nobody posted before: about 650 bytes, as an inbound text with callback data is, written just now by one of
 /// 10,000 customers. Its text begins with its number. Its message's id is a ULID of that moment, as Connectly's are.
 pub(crate) fn next_body() -> String {
+    written_by(|number| number % CUSTOMERS)
+}
+
+/// The same of a customer who never wrote before.
+#[allow(dead_code, reason = "one of the benchmarks that share this file does not")]
+pub(crate) fn body_of_a_newcomer() -> String {
+    written_by(|number| CUSTOMERS + number)
+}
+
+fn written_by(customer: impl Fn(u64) -> u64) -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (phone, since_epoch) = (phone(number % CUSTOMERS), since_epoch());
+    let (phone, since_epoch) = (phone(customer(number)), since_epoch());
     let at = since_epoch.as_secs();
     let id = Ulid::from_parts(u64::try_from(since_epoch.as_millis()).unwrap(), scattered(number));
     let text = "Hello, I would like to know where my order is. ".repeat(6);

@@ -29,7 +29,7 @@ handler = "rules"
 pub(crate) enum Side<'a> {
     /// So many processes of the product on one database, with this configuration.
     Product { processes: usize, config: &'a str },
-    /// One process, to which customers write who are not known yet, the first ten thousand times.
+    /// One process, to which nobody writes twice.
     Newcomers,
     /// The same service, each request committed by itself.
     Naive,
@@ -68,7 +68,10 @@ impl Side<'_> {
                 let jobs_left = if config.is_empty() { None } else { Some(unfinished(&database.url).await) };
                 Measured { jobs_left, ..measured }
             }
-            Self::Newcomers => posted(bench, vec![boxed(start(&database.url, ""))], connections).await,
+            Self::Newcomers => {
+                let server = boxed(start(&database.url, ""));
+                posted_by(bench, vec![server], connections, load::body_of_a_newcomer).await
+            }
             Self::Naive => posted(bench, vec![boxed(naive::start(&database.url))], connections).await,
             Self::Peer(peer) => posted(bench, vec![boxed(peer.start(&database.url))], connections).await,
             Self::Bare { group } => {
@@ -83,9 +86,9 @@ impl Side<'_> {
     /// Whether everybody has written before.
     const fn knows_customers(self) -> bool {
         match self {
-            Self::Product { .. } | Self::Naive | Self::Bare { .. } => true,
-            // A peer knows no customers, and has tables of its own.
-            Self::Newcomers | Self::Peer(_) => false,
+            Self::Product { .. } | Self::Newcomers | Self::Naive | Self::Bare { .. } => true,
+            // It knows no customers, and has tables of its own.
+            Self::Peer(_) => false,
         }
     }
 }
@@ -94,11 +97,20 @@ fn boxed(process: impl Process + 'static) -> Box<dyn Process> {
     Box::new(process)
 }
 
-/// Posts to all of them, and ends them.
+/// Posts what known customers write to all of them, and ends them.
 async fn posted(bench: &Bench, processes: Vec<Box<dyn Process>>, connections: usize) -> Measured {
+    posted_by(bench, processes, connections, load::next_body).await
+}
+
+async fn posted_by(
+    bench: &Bench,
+    processes: Vec<Box<dyn Process>>,
+    connections: usize,
+    body: fn() -> String,
+) -> Measured {
     let addresses: Vec<SocketAddr> = processes.iter().map(|process| process.address()).collect();
-    load::spread(&addresses, connections, bench.pace.warm_up).await;
-    let run = load::spread(&addresses, connections, bench.pace.length).await;
+    load::spread(&addresses, connections, bench.pace.warm_up, body).await;
+    let run = load::spread(&addresses, connections, bench.pace.length, body).await;
     let resident_kib: u64 = processes.iter().map(|process| process.resident_kib()).sum();
     Measured { run, resident_mib: Some(resident_kib / 1024), jobs_left: None }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn print(bench: &Bench) {
 }
 
 async fn run(bench: &Bench, kind: Kind) {
-    let database = bench.stores.fresh(kind).await;
+    let database = bench.stores.acquainted(kind).await;
     let emulator = emulated::start().await;
     let server = emulated::serve(&emulator, &database.url, ROUTE);
     for customer in (0..CUSTOMERS).filter(|customer| customer % ANSWERED == 0) {

@@ -1,5 +1,6 @@
 -- How often an event came again: only of those that did. The ledger, which counted it, is ordered by the time that senders name, so
--- every event that was read meant a look into each of its parts.
+-- every event that was read meant a look into each of its parts. Its column stays for instances of an earlier version that still
+-- accept beside this one.
 CREATE TABLE repeats (
     event_id uuid PRIMARY KEY,
     times bigint NOT NULL
@@ -24,8 +25,6 @@ FROM events e
 LEFT JOIN bodies b ON b.event_id = e.id
 LEFT JOIN conversations c ON c.id = e.conversation_id
 LEFT JOIN customers p ON p.id = c.customer_id;
-
-ALTER TABLE dedupe DROP COLUMN duplicates;
 
 -- With a conversation, what it was merged into: it took a second look at the same row.
 CREATE OR REPLACE VIEW conversation_view AS

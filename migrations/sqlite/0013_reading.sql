@@ -1,5 +1,5 @@
--- How often an event came again: only of those that did. The ledger, which counted it, is ordered by the time that senders name, so
--- every event that was read meant a look into each of its parts.
+-- How often an event came again: only of those that did. The ledger, which counted it, holds a row of every event, and was asked for
+-- each that was read. Its column stays: to drop it, the whole ledger would be written anew.
 CREATE TABLE repeats (
     event_id text PRIMARY KEY,
     times integer NOT NULL
@@ -25,8 +25,6 @@ FROM events e
 LEFT JOIN bodies b ON b.event_id = e.id
 LEFT JOIN conversations c ON c.id = e.conversation_id
 LEFT JOIN customers p ON p.id = c.customer_id;
-
-ALTER TABLE dedupe DROP COLUMN duplicates;
 
 -- With a conversation, what it was merged into: it took a second look at the same row.
 DROP VIEW conversation_view;

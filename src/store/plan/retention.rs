@@ -40,7 +40,7 @@ pub struct Holding {
 /// `customers` themselves go apart.
 ///
 /// `dedupe` stays: it holds nothing but ids and digests, and a delivery that is repeated must not bring back what was
-/// erased. So does `repeats`, which counts those.
+/// erased. So does `repeats`, which holds the ids of events and numbers.
 pub const ERASED: [Holding; 14] = [
     Holding {
         table: "bodies",
@@ -145,6 +145,7 @@ pub const BY_ROW: [Step; 4] = [
         before: |keep| Before::Id(JobId::first_at(keep.events_since)),
         count: |purged, rows| purged.jobs += rows,
     },
+    // A job's first id is an event's, too: both begin with the time.
     Step {
         statement: "DELETE FROM repeats WHERE event_id IN (
              SELECT event_id FROM repeats WHERE event_id < $1 ORDER BY event_id LIMIT $2)",

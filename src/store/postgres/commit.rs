@@ -1,5 +1,5 @@
 //! A group of deliveries in one transaction of two steps: first what locks (the ledger, customers, conversations), then
-//! what the locks allow (events, bodies, jobs, messages).
+//! what the locks allow (events, bodies, jobs, messages, and at last counts of repeats).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -56,8 +56,9 @@ async fn dedupe(connection: &mut PgConnection, group: &[Arrival]) -> Result<Aske
         let (ledger, _) = claim_keys(connection, asking.rows(group), &[]).await?;
         let judged = asking.judge(group, &ledger);
         verdicts.extend(judged.verdicts);
-        // A variant's event is another one.
-        repeats.extend(judged.repeats);
+        for (event, times) in judged.repeats {
+            *repeats.entry(event).or_default() += times;
+        }
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
     let verdicts = (0..group.len()).map(|position| verdicts.get(&position).copied().ok_or_else(missing));

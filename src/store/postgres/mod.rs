@@ -1,7 +1,7 @@
 //! The production store: PostgreSQL, one or many instances on it.
 //!
-//! Locks are always taken in one order: dedupe rows, customers, conversations, messages, jobs, shared settings, each sorted by
-//! key.
+//! Locks are always taken in one order: dedupe rows, customers, conversations, messages, jobs, shared settings, counts of
+//! repeats, each sorted by key.
 //! Leases and due times are compared with the database's clock, so instances need not agree on the time.
 
 mod callback;

@@ -1,5 +1,5 @@
 //! A group of deliveries in one transaction of two steps, as in the other backend: first the ledger, customers and
-//! conversations, then what they allow (events, bodies, jobs, messages).
+//! conversations, then what they allow (events, bodies, jobs, messages, counts of repeats).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -47,8 +47,9 @@ async fn dedupe(
         let ledger = claim_keys(connection, asking.rows(group)).await?;
         let judged = asking.judge(group, &ledger);
         verdicts.extend(judged.verdicts);
-        // A variant's event is another one.
-        repeats.extend(judged.repeats);
+        for (event, times) in judged.repeats {
+            *repeats.entry(event).or_default() += times;
+        }
         round = judged.again;
     }
     let missing = || StoreError::Internal("the ledger lost a key".to_owned());
@@ -124,7 +125,7 @@ async fn count_repeats(connection: &mut SqliteConnection, repeats: &BTreeMap<Eve
     sqlx::query(
         "INSERT INTO repeats (event_id, times)
          SELECT value ->> 0, value ->> 1 FROM jsonb_each($1)
-         WHERE true -- As above.
+         WHERE true -- Without it, SQLite reads ON as the condition of a join.
          ON CONFLICT (event_id) DO UPDATE SET times = times + excluded.times",
     )
     .bind(json(&repeats)?)

@@ -506,4 +506,5 @@ async fn what_a_handler_may_ask_for_is_read_by_way_of_its_conversation() {
         plan.iter().map(|(.., step)| step).filter(|step| step.contains(" m ")).collect();
     assert_eq!(of_messages.len(), 2, "{plan:?}");
     assert!(of_messages.iter().all(|step| step.contains("messages_of_conversation")), "{of_messages:?}");
+    assert!(of_messages[1].contains("id>?"), "{of_messages:?}");
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use switchboard::clock::Clock;
 use switchboard::model::job::{JobKind, JobState};
 use switchboard::model::pauses::Pauses;
@@ -231,4 +232,52 @@ async fn an_url_of_another_scheme_is_refused() {
     let options = OpenOptions { migrate: false, connections: 1 };
     let refused = open("mysql://localhost/switchboard", &options, Clock::system()).await.map(|_| ());
     assert!(matches!(refused, Err(StoreError::Url)));
+}
+
+/// The last migration before repeats were counted apart.
+const COUNTED_IN_THE_LEDGER: i64 = 12;
+
+/// Two events, of which the first came again three times, as they were stored then.
+fn events_with_repeats(ids: [&str; 2], keys: [&str; 2]) -> AssertSqlSafe<String> {
+    let [(one, one_key), (other, other_key)] = [(ids[0], keys[0]), (ids[1], keys[1])];
+    AssertSqlSafe(format!(
+        "INSERT INTO events (id, account, type, received_at)
+         VALUES ('{one}', 'default', 'unknown', 0), ('{other}', 'default', 'unknown', 0);
+         INSERT INTO dedupe (key, account, event_id, body_hash, duplicates)
+         VALUES ({one_key}, 'default', '{one}', {one_key}, 3), ({other_key}, 'default', '{other}', {other_key}, 0)"
+    ))
+}
+
+#[tokio::test]
+async fn what_the_ledger_counted_is_still_told_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new().filename(folder.path().join("old.db")).create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let migrations = sqlx::migrate!("migrations/sqlite");
+    migrations.run_to(COUNTED_IN_THE_LEDGER, &mut connection).await.unwrap();
+    let events =
+        events_with_repeats(["01K00000000000000000000001", "01K00000000000000000000002"], ["x'01'", "x'02'"]);
+    sqlx::raw_sql(events).execute(&mut connection).await.unwrap();
+    migrations.run(&mut connection).await.unwrap();
+    let told = sqlx::query_scalar("SELECT duplicates FROM event_view ORDER BY id");
+    let told: Vec<i64> = told.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(told, [3, 0]);
+}
+
+#[tokio::test]
+async fn what_the_ledger_counted_is_still_told_on_postgresql() {
+    let database = Database::empty().await;
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let migrations = sqlx::migrate!("migrations/postgres");
+    migrations.run_to(COUNTED_IN_THE_LEDGER, &mut connection).await.unwrap();
+    let parts = "CREATE TABLE all_events PARTITION OF events DEFAULT; CREATE TABLE all_keys PARTITION OF dedupe DEFAULT";
+    sqlx::raw_sql(parts).execute(&mut connection).await.unwrap();
+    let ids = ["01980000-0000-0000-0000-000000000001", "01980000-0000-0000-0000-000000000002"];
+    let events = events_with_repeats(ids, ["'\\x01'", "'\\x02'"]);
+    sqlx::raw_sql(events).execute(&mut connection).await.unwrap();
+    migrations.run(&mut connection).await.unwrap();
+    let told = sqlx::query_scalar("SELECT duplicates FROM event_view ORDER BY id");
+    let told: Vec<i64> = told.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(told, [3, 0]);
+    connection.close().await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use switchboard::model::id::EventId;
 use switchboard::model::job::Job;
 use switchboard::model::outcome::StateChange;
@@ -120,17 +120,19 @@ async fn many_go_in_rounds(#[values(Backend::Sqlite, Backend::Postgres)] backend
     months_pass(&depot, 6).await;
     let purged = purge(&depot).await;
     assert_eq!((purged.events, purged.conversations, purged.customers), (1_201, 1, 1));
-    let ledger = match backend {
+    depot.store.close().await;
+    let left = "SELECT (SELECT count(*) FROM dedupe) + (SELECT count(*) FROM repeats)";
+    let left: i64 = match backend {
         Backend::Postgres => {
             let mut connection = PgConnection::connect(&depot.store.url).await.unwrap();
-            sqlx::query_scalar("SELECT (SELECT count(*) FROM dedupe) + (SELECT count(*) FROM repeats)")
-                .fetch_one(&mut connection)
-                .await
-                .unwrap()
+            sqlx::query_scalar(left).fetch_one(&mut connection).await.unwrap()
         }
-        Backend::Sqlite => 0_i64,
+        Backend::Sqlite => {
+            let mut connection = SqliteConnection::connect(&depot.store.url).await.unwrap();
+            sqlx::query_scalar(left).fetch_one(&mut connection).await.unwrap()
+        }
     };
-    assert_eq!(ledger, 0);
+    assert_eq!(left, 0);
 }
 
 #[rstest]
