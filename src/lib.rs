@@ -30,7 +30,8 @@
 //! 2. [`ingest`] decodes them ([`connectly::event`]), matches routes ([`routing`]) and puts the arrival into the queue.
 //! 3. Its writer takes everything that has come together and commits it as one group ([`store::Store::commit`]): what is
 //!    new, decided by [`store::plan::dedupe`]; whose conversation it is, by [`store::plan::people`]; its events, bodies and
-//!    jobs; what its statuses tell of messages, by [`store::plan::journal`].
+//!    jobs; what its statuses tell of messages, by [`store::plan::journal`]. On PostgreSQL the next group's statements run while this
+//!    one is being made durable ([`store::work::GroupTurn`]).
 //! 4. Only then [`http::public`] answers 200 with the event's id.
 //! 5. [`worker`] claims the job under a lease ([`store::Store::claim_deliveries`]), the head of its lane only. What its handler
 //!    may ask for is read while more is claimed ([`store::Store::deliveries`]).

@@ -54,18 +54,19 @@ async fn handled(store: &dyn Store, since: Timestamp) -> Vec<JobId> {
 pub(crate) async fn to_reply(database: &str, emulator: &Emulator, since: Timestamp) -> Vec<Duration> {
     let options = OpenOptions { migrate: false, connections: 1 };
     let store = open(database, &options, Clock::system()).await.unwrap();
-    let received = received(store.as_ref()).await;
+    let received = received(store.as_ref(), since).await;
     store.close().await;
-    let replies = emulator.messages().into_iter().map(|sent| (received[&sent.to], sent.at));
-    replies
-        .filter(|(received, _)| *received >= since)
-        .map(|(received, sent)| between(received, sent))
-        .collect()
+    let replies = emulator.messages().into_iter();
+    replies.filter_map(|sent| Some(between(*received.get(&sent.to)?, sent.at))).collect()
 }
 
-/// When each customer wrote.
-async fn received(store: &dyn Store) -> HashMap<String, Timestamp> {
-    let filter = EventFilter { event_type: Some(EventType::MessageReceived), ..EventFilter::default() };
+/// When each customer wrote, of those who did since.
+async fn received(store: &dyn Store, since: Timestamp) -> HashMap<String, Timestamp> {
+    let filter = EventFilter {
+        event_type: Some(EventType::MessageReceived),
+        since: Some(since),
+        ..EventFilter::default()
+    };
     let (mut received, mut before) = (HashMap::new(), None);
     loop {
         let page = store.events(&filter, PageRequest { limit: PAGE, before }).await.unwrap();

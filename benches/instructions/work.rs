@@ -14,7 +14,7 @@ use switchboard::model::job::Attempt;
 use switchboard::model::outcome::Outcome;
 use switchboard::routing::{Route, Routes, Verdict};
 use switchboard::store::arrival::{Arrival, RouteMatch};
-use switchboard::store::work::{Offer, Settled, Settlement};
+use switchboard::store::work::{GroupTurn, Offer, Settled, Settlement};
 use switchboard::store::{OpenOptions, Store, open};
 
 use crate::bodies;
@@ -137,7 +137,7 @@ async fn commit(store: &dyn Store, arrivals: &[Arrival], handle: bool) {
     }
     let slots = [(ROUTE.to_owned(), GROUP)].into();
     let offer = Offer { slots, lease: Duration::from_mins(10) };
-    let committed = store.commit_and_lease(arrivals, &offer).await.unwrap();
+    let committed = store.commit_and_lease(arrivals, &offer, &GroupTurn::default()).await.unwrap();
     let deliveries = store.deliveries(&committed.leased).await.unwrap();
     let settlements: Vec<Settlement> = deliveries
         .iter()

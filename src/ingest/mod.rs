@@ -1,6 +1,6 @@
 //! Verified bytes in, a committed event out.
 //!
-//! Deliveries that arrive while a group is being committed form the next group, so a busy server commits many at once and
+//! Deliveries that arrive while a group is being written form the next group, so a busy server commits many at once and
 //! an idle one commits a single request at once: there is no timer. What waits is bounded in bytes.
 //!
 //! It answers nobody and runs no handler: accepting and working meet in what was committed, and in [`handover`].

@@ -51,7 +51,11 @@ fn ingest(
         noted.note(group);
         group.iter().find_map(refuse).map_or_else(|| Ok(kept(group)), Err)
     };
-    let store = Arc::new(FakeStore { commits: Some(Box::new(commit)), gate, ..FakeStore::default() });
+    over(FakeStore { commits: Some(Box::new(commit)), gate, ..FakeStore::default() }, budget)
+}
+
+fn over(store: FakeStore, budget: usize) -> (Ingest, Arc<FakeStore>) {
+    let store = Arc::new(store);
     let signals =
         Signals { committed: watch::Sender::new(0), work: Arc::new(Notify::new()), sends: Arc::default() };
     let metrics = Arc::new(Metrics::new());
@@ -106,6 +110,43 @@ async fn what_arrives_during_a_commit_is_the_next_group() {
     let sizes: Vec<_> = groups.all().iter().map(Vec::len).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 4);
     assert!(sizes.len() <= 2, "{sizes:?}");
+}
+
+#[tokio::test]
+async fn the_next_group_is_written_while_one_is_being_made_durable() {
+    let groups = Groups::default();
+    let noted = groups.clone();
+    let commit = move |group: &[Arrival]| -> Result<Vec<Receipt>> {
+        noted.note(group);
+        Ok(kept(group))
+    };
+    let disk = Some(Semaphore::new(0));
+    let (ingest, store) =
+        over(FakeStore { commits: Some(Box::new(commit)), disk, ..FakeStore::default() }, PLENTY);
+    let mut waiting = vec![accepting(&ingest, "one")];
+    for (text, written) in [("two", 1), ("three", 2)] {
+        let noted = async {
+            while groups.all().len() < written {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(10), noted).await;
+        assert!(in_time.is_ok(), "group {written} is not written");
+        waiting.push(accepting(&ingest, text));
+    }
+    while ingest.budget.available_permits() > PLENTY - 3 * OVERHEAD {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*groups.all(), [["one"], ["two"]], "one is written and one is made durable at a time");
+    assert!(waiting.iter().all(|task| !task.is_finished()), "nobody is answered before that");
+    store.disk.as_ref().unwrap().add_permits(3);
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(groups.all().len(), 3);
 }
 
 #[tokio::test]

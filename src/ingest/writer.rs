@@ -1,15 +1,16 @@
-//! The one task that commits: whatever has come together while the last group was being written is the next group.
+//! The one task that forms groups: whatever has come together while the last one was being written is the next one.
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
 
 use super::handover::{Handover, give_back};
 use super::{IngestError, Signals, Waiting};
 use crate::clock::Clock;
 use crate::model::event::EventType;
 use crate::store::arrival::{Arrival, Receipt};
-use crate::store::work::Committed;
+use crate::store::work::{Committed, GroupTurn};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -26,6 +27,9 @@ pub(super) struct Writer {
     handover: Handover,
 }
 
+/// Groups under way at a time: one that is being written, and one that is being made durable.
+const UNDER_WAY: usize = 2;
+
 /// What became of each delivery of a group.
 type Receipts = Vec<Result<Receipt, IngestError>>;
 
@@ -40,22 +44,34 @@ impl Writer {
         Self { store, clock, metrics, signals, handover }
     }
 
-    /// Commits until nobody is left who could bring something.
+    /// Commits until nobody is left who could bring something, and everything is committed.
     pub(super) async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+        let writer = Arc::new(self);
+        let turns = Arc::new(Semaphore::new(1));
+        let mut under_way = JoinSet::new();
         let mut group = Vec::with_capacity(LARGEST_GROUP);
-        while waiting.recv_many(&mut group, LARGEST_GROUP).await > 0 {
-            while !group.is_empty() {
-                let rest = group.split_off(fitting(&group));
-                self.commit_group(std::mem::replace(&mut group, rest)).await;
+        // Never closed.
+        while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+            if under_way.len() >= UNDER_WAY {
+                ended(under_way.join_next().await);
             }
+            if group.is_empty() && waiting.recv_many(&mut group, LARGEST_GROUP).await == 0 {
+                break;
+            }
+            let rest = group.split_off(fitting(&group));
+            let (writer, group) = (Arc::clone(&writer), std::mem::replace(&mut group, rest));
+            under_way.spawn(async move { writer.commit_group(group, &GroupTurn::new(turn)).await });
+        }
+        while !under_way.is_empty() {
+            ended(under_way.join_next().await);
         }
     }
 
-    async fn commit_group(&self, group: Vec<Waiting>) {
+    async fn commit_group(&self, group: Vec<Waiting>, turn: &GroupTurn) {
         let (arrivals, answers): (Vec<Arrival>, Vec<_>) =
             group.into_iter().map(|waiting| (waiting.arrival, (waiting.answer, waiting.share))).unzip();
         let watch = self.clock.stopwatch();
-        let receipts = self.commit(&arrivals).await;
+        let receipts = self.commit(&arrivals, turn).await;
         self.metrics.group_committed(arrivals.len(), watch.elapsed());
         self.tell(&arrivals, &receipts);
         for ((answer, share), receipt) in answers.into_iter().zip(receipts) {
@@ -67,12 +83,12 @@ impl Writer {
 
     /// Commits deliveries together; when their data is refused, in halves, so that one bad delivery harms no other. A
     /// single one that is still refused is kept as `unknown`, with its bytes alone.
-    async fn commit(&self, group: &[Arrival]) -> Receipts {
+    async fn commit(&self, group: &[Arrival], turn: &GroupTurn) -> Receipts {
         let mut receipts = Vec::with_capacity(group.len());
         let mut parts = vec![group];
         while let Some(part) = parts.pop() {
             let offered = self.handover.offer(part, self.clock.stopwatch());
-            match self.store.commit_and_lease(part, &offered.as_offer()).await {
+            match self.store.commit_and_lease(part, &offered.as_offer(), turn).await {
                 Ok(Committed { receipts: committed, leased }) => {
                     let made: usize = committed.iter().map(|receipt| receipt.jobs as usize).sum();
                     if made > leased.len() {
@@ -119,6 +135,15 @@ impl Writer {
         if fresh > 0 {
             self.signals.committed.send_modify(|count| *count += fresh);
         }
+    }
+}
+
+/// A group that panicked takes the writer with it, as it always would.
+fn ended(group: Option<Result<(), JoinError>>) {
+    if let Some(Err(error)) = group
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
     }
 }
 

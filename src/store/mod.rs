@@ -42,8 +42,8 @@ use self::query::{
 };
 use self::submission::{Submission, Submitted};
 use self::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
-    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, GroupTurn, LeasedJob, Offer,
+    Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::clock::Clock;
 use crate::model::conversation::Conversation;
@@ -76,12 +76,16 @@ pub trait Store: Send + Sync + 'static {
     /// nothing; the same key with another body is kept once as an event of its own without jobs. On
     /// [`StoreError::Data`] nothing of the group is kept and the caller halves it.
     async fn commit(&self, group: &[Arrival]) -> Result<Vec<Receipt>> {
-        Ok(self.commit_and_lease(group, &Offer::default()).await?.receipts)
+        Ok(self.commit_and_lease(group, &Offer::default(), &GroupTurn::default()).await?.receipts)
     }
 
     /// Commits a group as [`commit`](Self::commit) does. As many of its jobs as `offer` has slots for are born leased to the
     /// caller, as if it had claimed them: those that head their lane, on routes that are not paused.
-    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed>;
+    ///
+    /// `turn` is passed once all that is left is to make the group durable, so that the next one's statements run meanwhile. A store
+    /// with one writer keeps it.
+    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer, turn: &GroupTurn)
+    -> Result<Committed>;
 
     // Delivering ---------------------------------------------------------------------------------------------------
 

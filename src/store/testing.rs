@@ -26,8 +26,8 @@ use crate::store::query::{
 };
 use crate::store::submission::{Submission, Submitted};
 use crate::store::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Departure, Dispatch, LeasedJob, Look,
-    Offer, Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Departure, Dispatch, GroupTurn,
+    LeasedJob, Look, Offer, Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -118,6 +118,8 @@ pub(crate) struct FakeStore {
     pub(crate) claimed: Mutex<Vec<Delivery>>,
     /// Commits wait for a permit each, when there is a gate.
     pub(crate) gate: Option<Semaphore>,
+    /// When there is one, commits pass their turn and wait for a permit each before they are durable.
+    pub(crate) disk: Option<Semaphore>,
     pub(crate) arrived: Mutex<Vec<Event>>,
 }
 
@@ -186,11 +188,20 @@ fn page<T: Clone, Of>(rows: &[T], request: PageRequest<Id<Of>>, id: impl Fn(&T) 
 
 #[async_trait]
 impl Store for FakeStore {
-    async fn commit_and_lease(&self, group: &[Arrival], _offer: &Offer) -> Result<Committed> {
+    async fn commit_and_lease(
+        &self,
+        group: &[Arrival],
+        _offer: &Offer,
+        turn: &GroupTurn,
+    ) -> Result<Committed> {
         if let Some(gate) = &self.gate {
             gate.acquire().await.unwrap().forget();
         }
         let receipts = self.commits.as_ref().map_or_else(unused, |commit| commit(group))?;
+        if let Some(disk) = &self.disk {
+            turn.pass();
+            disk.acquire().await.unwrap().forget();
+        }
         Ok(Committed { receipts, leased: Vec::new() })
     }
 

@@ -1,11 +1,12 @@
 //! What workers take from the store and bring back.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connectly::error::ErrorDetail;
 use crate::connectly::message::Invalid;
@@ -54,6 +55,22 @@ pub struct Offer {
     pub slots: HashMap<String, u32>,
     /// How long the lease lasts.
     pub lease: Duration,
+}
+
+/// A group's turn: while one has it, what comes in gathers and makes the next group large.
+#[derive(Debug, Default)]
+pub struct GroupTurn(Mutex<Option<OwnedSemaphorePermit>>);
+
+impl GroupTurn {
+    /// The turn of whoever holds this, until it is passed or dropped.
+    pub const fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Mutex::new(Some(permit)))
+    }
+
+    /// Lets the next group begin. What this one has locked may still be waited for.
+    pub fn pass(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 /// What a commit came to.

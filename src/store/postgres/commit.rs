@@ -14,10 +14,15 @@ use crate::store::plan::dedupe::{Judged, LedgerRow, Round, Verdict};
 use crate::store::plan::group::{self, Kept};
 use crate::store::plan::people::Identity;
 use crate::store::rows::millis;
-use crate::store::work::{Committed, Offer};
+use crate::store::work::{Committed, GroupTurn, Offer};
 use crate::store::{Result, StoreError};
 
-pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Offer) -> Result<Committed> {
+pub(super) async fn commit(
+    store: &PostgresStore,
+    group: &[Arrival],
+    offer: &Offer,
+    turn: &GroupTurn,
+) -> Result<Committed> {
     let mut tx = store.pool.begin().await?;
     let Asked { verdicts, known, repeats } = dedupe(&mut tx, group).await?;
     let mut kept = group::kept(group, &verdicts);
@@ -32,6 +37,7 @@ pub(super) async fn commit(store: &PostgresStore, group: &[Arrival], offer: &Off
         journal::learn(store, &mut tx, &kept).await?;
     }
     count_repeats(&mut tx, &repeats).await?;
+    turn.pass();
     tx.commit().await?;
     Ok(Committed { receipts: group::receipts(group, &verdicts), leased })
 }

@@ -50,8 +50,8 @@ use super::query::{
 };
 use super::submission::{Submission, Submitted};
 use super::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
-    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, GroupTurn, LeasedJob, Offer,
+    Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -210,8 +210,13 @@ async fn in_time<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed> {
-        repeat(self, || commit::commit(self, group, offer)).await
+    async fn commit_and_lease(
+        &self,
+        group: &[Arrival],
+        offer: &Offer,
+        turn: &GroupTurn,
+    ) -> Result<Committed> {
+        repeat(self, || commit::commit(self, group, offer, turn)).await
     }
 
     async fn claim_deliveries(&self, claim: &ClaimDeliveries) -> Result<Vec<LeasedJob>> {

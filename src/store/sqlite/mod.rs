@@ -62,8 +62,8 @@ use super::query::{
 };
 use super::submission::{Submission, Submitted};
 use super::work::{
-    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, LeasedJob, Offer, Resolution,
-    RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
+    ClaimDeliveries, ClaimSends, ClaimedSends, Committed, Delivery, Dispatch, GroupTurn, LeasedJob, Offer,
+    Resolution, RouteKnowledge, SendAnswered, SendResult, Sending, Settlement, Swept,
 };
 use super::{OpenOptions, Result, Store, StoreError};
 use crate::clock::Clock;
@@ -211,7 +211,12 @@ fn hex(bytes: &[u8]) -> String {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn commit_and_lease(&self, group: &[Arrival], offer: &Offer) -> Result<Committed> {
+    async fn commit_and_lease(
+        &self,
+        group: &[Arrival],
+        offer: &Offer,
+        _turn: &GroupTurn,
+    ) -> Result<Committed> {
         commit::commit(self, group, offer).await
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use switchboard::model::job::JobState;
 use switchboard::model::pauses::Pauses;
 use switchboard::store::arrival::{Arrival, RouteMatch};
-use switchboard::store::work::{Committed, Delivery, LeasedJob, Offer, Settled};
+use switchboard::store::work::{Committed, Delivery, GroupTurn, LeasedJob, Offer, Settled};
 
 use crate::support::Backend;
 use crate::support::arrivals::{BEN, Post, both, echo, inbound, raw, status, user};
@@ -17,7 +17,7 @@ use crate::support::depot::{Depot, LEASE, ROUTE, done, say};
 async fn commit(depot: &Depot, slots: u32, group: impl IntoIterator<Item = Post>) -> Committed {
     let group: Vec<Arrival> = group.into_iter().map(Into::into).collect();
     let offer = Offer { slots: HashMap::from([(ROUTE.to_owned(), slots)]), lease: LEASE };
-    depot.store.commit_and_lease(&group, &offer).await.unwrap()
+    depot.store.commit_and_lease(&group, &offer, &GroupTurn::default()).await.unwrap()
 }
 
 fn ana(depot: &Depot) -> Post {
@@ -108,7 +108,16 @@ async fn what_may_not_run_is_not_born_leased(#[values(Backend::Sqlite, Backend::
     let mut failed = Arrival::from(ben(&depot));
     failed.routes[0].failed = Some("its `when` failed".to_owned());
     let offer = Offer { slots: HashMap::from([(ROUTE.to_owned(), 1)]), lease: LEASE };
-    assert!(depot.store.commit_and_lease(&[failed], &offer).await.unwrap().leased.is_empty(), "it is parked");
+    assert!(
+        depot
+            .store
+            .commit_and_lease(&[failed], &offer, &GroupTurn::default())
+            .await
+            .unwrap()
+            .leased
+            .is_empty(),
+        "it is parked"
+    );
 
     depot.store.pause(&Pauses { sends: false, routes: [ROUTE.to_owned()].into() }).await.unwrap();
     // Nothing of Ben's holds his lane: what was parked does not.
@@ -205,7 +214,8 @@ async fn what_was_just_committed_begins_as_if_it_had_been_read(
         let mut arrival = raw(&depot.clock, body.to_owned());
         arrival.routes.push(RouteMatch { route: ROUTE.to_owned(), ordered: true, failed: None });
         let offer = Offer { slots: HashMap::from([(ROUTE.to_owned(), 1)]), lease: LEASE };
-        let leased = depot.store.commit_and_lease(&[arrival], &offer).await.unwrap().leased;
+        let leased =
+            depot.store.commit_and_lease(&[arrival], &offer, &GroupTurn::default()).await.unwrap().leased;
         let begun = begin(&depot, &leased).await;
         assert_eq!(begun[0].event.to_value(), depot.event(leased[0].event).await.to_value(), "{body}");
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use switchboard::store::arrival::Arrival;
-use switchboard::store::work::{Answer, Committed, Offer, Settlement};
+use switchboard::store::work::{Answer, Committed, GroupTurn, Offer, Settlement};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Event, Subscriber};
@@ -67,7 +67,7 @@ fn text(depot: &Depot, customer: usize) -> Post {
 async fn commit(depot: &Depot, customers: usize) -> Committed {
     let group: Vec<Arrival> = (0..customers).map(|customer| text(depot, customer).into()).collect();
     let offer = Offer { slots: HashMap::from([(ROUTE.to_owned(), u32::MAX)]), lease: LEASE };
-    depot.store.commit_and_lease(&group, &offer).await.unwrap()
+    depot.store.commit_and_lease(&group, &offer, &GroupTurn::default()).await.unwrap()
 }
 
 /// Begins and finishes what was born leased; answers the statements of each.
