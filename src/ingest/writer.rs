@@ -18,6 +18,8 @@ use crate::telemetry::Metrics;
 const LARGEST_GROUP: usize = 512;
 /// The most bytes of bodies in one group, so that a group of large ones is no giant statement.
 const LARGEST_GROUP_BYTES: usize = 8 * 1024 * 1024;
+/// Groups under way at a time: one that is being written, and one that is being made durable.
+const UNDER_WAY: usize = 2;
 
 pub(super) struct Writer {
     store: Arc<dyn Store>,
@@ -26,9 +28,6 @@ pub(super) struct Writer {
     signals: Signals,
     handover: Handover,
 }
-
-/// Groups under way at a time: one that is being written, and one that is being made durable.
-const UNDER_WAY: usize = 2;
 
 /// What became of each delivery of a group.
 type Receipts = Vec<Result<Receipt, IngestError>>;
