@@ -1,10 +1,12 @@
 //! Accepting deliveries: P1, P2 and P3 as far as a store keeps them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rstest::rstest;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use switchboard::clock::Clock;
 use switchboard::model::event::{EventKind, EventType};
 use switchboard::model::id::{EventId, JobId};
@@ -12,6 +14,8 @@ use switchboard::model::job::{JobKind, JobState};
 use switchboard::store::StoreError;
 use switchboard::store::arrival::{Arrival, Receipt};
 use switchboard::store::query::StoredBody;
+use switchboard::store::work::{GroupTurn, Offer};
+use tokio::sync::Semaphore;
 
 use crate::support::Backend;
 use crate::support::arrivals::{inbound, raw, status};
@@ -354,4 +358,64 @@ async fn nobody_finds_what_is_not_there(#[values(Backend::Sqlite, Backend::Postg
     assert!(depot.store.message("wamid.none").await.unwrap().is_none());
     assert!(depot.store.commit(&[]).await.unwrap().is_empty());
     depot.store.ping().await.unwrap();
+}
+
+/// How long something is waited for that is to happen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A group is held up first by a lock that its statements need, then by one that only its commit needs.
+#[tokio::test]
+async fn p1_the_next_group_may_begin_before_the_commit_and_nothing_is_told_before_it() {
+    let depot = Depot::open(Backend::Postgres).await;
+    let mut statements = PgConnection::connect(&depot.store.url).await.unwrap();
+    let mut commits = PgConnection::connect(&depot.store.url).await.unwrap();
+    sqlx::raw_sql(
+        "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON conversations DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION hold();
+         SELECT pg_advisory_lock(1)",
+    )
+    .execute(&mut commits)
+    .await
+    .unwrap();
+    let mut locked = statements.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").execute(&mut *locked).await.unwrap();
+
+    let turns = Arc::new(Semaphore::new(1));
+    let turn = GroupTurn::new(Arc::clone(&turns).acquire_owned().await.unwrap());
+    let (store, group) = (Arc::clone(&*depot.store), [Arrival::from(inbound(&depot.clock))]);
+    let committing =
+        tokio::spawn(async move { store.commit_and_lease(&group, &Offer::default(), &turn).await });
+    wait_for_a_lock(&mut commits).await;
+    assert_eq!(turns.available_permits(), 0, "its statements are not done");
+    locked.rollback().await.unwrap();
+
+    let next = tokio::time::timeout(PATIENCE, turns.acquire()).await;
+    assert!(next.is_ok(), "the next group waits for the commit");
+    wait_for_a_lock(&mut commits).await;
+    assert!(!committing.is_finished() && depot.events().await.is_empty(), "it is not committed");
+    sqlx::raw_sql("SELECT pg_advisory_unlock(1)").execute(&mut commits).await.unwrap();
+    assert_eq!(committing.await.unwrap().unwrap().receipts.len(), 1);
+    assert_eq!(depot.events().await.len(), 1);
+}
+
+/// Until somebody waits for a lock in this database.
+async fn wait_for_a_lock(connection: &mut PgConnection) {
+    let waiting = async {
+        loop {
+            let waits: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+            if waits {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("nobody waits for a lock");
 }
