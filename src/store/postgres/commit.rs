@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
+use super::by_key::for_each;
 use super::people::{Known, who_shows};
 use super::{PostgresStore, journal, people, queue, refusals};
 use crate::model::id::{ConversationId, EventId};
@@ -128,10 +129,12 @@ async fn known_keys(
     inserted: &HashSet<EventId>,
 ) -> Result<Vec<LedgerRow>> {
     // store::commit (known keys)
-    let known = sqlx::query(
+    let known = sqlx::query(concat!(
         "SELECT d.account, d.key, d.event_id, d.body_hash
-         FROM unnest($1::bytea[], $2::text[]) AS k (key, account) JOIN dedupe d USING (key, account)",
-    )
+         FROM unnest($1::bytea[], $2::text[]) AS k (key, account) ",
+        for_each!("dedupe d", "d.key = k.key AND d.account = k.account"),
+        " d",
+    ))
     .bind(rows.iter().map(|row| row.key.as_bytes()).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.account.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)

@@ -6,6 +6,8 @@ use sqlx::PgConnection;
 use ulid::Ulid;
 use uuid::Uuid;
 
+use super::by_key::for_each;
+use super::journal::sent_as;
 use super::{PostgresStore, events, settle};
 use crate::model::id::{ConversationId, MessageId};
 use crate::model::message::Message;
@@ -58,11 +60,12 @@ async fn sent(connection: &mut PgConnection, named: &[(&str, &str)]) -> Result<S
     }
     let (accounts, ids): (Vec<&str>, Vec<&str>) = named.iter().copied().unzip();
     // store::deliveries (sends)
-    let rows: Vec<(String, String, MessageId)> = sqlx::query_as(
+    let rows: Vec<(String, String, MessageId)> = sqlx::query_as(concat!(
         "SELECT s.account, s.provider_message_id, s.message_id
-         FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-         JOIN sends s USING (account, provider_message_id)",
-    )
+         FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+        sent_as!(),
+        " s",
+    ))
     .bind(accounts)
     .bind(ids)
     .fetch_all(connection)
@@ -80,7 +83,7 @@ async fn conversing(
         return Ok(ConversingOf::default());
     }
     // store::deliveries (conversations)
-    let rows = sqlx::query_as(
+    let rows = sqlx::query_as(concat!(
         "SELECT v.*, n.route, s.state, (
              SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
          ) AS latest_message, (
@@ -94,10 +97,11 @@ async fn conversing(
                          AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4))
              FROM messages m WHERE m.conversation_id = v.id AND m.id >= $3
          ) AS person_answered_at
-         FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route)
-         JOIN conversation_view v ON v.id = n.conversation_id
+         FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route) ",
+        for_each!("conversation_view v", "v.id = n.conversation_id"),
+        " v
          LEFT JOIN handler_state s ON s.route = n.route AND s.conversation_id = n.conversation_id",
-    )
+    ))
     .bind(conversations)
     .bind(routes)
     .bind(Uuid::from_u128(since.0))

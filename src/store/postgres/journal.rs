@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
+use super::by_key::for_each;
 use super::{PostgresStore, callback, outbox};
 use crate::model::customer::BY_CONNECTLY;
 use crate::model::id::{ConversationId, MessageId};
@@ -62,16 +63,25 @@ pub(super) async fn opt_out(
     Ok(())
 }
 
+/// Joins the sends to their ids at Connectly, which stand on its left as `k (account, provider_message_id)`.
+macro_rules! sent_as {
+    () => {
+        for_each!("sends s", "s.account = k.account AND s.provider_message_id = k.provider_message_id")
+    };
+}
+pub(super) use sent_as;
+
 /// The messages the news name by id or mark, and the unconfirmed ones that unmarked news may settle.
 async fn concerned(connection: &mut PgConnection, news: &[News]) -> Result<Vec<MessageId>> {
     let unmarked = news.iter().filter(|item| item.mark.is_none());
     // store::messages_concerned
-    let ids = sqlx::query_scalar(
-        "SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-         JOIN sends s USING (account, provider_message_id)
+    let ids = sqlx::query_scalar(concat!(
+        "SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+        sent_as!(),
+        " s
          UNION SELECT m.id FROM messages m WHERE m.id = ANY($3)
          UNION SELECT m.id FROM messages m WHERE m.own_state = 'unconfirmed' AND m.conversation_id = ANY($4)",
-    )
+    ))
     .bind(news.iter().map(|item| item.account.as_str()).collect::<Vec<_>>())
     .bind(news.iter().map(|item| item.provider_message_id.as_str()).collect::<Vec<_>>())
     .bind(news.iter().filter_map(|item| item.mark).collect::<Vec<_>>())
@@ -162,7 +172,7 @@ pub(super) async fn update(connection: &mut PgConnection, changed: &[MessageReco
              error_code = n.error_code, updated_at = $7
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
              AS n (id, own_state, state, content, error, error_code)
-         WHERE m.id = n.id",
+         WHERE m.id = n.id AND m.id = ANY($1)",
     )
     .bind(changed.iter().map(|record| record.id).collect::<Vec<_>>())
     .bind(changed.iter().map(|record| record.own.as_str()).collect::<Vec<_>>())
@@ -226,7 +236,7 @@ pub(super) async fn close_windows(
         "UPDATE conversations c SET window_closed_at = n.at
          FROM unnest($1::uuid[], $2::bigint[]) AS n (id, at)
          -- An inbound after the refused send has opened it again.
-         WHERE c.id = n.id AND (c.last_inbound_at IS NULL OR c.last_inbound_at <= n.at)",
+         WHERE c.id = n.id AND c.id = ANY($1) AND (c.last_inbound_at IS NULL OR c.last_inbound_at <= n.at)",
     )
     .bind(closed.keys().copied().collect::<Vec<_>>())
     .bind(closed.values().map(|at| millis(*at)).collect::<Vec<_>>())

@@ -69,7 +69,7 @@ pub(super) async fn lease(store: &PostgresStore, claim: &ClaimDeliveries) -> Res
          ), leased AS (
              UPDATE jobs j SET lease_token = gen_random_uuid(), lease_until = clock.now + $4, attempts = j.attempts + 1,
                  first_attempt_at = coalesce(j.first_attempt_at, clock.now)
-             FROM due, clock WHERE j.id = due.id
+             FROM clock WHERE j.id = ANY(ARRAY(SELECT id FROM due))
              RETURNING j.id, j.lease_token, j.event_id, j.conversation_id, j.route, j.attempts, j.first_attempt_at,
                  j.lane IS NOT NULL AS ordered, j.due_at
          )
@@ -151,20 +151,19 @@ impl Claimed {
 }
 
 pub(super) async fn renew(store: &PostgresStore, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+    // Nobody else has a lease's token, so two lists tell as much as pairs.
     // store::renew
     let held: Vec<(JobId, Uuid)> = sqlx::query_as(
         "WITH held AS (
              -- A job that is being settled right now needs no renewal.
-             SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
-                 ON j.id = l.id AND j.lease_token = l.token
-             ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
+             SELECT j.id FROM jobs j WHERE j.id = ANY($1) AND j.lease_token = ANY($2)
+             ORDER BY j.id FOR UPDATE SKIP LOCKED
          ), renewed AS (
-             UPDATE jobs j SET lease_until = switchboard_now($4) + $3 FROM held WHERE j.id = held.id
+             UPDATE jobs j SET lease_until = switchboard_now($4) + $3 WHERE j.id = ANY(ARRAY(SELECT id FROM held))
              RETURNING j.id, j.lease_token
          )
          SELECT id, lease_token FROM renewed
-         UNION SELECT j.id, j.lease_token FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
-             ON j.id = l.id AND j.lease_token = l.token",
+         UNION SELECT j.id, j.lease_token FROM jobs j WHERE j.id = ANY($1) AND j.lease_token = ANY($2)",
     )
     .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())
     .bind(leases.iter().map(|lease| Uuid::from_u128(lease.token.0)).collect::<Vec<_>>())
@@ -179,14 +178,13 @@ pub(super) async fn release(store: &PostgresStore, leases: &[Lease]) -> Result<(
     // store::release
     let released: Vec<Waiting> = sqlx::query_as(
         "WITH held AS (
-             SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::uuid[]) AS l (id, token)
-                 ON j.id = l.id AND j.lease_token = l.token
-             WHERE j.dispatched_at IS NULL
-             ORDER BY j.id FOR UPDATE OF j
+             SELECT j.id FROM jobs j
+             WHERE j.id = ANY($1) AND j.lease_token = ANY($2) AND j.dispatched_at IS NULL
+             ORDER BY j.id FOR UPDATE
          )
          UPDATE jobs j SET lease_token = NULL, lease_until = NULL, attempts = j.attempts - 1,
              first_attempt_at = CASE WHEN j.attempts > 1 THEN j.first_attempt_at END
-         FROM held WHERE j.id = held.id
+         WHERE j.id = ANY(ARRAY(SELECT id FROM held))
          RETURNING j.route, j.due_at",
     )
     .bind(leases.iter().map(|lease| lease.job).collect::<Vec<_>>())

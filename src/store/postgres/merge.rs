@@ -164,7 +164,7 @@ async fn place(connection: &mut PgConnection, stays: ConversationId, places: &[P
     sqlx::query(
         "UPDATE jobs j SET conversation_id = $5, lane = n.lane, sequence = n.sequence, blocked = n.blocked
          FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[]) AS n (id, lane, sequence, blocked)
-         WHERE j.id = n.id",
+         WHERE j.id = n.id AND j.id = ANY($1)",
     )
     .bind(places.iter().map(|place| place.job).collect::<Vec<_>>())
     .bind(places.iter().map(|place| place.lane.as_ref().map(Lane::as_str)).collect::<Vec<_>>())

@@ -4,6 +4,7 @@
 //! repeats, each sorted by key.
 //! Leases and due times are compared with the database's clock, so instances need not agree on the time.
 
+mod by_key;
 mod callback;
 mod commit;
 mod conversations;
@@ -74,7 +75,7 @@ const READERS: u32 = 4;
 /// How what accepts and works is planned. It asks for rows by their keys, of tables whose size the statistics never know: most
 /// were empty or small when they were taken, and a plan is kept for as long as its connection lasts. So there is one kind of
 /// plan, which looks up key by key, and a row that is read counts for more than anything else; any other plan would one day read
-/// a table, an index or all that a join may need from end to end. Nor is a plan better for the values at hand: without the last
+/// a table, an index or all that a join may need from end to end ([`by_key`] tells what statements do about it). Nor is a plan better for the values at hand: without the last
 /// line, what reads events is planned anew for longer than it runs.
 const BY_KEY: [(&str, &str); 8] = [
     ("enable_seqscan", "off"),

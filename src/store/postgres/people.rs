@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::by_key::for_each;
 use super::{PostgresStore, merge};
 use crate::connectly::event::party::Party;
 use crate::model::conversation::Window;
@@ -56,9 +57,11 @@ macro_rules! who_shows {
             "::text[], ",
             $values,
             "::text[])
-                 AS k (account, kind, value)
-             JOIN identities i USING (account, kind, value)
-             JOIN customers c ON c.id = i.customer_id"
+                 AS k (account, kind, value) ",
+            for_each!("identities i", "i.account = k.account AND i.kind = k.kind AND i.value = k.value"),
+            " i ",
+            for_each!("customers c", "c.id = i.customer_id"),
+            " c"
         )
     };
 }
@@ -185,7 +188,7 @@ async fn update_customers(connection: &mut PgConnection, changed: &[CustomerReco
     sqlx::query(
         "UPDATE customers c SET phone = n.phone, user_id = n.user_id, name = n.name
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n (id, phone, user_id, name)
-         WHERE c.id = n.id",
+         WHERE c.id = n.id AND c.id = ANY($1)",
     )
     .bind(changed.iter().map(|customer| customer.id).collect::<Vec<_>>())
     .bind(changed.iter().map(|customer| customer.phone.as_deref()).collect::<Vec<_>>())

@@ -88,7 +88,7 @@ pub(super) async fn finish(
         "WITH gone AS (
              DELETE FROM jobs j USING unnest($2::uuid[], $1::uuid[], $3::text[], $4::text[], $5::text[])
                  AS f (job_id, id, outcome, last_error, log)
-             WHERE j.id = f.job_id
+             WHERE j.id = f.job_id AND j.id = ANY($2)
              RETURNING f.id, j.id AS job_id, j.lane, j.kind, nullif(j.route, '') AS route, j.event_id, j.message_id, j.run,
                  f.outcome, j.attempts, coalesce(f.last_error, j.last_error) AS last_error, f.log
          ), kept AS (
@@ -96,10 +96,12 @@ pub(super) async fn finish(
          SELECT id, job_id, kind, route, event_id, message_id, run, outcome, $6, attempts, last_error, log FROM gone
          )
          -- As `promote` does; within this statement the jobs that leave can still be seen.
-         UPDATE jobs j SET blocked = false FROM (SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL) l
-         WHERE j.blocked AND j.id = (
-             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL AND e.id NOT IN (SELECT unnest($2::uuid[]))
-             ORDER BY e.sequence LIMIT 1)
+         UPDATE jobs j SET blocked = false
+         WHERE j.blocked AND j.id = ANY(ARRAY(
+             SELECT (SELECT e.id FROM jobs e
+                     WHERE e.lane = l.lane AND e.parked_at IS NULL AND e.id NOT IN (SELECT unnest($2::uuid[]))
+                     ORDER BY e.sequence LIMIT 1)
+             FROM (SELECT DISTINCT lane FROM gone WHERE lane IS NOT NULL) l))
          RETURNING j.route, j.due_at",
     )
     .bind(ids.into_iter().map(|id| uuid::Uuid::from_u128(id.0)).collect::<Vec<_>>())
@@ -121,9 +123,10 @@ pub(super) async fn promote(connection: &mut PgConnection, lanes: &[String]) -> 
     }
     // store::promote_jobs
     let next = sqlx::query_as(
-        "UPDATE jobs j SET blocked = false FROM unnest($1::text[]) AS l (lane)
-         WHERE j.blocked AND j.id = (
-             SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)
+        "UPDATE jobs j SET blocked = false
+         WHERE j.blocked AND j.id = ANY(ARRAY(
+             SELECT (SELECT e.id FROM jobs e WHERE e.lane = l.lane AND e.parked_at IS NULL ORDER BY e.sequence LIMIT 1)
+             FROM unnest($1::text[]) AS l (lane)))
          RETURNING j.route, j.due_at",
     )
     .bind(lanes)
@@ -192,7 +195,7 @@ pub(super) async fn reserve(
     // store::reserve_sequences
     let rows = sqlx::query_as(
         "UPDATE conversations c SET last_sequence = c.last_sequence + w.n
-         FROM unnest($1::uuid[], $2::bigint[]) AS w (id, n) WHERE c.id = w.id
+         FROM unnest($1::uuid[], $2::bigint[]) AS w (id, n) WHERE c.id = w.id AND c.id = ANY($1)
          RETURNING c.id, c.last_sequence",
     )
     .bind(wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>())

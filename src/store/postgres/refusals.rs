@@ -5,6 +5,8 @@
 
 use sqlx::PgConnection;
 
+use super::by_key::for_each;
+use super::journal::sent_as;
 use super::{people, queue};
 use crate::model::id::{CustomerId, MessageId};
 use crate::store::Result;
@@ -39,14 +41,15 @@ pub(super) async fn lock_customers(
         return Ok(());
     };
     // store::commit (opted out)
-    let of_messages: Vec<CustomerId> = sqlx::query_scalar(
+    let of_messages: Vec<CustomerId> = sqlx::query_scalar(concat!(
         "SELECT c.customer_id FROM messages m JOIN conversations c ON c.id = m.conversation_id
          -- One list: with OR, every message would be looked at.
          WHERE m.id = ANY(ARRAY(
              SELECT unnest($3::uuid[])
-             UNION SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-             JOIN sends s USING (account, provider_message_id)))",
-    )
+             UNION SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+        sent_as!(),
+        " s))",
+    ))
     .bind(&named.accounts)
     .bind(&named.provider_message_ids)
     .bind(&named.marks)
@@ -68,17 +71,24 @@ pub(super) async fn lock_conversations(
         return Ok(());
     };
     // store::commit (closed windows)
-    let locked = sqlx::query_as(
+    let locked = sqlx::query_as(concat!(
         "SELECT id, merged_into FROM conversations
          -- One list: with OR, every conversation and every message would be looked at.
          WHERE id = ANY(ARRAY(
              SELECT m.conversation_id FROM messages m WHERE m.id = ANY($3)
-             UNION SELECT m.conversation_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id)
-             JOIN sends s USING (account, provider_message_id) JOIN messages m ON m.id = s.message_id
-             UNION SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id)
-             JOIN conversations c USING (account, business, customer_id) WHERE c.merged_into IS NULL))
+             UNION SELECT m.conversation_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+        sent_as!(),
+        " s ",
+        for_each!("messages m", "m.id = s.message_id"),
+        " m
+             UNION SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id) ",
+        for_each!(
+            "conversations c",
+            "c.account = k.account AND c.business = k.business AND c.customer_id = k.customer_id AND c.merged_into IS NULL"
+        ),
+        " c))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
-    )
+    ))
     .bind(&named.accounts)
     .bind(&named.provider_message_ids)
     .bind(&named.marks)

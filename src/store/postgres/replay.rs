@@ -94,7 +94,7 @@ async fn update_events(connection: &mut PgConnection, revived: &[Kept<'_>]) -> R
              $9::text[], $10::text[], $11::bigint[])
              AS n (id, type, conversation_id, provider_message_id, in_reply_to, status, error_code, business,
                  callback_data, campaign, occurred_at)
-         WHERE e.id = n.id",
+         WHERE e.id = n.id AND e.id = ANY($1)",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.event_type).collect::<Vec<_>>())

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::by_key::for_each;
 use super::heads::Waiting;
 use super::{PostgresStore, outbox, people, queue};
 use crate::model::event::EventType;
@@ -152,15 +153,16 @@ async fn lock_conversations(
 ) -> Result<()> {
     let (jobs, concerning): (Vec<JobId>, Vec<bool>) = concerns(settlements).into_iter().unzip();
     // store::settle (conversations)
-    let locked: Vec<queue::LockedRow> = sqlx::query_as(
+    let locked: Vec<queue::LockedRow> = sqlx::query_as(concat!(
         "SELECT id, merged_into FROM conversations
          -- One list: with OR, every conversation would be looked at.
          WHERE id = ANY(ARRAY(
              SELECT unnest($3::uuid[])
-             UNION SELECT j.conversation_id FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) JOIN jobs j ON j.id = n.id
-             WHERE n.concerns OR j.lane IS NOT NULL))
+             UNION SELECT j.conversation_id FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) ",
+        for_each!("jobs j", "j.id = n.id"),
+        " j WHERE n.concerns OR j.lane IS NOT NULL))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
-    )
+    ))
     .bind(jobs)
     .bind(concerning)
     .bind(others.values().copied().collect::<Vec<_>>())
@@ -184,12 +186,12 @@ macro_rules! jobs_held {
                   WHERE s.conversation_id = c.id AND s.dispatched_at IS NOT NULL AND s.provider_message_id IS NULL
                     AND (SELECT m.origin FROM messages m WHERE m.id = s.message_id) = 'reply'
                   LIMIT 1) IS NOT NULL AS doubtful
-             FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns)
-             JOIN jobs j ON j.id = n.id
+             FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) ",
+            for_each!("jobs j", "j.id = n.id", $lock),
+            " j
              -- By NULL, so that no row is read: a condition beside the id would be checked after that.
              LEFT JOIN conversations c ON c.id = CASE WHEN n.concerns THEN j.conversation_id END
-             LEFT JOIN events e ON e.id = CASE WHEN n.concerns THEN j.event_id END",
-            $lock
+             LEFT JOIN events e ON e.id = CASE WHEN n.concerns THEN j.event_id END"
         )
     };
 }
@@ -199,7 +201,7 @@ macro_rules! jobs_held {
 async fn held(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
     let concerns = concerns(settlements).into_iter().unzip();
-    read(connection, jobs_held!(" ORDER BY j.id FOR UPDATE OF j"), concerns).await
+    read(connection, jobs_held!(" FOR UPDATE"), concerns).await
 }
 
 async fn read(
@@ -249,7 +251,7 @@ pub(super) async fn postpone(
              due_at = coalesce(switchboard_now($6) + n.after, j.due_at),
              parked_at = CASE WHEN n.after IS NULL THEN $5 END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n (id, after, reason, log)
-         WHERE j.id = n.id
+         WHERE j.id = n.id AND j.id = ANY($1)
          -- A parked job releases its lane; a waiting one is still its first.
          RETURNING CASE WHEN j.parked_at IS NOT NULL THEN j.lane END",
     )

@@ -5,12 +5,13 @@
 use rstest::rstest;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use switchboard::model::job::Lease;
 use switchboard::store::query::{JobFilter, PageRequest};
-use switchboard::store::work::Answer;
+use switchboard::store::work::{Answer, ClaimDeliveries, Settled, Settlement};
 
 use crate::support::Backend;
 use crate::support::arrivals::{inbound, status};
-use crate::support::depot::{Depot, ROUTE, done, say};
+use crate::support::depot::{Depot, LEASE, ROUTE, attempt, done, of_route, say};
 
 /// So many customers write, are answered, and get the answer. PostgreSQL takes its statistics when so many have been served, and
 /// not again.
@@ -98,22 +99,82 @@ async fn what_is_read_for_an_event_does_not_grow_with_what_is_stored(
     }
 }
 
+/// So many customers write.
+async fn write(depot: &Depot, customers: std::ops::Range<usize>) {
+    let phone = |customer| json!({ "id": format!("+1555040{customer:04}"), "channelType": "whatsapp" });
+    depot
+        .accept_all(customers.map(|customer| inbound(&depot.clock).with("sender", phone(customer)).on(ROUTE)))
+        .await;
+}
+
+/// Claims some jobs, renews them, gives some back, and settles the others together: every other one runs again, the first is
+/// answered. The answer leaves.
+async fn work(depot: &Depot, jobs: u32) {
+    let claim = ClaimDeliveries { limit: jobs, ..of_route(ROUTE, jobs) };
+    let claimed = depot.claim_as(&claim).await;
+    let leases: Vec<Lease> = claimed.iter().map(|delivery| delivery.lease).collect();
+    assert_eq!(depot.store.renew(&leases, LEASE).await.unwrap().len(), leases.len());
+    let (back, kept) = leases.split_at(leases.len() / 2);
+    depot.store.release(back).await.unwrap();
+    let settlements: Vec<Settlement> = kept
+        .iter()
+        .enumerate()
+        .map(|(place, lease)| {
+            let (outcome, resolution) = match place {
+                0 => ("done", say("noted")),
+                _ if place % 2 == 0 => ("done", done(Vec::new(), Vec::new())),
+                _ => ("retry", Settled::Retry(LEASE)),
+            };
+            Settlement { lease: *lease, attempt: attempt(1, depot.clock.now(), outcome, None), resolution }
+        })
+        .collect();
+    assert_eq!(depot.store.settle(&settlements).await.unwrap(), vec![true; settlements.len()]);
+    let left = depot.leave().await;
+    depot.answer(&left, Answer::Accepted("answer".to_owned())).await;
+}
+
+/// The jobs that were read in all when PostgreSQL takes its statistics, and plans, while `few` wait, and works again on a queue
+/// of `length`.
+async fn jobs_read_with(few: usize, length: usize) -> i64 {
+    let depot = Depot::open(Backend::Postgres).await;
+    let mut beside = PgConnection::connect(&depot.store.url).await.unwrap();
+    leave_alone(&mut beside).await;
+    write(&depot, 0..few).await;
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut beside).await.unwrap();
+    beside.close().await.unwrap();
+    write(&depot, few..few + 1).await;
+    work(&depot, 2).await;
+    write(&depot, few + 1..length).await;
+    work(&depot, 40).await;
+    depot.store.close().await;
+    jobs_read(&depot.store.url).await
+}
+
+async fn jobs_read(url: &str) -> i64 {
+    let read = all_rows_read(url).await;
+    read.into_iter().find_map(|(table, rows)| (table == "jobs").then_some(rows)).unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_read_for_a_job_does_not_grow_with_the_queue(#[values(1, 3)] when_planned: usize) {
+    let (short, long) = (jobs_read_with(when_planned, 100).await, jobs_read_with(when_planned, 500).await);
+    assert!(short > 40, "nothing was counted: {short}");
+    assert!(long < short + 100, "{short} rows among 100 jobs, {long} among 500");
+}
+
 #[tokio::test]
 async fn a_page_of_a_long_queue_reads_no_more_than_the_page() {
     let depot = Depot::open(Backend::Postgres).await;
     for _ in 0..3 {
         depot.accept_all((0..200).map(|_| inbound(&depot.clock).on(ROUTE))).await;
     }
-    let jobs_read = async || {
-        let read = all_rows_read(&depot.store.url).await;
-        read.into_iter().find_map(|(table, rows)| (table == "jobs").then_some(rows)).unwrap()
-    };
     depot.store.close().await;
-    let before = jobs_read().await;
+    let before = jobs_read(&depot.store.url).await;
     let asking = depot.store.second_instance().await;
     let page = asking.jobs(&JobFilter::default(), PageRequest { before: None, limit: 5 }).await.unwrap();
     assert_eq!((page.data.len(), page.more), (5, true));
     asking.close().await;
-    let of_a_page = jobs_read().await - before;
+    let of_a_page = jobs_read(&depot.store.url).await - before;
     assert!((1..=50).contains(&of_a_page), "{of_a_page} of 600 jobs were read for a page of 5");
 }

@@ -73,7 +73,7 @@ pub(in crate::store::postgres) async fn claim_sends(
          leased AS (
              UPDATE jobs j SET lease_token = gen_random_uuid(), lease_until = clock.now + $2, attempts = j.attempts + 1,
                  first_attempt_at = coalesce(j.first_attempt_at, clock.now)
-             FROM (SELECT id FROM replies UNION ALL SELECT id FROM api) due, clock WHERE j.id = due.id
+             FROM clock WHERE j.id = ANY(ARRAY(SELECT id FROM replies UNION ALL SELECT id FROM api))
              RETURNING j.id, j.lease_token, j.message_id, j.attempts, j.sequence
          )
          SELECT l.id AS job_id, l.lease_token::text AS token, l.attempts, v.id AS message_id, v.account,
