@@ -131,7 +131,7 @@ async fn known_keys(
     // store::commit (known keys)
     let known = sqlx::query(concat!(
         "SELECT d.account, d.key, d.event_id, d.body_hash
-         FROM unnest($1::bytea[], $2::text[]) AS k (key, account) ",
+         FROM unnest($1::bytea[], $2::text[]) AS k (key, account) CROSS JOIN ",
         for_each!("dedupe d", "d.key = k.key AND d.account = k.account"),
         " d",
     ))

@@ -62,7 +62,7 @@ async fn sent(connection: &mut PgConnection, named: &[(&str, &str)]) -> Result<S
     // store::deliveries (sends)
     let rows: Vec<(String, String, MessageId)> = sqlx::query_as(concat!(
         "SELECT s.account, s.provider_message_id, s.message_id
-         FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+         FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) CROSS JOIN ",
         sent_as!(),
         " s",
     ))
@@ -84,8 +84,8 @@ async fn conversing(
     }
     // store::deliveries (conversations)
     let rows = sqlx::query_as(concat!(
-        "SELECT v.*, n.route, s.state, (
-             SELECT m.id FROM messages m WHERE m.conversation_id = v.id ORDER BY m.id DESC LIMIT 1
+        "SELECT c.*, p.phone, p.user_id, p.name AS customer_name, p.opted_out_at, p.opted_out_by, n.route, s.state, (
+             SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.id DESC LIMIT 1
          ) AS latest_message, (
              -- A condition on the origin would lead by way of all that were observed lately, in any conversation.
              SELECT max(m.created_at) FILTER (
@@ -95,11 +95,13 @@ async fn conversing(
                        SELECT FROM sends s
                        WHERE s.conversation_id = m.conversation_id AND s.provider_message_id IS NULL
                          AND s.dispatched_at BETWEEN m.created_at - $4 AND m.created_at + $4))
-             FROM messages m WHERE m.conversation_id = v.id AND m.id >= $3
+             FROM messages m WHERE m.conversation_id = c.id AND m.id >= $3
          ) AS person_answered_at
-         FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route) ",
-        for_each!("conversation_view v", "v.id = n.conversation_id"),
-        " v
+         FROM unnest($1::uuid[], $2::text[]) AS n (conversation_id, route) CROSS JOIN ",
+        for_each!("conversations c", "c.id = n.conversation_id"),
+        " c CROSS JOIN ",
+        for_each!("customers p", "p.id = c.customer_id"),
+        " p
          LEFT JOIN handler_state s ON s.route = n.route AND s.conversation_id = n.conversation_id",
     ))
     .bind(conversations)

@@ -76,7 +76,7 @@ async fn concerned(connection: &mut PgConnection, news: &[News]) -> Result<Vec<M
     let unmarked = news.iter().filter(|item| item.mark.is_none());
     // store::messages_concerned
     let ids = sqlx::query_scalar(concat!(
-        "SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+        "SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) CROSS JOIN ",
         sent_as!(),
         " s
          UNION SELECT m.id FROM messages m WHERE m.id = ANY($3)

@@ -57,9 +57,9 @@ macro_rules! who_shows {
             "::text[], ",
             $values,
             "::text[])
-                 AS k (account, kind, value) ",
+                 AS k (account, kind, value) CROSS JOIN ",
             for_each!("identities i", "i.account = k.account AND i.kind = k.kind AND i.value = k.value"),
-            " i ",
+            " i CROSS JOIN ",
             for_each!("customers c", "c.id = i.customer_id"),
             " c"
         )

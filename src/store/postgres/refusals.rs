@@ -46,7 +46,7 @@ pub(super) async fn lock_customers(
          -- One list: with OR, every message would be looked at.
          WHERE m.id = ANY(ARRAY(
              SELECT unnest($3::uuid[])
-             UNION SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+             UNION SELECT s.message_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) CROSS JOIN ",
         sent_as!(),
         " s))",
     ))
@@ -76,12 +76,12 @@ pub(super) async fn lock_conversations(
          -- One list: with OR, every conversation and every message would be looked at.
          WHERE id = ANY(ARRAY(
              SELECT m.conversation_id FROM messages m WHERE m.id = ANY($3)
-             UNION SELECT m.conversation_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) ",
+             UNION SELECT m.conversation_id FROM unnest($1::text[], $2::text[]) AS k (account, provider_message_id) CROSS JOIN ",
         sent_as!(),
-        " s ",
+        " s CROSS JOIN ",
         for_each!("messages m", "m.id = s.message_id"),
         " m
-             UNION SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id) ",
+             UNION SELECT c.id FROM unnest($4::text[], $5::text[], $6::uuid[]) AS k (account, business, customer_id) CROSS JOIN ",
         for_each!(
             "conversations c",
             "c.account = k.account AND c.business = k.business AND c.customer_id = k.customer_id AND c.merged_into IS NULL"

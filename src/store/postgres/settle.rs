@@ -158,7 +158,7 @@ async fn lock_conversations(
          -- One list: with OR, every conversation would be looked at.
          WHERE id = ANY(ARRAY(
              SELECT unnest($3::uuid[])
-             UNION SELECT j.conversation_id FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) ",
+             UNION SELECT j.conversation_id FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) CROSS JOIN ",
         for_each!("jobs j", "j.id = n.id"),
         " j WHERE n.concerns OR j.lane IS NOT NULL))
          ORDER BY account COLLATE \"C\", business COLLATE \"C\", customer_id FOR UPDATE",
@@ -186,12 +186,15 @@ macro_rules! jobs_held {
                   WHERE s.conversation_id = c.id AND s.dispatched_at IS NOT NULL AND s.provider_message_id IS NULL
                     AND (SELECT m.origin FROM messages m WHERE m.id = s.message_id) = 'reply'
                   LIMIT 1) IS NOT NULL AS doubtful
-             FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) ",
+             FROM unnest($1::uuid[], $2::bool[]) AS n (id, concerns) CROSS JOIN ",
             for_each!("jobs j", "j.id = n.id", $lock),
             " j
              -- By NULL, so that no row is read: a condition beside the id would be checked after that.
-             LEFT JOIN conversations c ON c.id = CASE WHEN n.concerns THEN j.conversation_id END
-             LEFT JOIN events e ON e.id = CASE WHEN n.concerns THEN j.event_id END"
+             LEFT JOIN ",
+            for_each!("conversations c", "c.id = CASE WHEN n.concerns THEN j.conversation_id END"),
+            " c ON true LEFT JOIN ",
+            for_each!("events e", "e.id = CASE WHEN n.concerns THEN j.event_id END"),
+            " e ON true"
         )
     };
 }
