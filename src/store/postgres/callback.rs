@@ -30,7 +30,7 @@ pub(super) async fn remove(connection: &mut PgConnection, keys: &[KeyOf]) -> Res
     // store::callback_keys (remove)
     sqlx::query(
         "DELETE FROM callback_keys c USING unnest($1::bytea[], $2::uuid[]) AS k (key, id)
-         WHERE c.key = k.key AND c.id = k.id",
+         WHERE c.key = k.key AND c.id = k.id AND c.key = ANY($1)",
     )
     .bind(keys.iter().map(|(key, _)| key.as_bytes().as_slice()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, id)| Uuid::from_u128(id.0)).collect::<Vec<_>>())

@@ -84,6 +84,7 @@ async fn conversing(
     }
     // store::deliveries (conversations)
     let rows = sqlx::query_as(concat!(
+        // Not by `conversation_view`: what its join begins with is PostgreSQL's choice.
         "SELECT c.*, p.phone, p.user_id, p.name AS customer_name, p.opted_out_at, p.opted_out_by, n.route, s.state, (
              SELECT m.id FROM messages m WHERE m.conversation_id = c.id ORDER BY m.id DESC LIMIT 1
          ) AS latest_message, (

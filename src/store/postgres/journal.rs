@@ -63,7 +63,7 @@ pub(super) async fn opt_out(
     Ok(())
 }
 
-/// Joins the sends to their ids at Connectly, which stand on its left as `k (account, provider_message_id)`.
+/// The sends for ids at Connectly, which stand on its left as `k (account, provider_message_id)`.
 macro_rules! sent_as {
     () => {
         for_each!("sends s", "s.account = k.account AND s.provider_message_id = k.provider_message_id")

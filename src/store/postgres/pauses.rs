@@ -53,7 +53,7 @@ pub(super) async fn pause(store: &PostgresStore, pauses: &Pauses) -> Result<()> 
              )
              -- As if the job had first been tried so much later: the pause is no part of its age.
              UPDATE jobs j SET first_attempt_at = j.first_attempt_at + clock.now - greatest(j.first_attempt_at, $2)
-             FROM tried, clock WHERE j.id = tried.id",
+             FROM clock WHERE j.id = ANY(ARRAY(SELECT id FROM tried))",
         )
         .bind(route)
         .bind(since)

@@ -199,8 +199,8 @@ macro_rules! jobs_held {
     };
 }
 
-/// Locks the jobs in the order of their ids, and reads what is known of them. The caller holds the conversations' locks, so
-/// what is read beside a job does not change while its lock is waited for.
+/// Locks the jobs in the order of their ids, in which [`concerns`] answers them, and reads what is known of them. The caller holds
+/// the conversations' locks, so what is read beside a job does not change while its lock is waited for.
 async fn held(connection: &mut PgConnection, settlements: &[Settlement]) -> Result<HashMap<JobId, HeldJob>> {
     // store::settle (jobs)
     let concerns = concerns(settlements).into_iter().unzip();
