@@ -200,3 +200,34 @@ async fn a_page_of_a_long_queue_reads_no_more_than_the_page() {
     let of_a_page = jobs(&all_rows_read(&depot.store.url).await) - before;
     assert!((1..=50).contains(&of_a_page), "{of_a_page} of 600 jobs were read for a page of 5");
 }
+
+#[tokio::test]
+async fn no_event_is_read_by_parallel_workers() {
+    let depot = Depot::open(Backend::Postgres).await;
+    let mut beside = PgConnection::connect(&depot.store.url).await.unwrap();
+    depot.ana_writes().await;
+    let reading = async {
+        for _ in 0..30 {
+            let delivery = depot.claim_one().await;
+            depot.store.release(&[delivery.lease]).await.unwrap();
+        }
+    };
+    // Each time they would be there for some milliseconds.
+    let workers = async {
+        loop {
+            let workers: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'parallel worker'",
+            )
+            .fetch_one(&mut beside)
+            .await
+            .unwrap();
+            if workers > 0 {
+                return workers;
+            }
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        workers = workers => panic!("{workers} parallel workers"),
+    }
+}
