@@ -1,5 +1,12 @@
 //! Moving the write-ahead log into the database beside the connection that writes: left to that one, every few thousand pages
 //! a group would wait until they are moved.
+//!
+//! Only a log that was moved to its end is begun anew, and while deliveries come in, its end moves on. Nor does SQLite make the
+//! database durable before that (`walCheckpoint` in its `wal.c`). So the writer pauses for the last few pages, when nearly all of
+//! them have been moved and are on disk.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +16,16 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::writer::Writer;
 use crate::store::Result;
 
 /// How long what was written gathers: pages that are written again and again are moved once.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(200);
+/// How often what came meanwhile is moved as well, before the writer pauses. A single time is too often overtaken by a commit, and
+/// then it is the pause that makes everything durable.
+const AGAIN: usize = 2;
+/// A log of so many pages is begun anew (4 MiB). A shorter one may grow: the writer need not pause for it.
+const LONG: i64 = 1024;
 
 /// Moves the log on a connection of its own, while there is something to move.
 #[derive(Debug)]
@@ -23,10 +36,10 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn start(connect: SqliteConnectOptions) -> Self {
+    pub(super) fn start(connect: SqliteConnectOptions, writer: Writer) -> Self {
         let asked = Arc::new(Notify::new());
         let connection = super::pool(1).connect_lazy_with(connect);
-        let task = tokio::spawn(keep_moving(connection.clone(), Arc::clone(&asked))).abort_handle();
+        let task = tokio::spawn(keep_moving(connection.clone(), writer, Arc::clone(&asked))).abort_handle();
         Self { asked, connection, task }
     }
 
@@ -47,23 +60,33 @@ impl Drop for Checkpoints {
     }
 }
 
-async fn keep_moving(connection: SqlitePool, asked: Arc<Notify>) {
+async fn keep_moving(connection: SqlitePool, writer: Writer, asked: Arc<Notify>) {
     loop {
         asked.notified().await;
         tokio::time::sleep(EVERY).await;
-        // Once more for what came meanwhile: only a log that was moved to its end is begun anew.
-        for _ in 0..2 {
-            if let Err(error) = move_log(&connection).await {
-                tracing::warn!(%error, "the write-ahead log was not moved into the database; it grows");
-                break;
-            }
+        if let Err(error) = move_to_its_end(&connection, &writer).await {
+            tracing::warn!(%error, "the write-ahead log was not moved into the database; it grows");
         }
     }
 }
 
-/// Moves what nobody reads any more; waits for nobody.
-async fn move_log(connection: &SqlitePool) -> Result<()> {
-    // store::move_log
-    sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await?;
+/// Moves most of the log beside the writer, then what came meanwhile, and the rest, which is little by then, while it pauses.
+async fn move_to_its_end(connection: &SqlitePool, writer: &Writer) -> Result<()> {
+    move_log(connection).await?;
+    for _ in 0..AGAIN {
+        if move_log(connection).await? < LONG {
+            return Ok(());
+        }
+    }
+    let _paused = writer.pause().await?;
+    move_log(connection).await?;
     Ok(())
+}
+
+/// Moves what nobody reads any more, and waits for nobody; answers how many pages the log has.
+async fn move_log(connection: &SqlitePool) -> Result<i64> {
+    // store::move_log
+    let (_busy, pages, _moved): (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await?;
+    Ok(pages)
 }

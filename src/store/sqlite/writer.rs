@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use super::BUSY_TIMEOUT;
 use crate::store::{Result, StoreError};
 
-/// Pages in the write-ahead log before the writer itself moves what is left of them into the database, and begins the log
-/// anew: 64 MiB. Most of them have been moved beside it by then.
+/// Pages in the write-ahead log before the writer itself moves them into the database: 64 MiB. Only when it writes more than that
+/// between two rounds of `checkpoint.rs`, which begin the log anew, or when somebody reads for that long.
 const AUTOCHECKPOINT_PAGES: &str = "16384";
 /// What the write-ahead log is cut to after a burst, in bytes.
 const LARGEST_IDLE_LOG: &str = "67108864";
@@ -28,7 +28,7 @@ const LARGEST_IDLE_LOG: &str = "67108864";
 const CACHE: &str = "-6144";
 
 /// Hands out turns of the one connection that writes, in the order they are asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Writer {
     pool: SqlitePool,
     shared: Shared,
@@ -84,11 +84,20 @@ impl Writer {
 
     /// Waits for a turn in a transaction of its own. Others may have theirs behind it.
     pub(super) async fn turn_alone(&self) -> Result<Turn> {
-        // In a task: those before us wait for it, also when we do not any more.
-        let concluded = tokio::spawn(conclude(self.hold().await?)).await;
-        let mut held = concluded.map_err(|error| StoreError::Internal(error.to_string()))?;
+        let mut held = self.stillness().await?;
         *held = Some(Open::begin(&self.pool).await?);
         Ok(Turn { held, over: false })
+    }
+
+    /// Waits until what was written is committed. Nobody writes until this is dropped.
+    pub(super) async fn pause(&self) -> Result<impl Send + use<>> {
+        self.stillness().await
+    }
+
+    async fn stillness(&self) -> Result<Held> {
+        // In a task: those before us wait for it, also when we do not any more.
+        let concluded = tokio::spawn(conclude(self.hold().await?)).await;
+        concluded.map_err(|error| StoreError::Internal(error.to_string()))
     }
 
     async fn hold(&self) -> Result<Held> {

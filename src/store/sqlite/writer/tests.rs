@@ -196,3 +196,24 @@ async fn nobody_waits_for_a_turn_that_is_taken_alone() {
     alone.commit().await.unwrap();
     assert_eq!(desk.committed().await, ["first", "alone"]);
 }
+
+#[tokio::test]
+async fn nobody_writes_in_a_pause() {
+    let desk = Desk::new().await;
+    let first = desk.written("first").await;
+    let mut pause = pin!(desk.writer.pause());
+    assert!(poll!(&mut pause).is_pending());
+    let mut first = pin!(first.commit());
+    assert!(poll!(&mut first).is_pending());
+    let pause = pause.await.unwrap();
+    first.await.unwrap();
+    assert_eq!(desk.committed().await, ["first"]);
+    let mut second = pin!(desk.write_and_commit("second"));
+    for _ in 0..100 {
+        assert!(poll!(&mut second).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(pause);
+    second.await.unwrap();
+    assert_eq!(desk.committed().await, ["first", "second"]);
+}
