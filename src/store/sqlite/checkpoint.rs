@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::store::Result;
 
 /// How long what was written gathers: pages that are written again and again are moved once.
@@ -26,6 +27,8 @@ const EVERY: Duration = Duration::from_millis(200);
 const AGAIN: usize = 2;
 /// A log of so many pages is begun anew (4 MiB). A shorter one may grow: the writer need not pause for it.
 const LONG: i64 = 1024;
+/// The writer pauses for at most one in so many parts of the time: beside a slow disk, rounds are rarer.
+const REST: u32 = 20;
 
 /// Moves the log on a connection of its own, while there is something to move.
 #[derive(Debug)]
@@ -36,10 +39,11 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn start(connect: SqliteConnectOptions, writer: Writer) -> Self {
+    pub(super) fn start(connect: SqliteConnectOptions, writer: Writer, clock: Clock) -> Self {
         let asked = Arc::new(Notify::new());
         let connection = super::pool(1).connect_lazy_with(connect);
-        let task = tokio::spawn(keep_moving(connection.clone(), writer, Arc::clone(&asked))).abort_handle();
+        let task =
+            tokio::spawn(keep_moving(connection.clone(), writer, clock, Arc::clone(&asked))).abort_handle();
         Self { asked, connection, task }
     }
 
@@ -60,27 +64,31 @@ impl Drop for Checkpoints {
     }
 }
 
-async fn keep_moving(connection: SqlitePool, writer: Writer, asked: Arc<Notify>) {
+async fn keep_moving(connection: SqlitePool, writer: Writer, clock: Clock, asked: Arc<Notify>) {
+    let mut paused = Duration::ZERO;
     loop {
         asked.notified().await;
-        tokio::time::sleep(EVERY).await;
-        if let Err(error) = move_to_its_end(&connection, &writer).await {
+        tokio::time::sleep(EVERY.max(paused * REST)).await;
+        paused = move_to_its_end(&connection, &writer, &clock).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the write-ahead log was not moved into the database; it grows");
-        }
+            Duration::ZERO
+        });
     }
 }
 
-/// Moves most of the log beside the writer, then what came meanwhile, and the rest, which is little by then, while it pauses.
-async fn move_to_its_end(connection: &SqlitePool, writer: &Writer) -> Result<()> {
+/// Moves most of the log beside the writer, then what came meanwhile, and the rest, which is little by then, while it pauses;
+/// answers for how long it did.
+async fn move_to_its_end(connection: &SqlitePool, writer: &Writer, clock: &Clock) -> Result<Duration> {
     move_log(connection).await?;
     for _ in 0..AGAIN {
         if move_log(connection).await? < LONG {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
     }
     let _paused = writer.pause().await?;
+    let watch = clock.stopwatch();
     move_log(connection).await?;
-    Ok(())
+    Ok(watch.elapsed())
 }
 
 /// Moves what nobody reads any more, and waits for nobody; answers how many pages the log has.

@@ -121,7 +121,9 @@ impl SqliteStore {
             .pragma("temp_store", "memory");
         let writer = Writer::open(connect.clone()).await?;
         let (readers, checkpoints) = match &file {
-            Some(_) => (readers(connect.clone()), Some(Checkpoints::start(connect, writer.clone()))),
+            Some(_) => {
+                (readers(connect.clone()), Some(Checkpoints::start(connect, writer.clone(), clock.clone())))
+            }
             None => (writer.pool().clone(), None),
         };
         if options.migrate {

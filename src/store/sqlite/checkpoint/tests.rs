@@ -38,7 +38,7 @@ impl Desk {
     }
 
     async fn move_to_its_end(&self) {
-        move_to_its_end(&self.beside, &self.writer).await.unwrap();
+        move_to_its_end(&self.beside, &self.writer, &Clock::system()).await.unwrap();
     }
 
     /// How often the log was begun: the checkpoint sequence number (<https://www.sqlite.org/fileformat2.html>, 4.1).
